@@ -1,0 +1,94 @@
+"""Tables of small integers to category codes, and uniform draws to category codes."""
+
+import numpy as np
+
+from cython.parallel cimport prange
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+
+
+def presence(const uint8_t[:, ::1] values):
+    """Which values occur in each column: ndarray of shape (n_columns, 256), bool."""
+    seen = np.zeros((values.shape[1], 256), dtype=bool)
+    cdef uint8_t[:, ::1] out = seen.view(np.uint8)
+    cdef int64_t r, j
+    with nogil:
+        for r in range(values.shape[0]):
+            for j in range(values.shape[1]):
+                out[j, values[r, j]] = 1
+    return seen
+
+
+def encode(const uint8_t[:, ::1] values, const int16_t[:, ::1] code_of, int n_threads=1):
+    """Look every value up in its column's table.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_columns), uint8
+    code_of : ndarray of shape (n_columns, 256), int16
+        The code of each value, -1 for a value outside the domain.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    complete : bool
+        Whether every value has a code.
+    """
+    codes = np.empty((values.shape[0], values.shape[1]), dtype=np.uint8)
+    cdef uint8_t[:, ::1] out = codes
+    cdef int64_t n_rows = values.shape[0], n_columns = values.shape[1], r
+    cdef int32_t all_bits = 0
+    for r in prange(n_rows, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_rows * n_columns > 65536):
+        all_bits |= encode_row(&values[r, 0], &code_of[0, 0], n_columns, &out[r, 0])
+    return codes, all_bits >= 0
+
+
+cdef int32_t encode_row(const uint8_t *values, const int16_t *code_of, int64_t n_columns, uint8_t *out) noexcept nogil:
+    """Negative where a value had no code."""
+    cdef int32_t all_bits = 0, code
+    cdef int64_t j
+    for j in range(n_columns):
+        code = code_of[256 * j + values[j]]
+        all_bits |= code
+        out[j] = <uint8_t> code
+    return all_bits
+
+
+def draw(const double[:, ::1] uniform, const double[::1] cumulative, const int32_t[::1] first_category,
+         int n_threads=1):
+    """Turn uniform draws into categories by the inverse of each column's distribution function.
+
+    Parameters
+    ----------
+    uniform : ndarray of shape (n_rows, n_columns), float64 in [0, 1)
+    cumulative : ndarray of shape (n,), float64
+        Cumulative probabilities within each column.
+    first_category : ndarray of shape (n_columns + 1,), int32
+
+    Returns
+    -------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    """
+    codes = np.empty((uniform.shape[0], uniform.shape[1]), dtype=np.uint8)
+    cdef uint8_t[:, ::1] out = codes
+    cdef int64_t n_rows = uniform.shape[0], n_columns = uniform.shape[1], r
+    for r in prange(n_rows, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_rows * n_columns > 65536):
+        draw_row(&uniform[r, 0], &cumulative[0], &first_category[0], n_columns, &out[r, 0])
+    return codes
+
+
+cdef void draw_row(const double *uniform, const double *cumulative, const int32_t *first_category, int64_t n_columns,
+                   uint8_t *out) noexcept nogil:
+    cdef int64_t j
+    cdef int32_t low, high, middle
+    for j in range(n_columns):
+        low = first_category[j]
+        high = first_category[j + 1] - 1  # the last category takes what rounding leaves
+        while low < high:
+            middle = (low + high) // 2
+            if uniform[j] < cumulative[middle]:
+                high = middle
+            else:
+                low = middle + 1
+        out[j] = <uint8_t> (low - first_category[j])

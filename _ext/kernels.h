@@ -1,0 +1,73 @@
+/* The hot loops over data, compiled once per instruction set and chosen at import.
+ *
+ * A bit plane holds one bit a row in 64-bit words, row r at bit r % 64 of word r / 64; bits past the last row are zero.
+ * Every kernel gives the same integers on every instruction set.
+ */
+#ifndef TREEFLOWS_KERNELS_H
+#define TREEFLOWS_KERNELS_H
+
+#include <stdint.h>
+
+/* Candidate splits are scored this many at a time, one to a vector lane. */
+#define TF_LANES 16
+
+/* What the split search knows of one node. L: the node's counts, H = G - L: those of all other training rows. */
+typedef struct {
+    const int32_t *table;         /* co-occurrences, [n_planes, stride]; candidate splits along the second axis */
+    int64_t stride;
+    const int32_t *n_left;        /* rows that each candidate sends left, [stride] */
+    const int32_t *plane_column;  /* column of each candidate, [stride]; -1 in the padding */
+    const int32_t *first_plane;   /* per column */
+    const int32_t *cell_first;    /* per column, where its categories start in cell_plane, L and H; one more at the end */
+    const int32_t *cell_plane;    /* plane of each category that the cell allows; -1 for the second of a binary column */
+    const int32_t *local;         /* L of each category that the cell allows */
+    const int32_t *others;        /* H of the same */
+    const int64_t *own;           /* cost of the candidate's own column after the split, [stride] */
+    const int64_t *cost;          /* c -> c log c, fixed point */
+    int32_t n_columns;
+} tf_node;
+
+/* One layer as the apply loop reads it. Children below zero are leaves, ~leaf. */
+typedef struct {
+    const int32_t *column;        /* per inner node */
+    const int32_t *children;      /* per inner node: left, right */
+    const uint8_t *sets;          /* [n_inner, set_stride]: 1 where the category goes left */
+    const uint8_t *flips;         /* [n_leaves, n_columns]: exclusive-or of columns of two categories, else 0 */
+    const uint8_t *tables;        /* [n_leaves, table_stride]: where each category goes */
+    int64_t set_stride, table_stride;
+    int32_t n_inner;
+} tf_layer;
+
+typedef struct {
+    const char *name;
+
+    /* out[i, j] += rows in both plane a_i and plane b_j */
+    void (*cooccurrence)(const uint64_t *a, int64_t n_a, const uint64_t *b, int64_t n_b, int64_t n_words,
+                         int64_t plane_stride, int32_t *out, int64_t out_stride);
+
+    /* rows of a plane that are in `left` and those that are in `right`, moved together; left and right are disjoint */
+    void (*compress_plane)(const uint64_t *plane, const uint64_t *left, const uint64_t *right, int64_t n_words,
+                           uint64_t *out_left, uint64_t *out_right);
+
+    /* the same for one byte a row, over 64 * n_words rows at most */
+    void (*compress_codes)(const uint8_t *codes, const uint64_t *left, int64_t n_rows, uint8_t *out_left,
+                           uint8_t *out_right);
+
+    /* the costs after each of the candidates first .. first + TF_LANES - 1; scratch: 2 * 256 * TF_LANES */
+    void (*split_costs)(const tf_node *node, int64_t first, int32_t *scratch, int64_t *costs);
+
+    /* permutes rows in place through all the layers; `wide`: the columns of more than two categories */
+    void (*apply_layers)(const tf_layer *layers, int64_t n_layers, uint8_t *rows, int64_t n_rows, int64_t n_columns,
+                         const int32_t *wide, int64_t n_wide, const int32_t *offsets);
+
+    /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
+    int64_t histogram_cells;
+} tf_kernels;
+
+
+/* Best instruction set first, plain C last; the slot is what every module reads. */
+extern const tf_kernels *tf_current;
+int tf_n_available(void);
+const tf_kernels *tf_available(int i);
+
+#endif

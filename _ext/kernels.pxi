@@ -1,0 +1,49 @@
+# What the Cython modules see of kernels.h. The kernels are compiled once, into treeflows._ext.isa; other modules reach
+# the chosen set through a capsule.
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+cdef extern from "kernels.h" nogil:
+    enum:
+        TF_LANES
+
+    ctypedef struct tf_node:
+        const int32_t *table
+        int64_t stride
+        const int32_t *n_left
+        const int32_t *plane_column
+        const int32_t *first_plane
+        const int32_t *cell_first
+        const int32_t *cell_plane
+        const int32_t *local
+        const int32_t *others
+        const int64_t *own
+        const int64_t *cost
+        int32_t n_columns
+
+    ctypedef struct tf_layer:
+        const int32_t *column
+        const int32_t *children
+        const uint8_t *sets
+        const uint8_t *flips
+        const uint8_t *tables
+        int64_t set_stride
+        int64_t table_stride
+        int32_t n_inner
+
+    ctypedef struct tf_kernels:
+        const char *name
+        void (*cooccurrence)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t, int32_t *,
+                             int64_t) noexcept nogil
+        void (*compress_plane)(const uint64_t *, const uint64_t *, const uint64_t *, int64_t, uint64_t *,
+                               uint64_t *) noexcept nogil
+        void (*compress_codes)(const uint8_t *, const uint64_t *, int64_t, uint8_t *, uint8_t *) noexcept nogil
+        void (*split_costs)(const tf_node *, int64_t, int32_t *, int64_t *) noexcept nogil
+        void (*apply_layers)(const tf_layer *, int64_t, uint8_t *, int64_t, int64_t, const int32_t *, int64_t,
+                             const int32_t *) noexcept nogil
+        int64_t histogram_cells
+
+cdef inline const tf_kernels *current_kernels() except NULL:
+    from treeflows._ext.isa import kernels
+    return (<const tf_kernels **> PyCapsule_GetPointer(kernels, b"treeflows._ext.isa.kernels"))[0]

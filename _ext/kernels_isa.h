@@ -1,0 +1,344 @@
+/* Bodies of the kernels. kernels.c includes this file once per instruction set, with TF_ISA its suffix and, where the
+ * set has them, TF_AVX2 or TF_AVX512 defined. Everything without intrinsics is left to the compiler to vectorise. */
+
+#define TF_JOIN2(a, b) a##_##b
+#define TF_JOIN(a, b) TF_JOIN2(a, b)
+#define TF_NAME(name) TF_JOIN(name, TF_ISA)
+
+/* ---- co-occurrence ------------------------------------------------------------------------------------------- */
+
+/* One 4 x 4 block of planes at a time stays in registers; `n` words from each. */
+#if defined(TF_AVX512)
+
+#define TF_ROW(i)                                                                            \
+    {                                                                                        \
+        const __m512i x = _mm512_load_si512((const void *)(a + (i) * stride + w));           \
+        s##i##0 = _mm512_add_epi64(s##i##0, _mm512_popcnt_epi64(_mm512_and_si512(x, b0)));   \
+        s##i##1 = _mm512_add_epi64(s##i##1, _mm512_popcnt_epi64(_mm512_and_si512(x, b1)));   \
+        s##i##2 = _mm512_add_epi64(s##i##2, _mm512_popcnt_epi64(_mm512_and_si512(x, b2)));   \
+        s##i##3 = _mm512_add_epi64(s##i##3, _mm512_popcnt_epi64(_mm512_and_si512(x, b3)));   \
+    }
+#define TF_ZERO(i) \
+    __m512i s##i##0 = _mm512_setzero_si512(), s##i##1 = s##i##0, s##i##2 = s##i##0, s##i##3 = s##i##0;
+#define TF_SUM(i)                                                       \
+    out[(i) * out_stride + 0] += (int32_t)_mm512_reduce_add_epi64(s##i##0); \
+    out[(i) * out_stride + 1] += (int32_t)_mm512_reduce_add_epi64(s##i##1); \
+    out[(i) * out_stride + 2] += (int32_t)_mm512_reduce_add_epi64(s##i##2); \
+    out[(i) * out_stride + 3] += (int32_t)_mm512_reduce_add_epi64(s##i##3);
+
+static void TF_NAME(block_4x4)(const uint64_t *a, const uint64_t *b, int64_t n, int64_t stride, int32_t *out,
+                               int64_t out_stride)
+{
+    TF_ZERO(0) TF_ZERO(1) TF_ZERO(2) TF_ZERO(3)
+    for (int64_t w = 0; w < n; w += 8) {
+        const __m512i b0 = _mm512_load_si512((const void *)(b + w));
+        const __m512i b1 = _mm512_load_si512((const void *)(b + stride + w));
+        const __m512i b2 = _mm512_load_si512((const void *)(b + 2 * stride + w));
+        const __m512i b3 = _mm512_load_si512((const void *)(b + 3 * stride + w));
+        TF_ROW(0) TF_ROW(1) TF_ROW(2) TF_ROW(3)
+    }
+    TF_SUM(0) TF_SUM(1) TF_SUM(2) TF_SUM(3)
+}
+#undef TF_ROW
+#undef TF_ZERO
+#undef TF_SUM
+
+static int32_t TF_NAME(pair)(const uint64_t *a, const uint64_t *b, int64_t n)
+{
+    __m512i s = _mm512_setzero_si512();
+    for (int64_t w = 0; w < n; w += 8)
+        s = _mm512_add_epi64(s, _mm512_popcnt_epi64(_mm512_and_si512(_mm512_load_si512((const void *)(a + w)),
+                                                                     _mm512_load_si512((const void *)(b + w)))));
+    return (int32_t)_mm512_reduce_add_epi64(s);
+}
+
+#else
+
+#if defined(TF_AVX2)
+
+/* Bits of each byte by a table of nibbles (Mula, Kurz, Lemire 2018). */
+static inline __m256i TF_NAME(byte_bits)(__m256i x)
+{
+    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2,
+                                           2, 3, 2, 3, 3, 4);
+    const __m256i low = _mm256_set1_epi8(0x0f);
+    return _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)),
+                           _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), low)));
+}
+
+static int32_t TF_NAME(pair)(const uint64_t *a, const uint64_t *b, int64_t n)
+{
+    __m256i sum = _mm256_setzero_si256();
+    /* a byte holds the bits of 31 vectors at most; 24 are three cache lines' worth of planes times four */
+    for (int64_t start = 0; start < n; start += 96) {
+        const int64_t stop = start + 96 < n ? start + 96 : n;
+        __m256i bytes = _mm256_setzero_si256();
+        for (int64_t w = start; w < stop; w += 4)
+            bytes = _mm256_add_epi8(bytes,
+                                    TF_NAME(byte_bits)(_mm256_and_si256(_mm256_load_si256((const __m256i *)(a + w)),
+                                                                        _mm256_load_si256((const __m256i *)(b + w)))));
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    }
+    return (int32_t)(_mm256_extract_epi64(sum, 0) + _mm256_extract_epi64(sum, 1) + _mm256_extract_epi64(sum, 2) +
+                     _mm256_extract_epi64(sum, 3));
+}
+
+#else
+
+static inline uint64_t TF_NAME(word_bits)(uint64_t x)
+{
+    x -= (x >> 1) & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (x * 0x0101010101010101u) >> 56;
+}
+
+static int32_t TF_NAME(pair)(const uint64_t *a, const uint64_t *b, int64_t n)
+{
+    uint64_t sum = 0;
+    for (int64_t w = 0; w < n; w++)
+        sum += TF_NAME(word_bits)(a[w] & b[w]);
+    return (int32_t)sum;
+}
+
+#endif
+
+static void TF_NAME(block_4x4)(const uint64_t *a, const uint64_t *b, int64_t n, int64_t stride, int32_t *out,
+                               int64_t out_stride)
+{
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            out[i * out_stride + j] += TF_NAME(pair)(a + i * stride, b + j * stride, n);
+}
+
+#endif
+
+static void TF_NAME(cooccurrence)(const uint64_t *a, int64_t n_a, const uint64_t *b, int64_t n_b, int64_t n_words,
+                                  int64_t plane_stride, int32_t *out, int64_t out_stride)
+{
+    /* 512 words of the planes of a call stay in the first-level cache while they are paired */
+    for (int64_t start = 0; start < n_words; start += 512) {
+        const int64_t n = n_words - start < 512 ? n_words - start : 512;
+        for (int64_t i = 0; i < n_a; i += 4)
+            for (int64_t j = 0; j < n_b; j += 4) {
+                const uint64_t *ai = a + i * plane_stride + start, *bj = b + j * plane_stride + start;
+                int32_t *o = out + i * out_stride + j;
+                if (i + 4 <= n_a && j + 4 <= n_b) {
+                    TF_NAME(block_4x4)(ai, bj, n, plane_stride, o, out_stride);
+                    continue;
+                }
+                for (int64_t r = 0; r < 4 && i + r < n_a; r++)
+                    for (int64_t c = 0; c < 4 && j + c < n_b; c++)
+                        o[r * out_stride + c] += TF_NAME(pair)(ai + r * plane_stride, bj + c * plane_stride, n);
+            }
+    }
+}
+
+/* ---- partition by bit compression ----------------------------------------------------------------------------- */
+
+#if defined(TF_AVX2) || defined(TF_AVX512)
+
+#define TF_PREPARE(mask, moves) (void)(moves)
+#define TF_EXTRACT(word, mask, moves) _pext_u64(word, mask)
+#define TF_BITS(mask) ((int)_mm_popcnt_u64(mask))
+
+#else
+
+/* Without PEXT: six rounds of moves that depend on the mask alone (Warren, Hacker's Delight, "compress"). */
+static inline void TF_NAME(prepare)(uint64_t mask, uint64_t *moves)
+{
+    uint64_t to_move = ~mask << 1, rest = mask;
+    for (int i = 0; i < 6; i++) {
+        uint64_t parity = to_move ^ (to_move << 1);
+        parity ^= parity << 2;
+        parity ^= parity << 4;
+        parity ^= parity << 8;
+        parity ^= parity << 16;
+        parity ^= parity << 32;
+        moves[i] = parity & rest;
+        rest = (rest ^ moves[i]) | (moves[i] >> (1 << i));
+        to_move &= ~parity;
+    }
+}
+
+static inline uint64_t TF_NAME(extract)(uint64_t word, uint64_t mask, const uint64_t *moves)
+{
+    word &= mask;
+    for (int i = 0; i < 6; i++) {
+        const uint64_t t = word & moves[i];
+        word = (word ^ t) | (t >> (1 << i));
+    }
+    return word;
+}
+
+#define TF_PREPARE(mask, moves) TF_NAME(prepare)(mask, moves)
+#define TF_EXTRACT(word, mask, moves) TF_NAME(extract)(word, mask, moves)
+#define TF_BITS(mask) ((int)TF_NAME(word_bits)(mask))
+
+#endif
+
+/* `mask` selects rows; they are appended to out. */
+static void TF_NAME(compress_side)(const uint64_t *plane, const uint64_t *mask, int64_t n_words, uint64_t *out)
+{
+    uint64_t open = 0;
+    int fill = 0;
+    for (int64_t w = 0; w < n_words; w++) {
+        uint64_t moves[6];
+        TF_PREPARE(mask[w], moves);
+        const uint64_t bits = TF_EXTRACT(plane[w], mask[w], moves);
+        const int total = fill + TF_BITS(mask[w]);
+        open |= bits << fill;
+        if (total >= 64) {
+            *out++ = open;
+            open = fill ? bits >> (64 - fill) : 0;
+        }
+        fill = total & 63;
+    }
+    if (fill)
+        *out = open;
+}
+
+static void TF_NAME(compress_plane)(const uint64_t *plane, const uint64_t *left, const uint64_t *right, int64_t n_words,
+                                    uint64_t *out_left, uint64_t *out_right)
+{
+    TF_NAME(compress_side)(plane, left, n_words, out_left);
+    TF_NAME(compress_side)(plane, right, n_words, out_right);
+}
+
+static void TF_NAME(compress_codes)(const uint8_t *codes, const uint64_t *left, int64_t n_rows, uint8_t *out_left,
+                                    uint8_t *out_right)
+{
+    int64_t r = 0;
+#if defined(TF_AVX512)
+    for (; r + 64 <= n_rows; r += 64) {
+        const uint64_t mask = left[r / 64];
+        const int n = TF_BITS(mask);
+        const __m512i x = _mm512_loadu_si512((const void *)(codes + r));
+        _mm512_mask_storeu_epi8(out_left, _bzhi_u64(~0ull, (unsigned)n), _mm512_maskz_compress_epi8(mask, x));
+        _mm512_mask_storeu_epi8(out_right, _bzhi_u64(~0ull, (unsigned)(64 - n)), _mm512_maskz_compress_epi8(~mask, x));
+        out_left += n;
+        out_right += 64 - n;
+    }
+#endif
+    for (; r < n_rows; r++) {
+        if ((left[r / 64] >> (r % 64)) & 1)
+            *out_left++ = codes[r];
+        else
+            *out_right++ = codes[r];
+    }
+}
+
+/* ---- greedy local permutation: cost of candidate splits -------------------------------------------------------- */
+
+static inline void TF_NAME(order)(int32_t *restrict x, int32_t *restrict y)
+{
+    TF_SIMD
+    for (int l = 0; l < TF_LANES; l++) {
+        const int32_t lo = x[l] < y[l] ? x[l] : y[l], hi = x[l] < y[l] ? y[l] : x[l];
+        x[l] = lo;
+        y[l] = hi;
+    }
+}
+
+/* Ascending, every lane on its own: Batcher's merge exchange (Knuth, TAOCP 3, algorithm 5.2.2 M). */
+static void TF_NAME(sort_lanes)(int32_t *x, int n)
+{
+    int top = 1;
+    while (2 * top < n)
+        top *= 2;
+    for (int p = top; p > 0; p /= 2) {
+        int r = 0, d = p;
+        for (int q = top;; q /= 2) {
+            for (int i = 0; i < n - d; i++)
+                if ((i & p) == r)
+                    TF_NAME(order)(x + i * TF_LANES, x + (i + d) * TF_LANES);
+            if (q == p)
+                break;
+            d = q - p;
+            r = p;
+        }
+    }
+}
+
+static void TF_NAME(split_costs)(const tf_node *node, int64_t first, int32_t *scratch, int64_t *costs)
+{
+    const int64_t *cost = node->cost;
+    const int32_t *n_left = node->n_left + first, *owner = node->plane_column + first;
+    int64_t sum[TF_LANES] = {0}, value[TF_LANES];
+    int32_t *left = scratch, *right = scratch + 256 * TF_LANES;
+    for (int32_t j = 0; j < node->n_columns; j++) {
+        const int32_t start = node->cell_first[j], k = node->cell_first[j + 1] - start;
+        const int32_t *plane = node->cell_plane + start, *local = node->local + start, *others = node->others + start;
+        if (k < 2)
+            continue;
+        if (k == 2 && plane[1] < 0) {
+            const int32_t *row = node->table + plane[0] * node->stride + first;
+            const int32_t n = local[0] + local[1];
+            TF_SIMD
+            for (int l = 0; l < TF_LANES; l++) {
+                const int32_t a = row[l], b = n_left[l] - a, c = local[0] - a, d = local[1] - b;
+                const int32_t low = (a < b ? a : b) + (c < d ? c : d);
+                value[l] = cost[others[0] + low] + cost[others[1] + n - low];
+            }
+        } else {
+            for (int32_t i = 0; i < k; i++) {
+                const int32_t *row = node->table + plane[i] * node->stride + first;
+                int32_t *x = left + (int64_t)i * TF_LANES, *y = right + (int64_t)i * TF_LANES;
+                TF_SIMD
+                for (int l = 0; l < TF_LANES; l++) {
+                    x[l] = row[l];
+                    y[l] = local[i] - row[l];
+                }
+            }
+            TF_NAME(sort_lanes)(left, k);
+            TF_NAME(sort_lanes)(right, k);
+            for (int l = 0; l < TF_LANES; l++)
+                value[l] = 0;
+            for (int32_t i = 0; i < k; i++) {
+                const int32_t *x = left + (int64_t)i * TF_LANES, *y = right + (int64_t)i * TF_LANES;
+                const int64_t *cost_above = cost + others[i];
+                TF_SIMD
+                for (int l = 0; l < TF_LANES; l++)
+                    value[l] += cost_above[x[l] + y[l]];
+            }
+        }
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++)
+            sum[l] += owner[l] == j ? node->own[first + l] : value[l];
+    }
+    TF_SIMD
+    for (int l = 0; l < TF_LANES; l++)
+        costs[l] = sum[l];
+}
+
+/* ---- apply ----------------------------------------------------------------------------------------------------- */
+
+static void TF_NAME(apply_layers)(const tf_layer *layers, int64_t n_layers, uint8_t *rows, int64_t n_rows,
+                                  int64_t n_columns, const int32_t *wide, int64_t n_wide, const int32_t *offsets)
+{
+    for (int64_t t = 0; t < n_layers; t++) {
+        const tf_layer *layer = layers + t;
+        for (int64_t r = 0; r < n_rows; r++) {
+            uint8_t *row = rows + r * n_columns;
+            int32_t at = layer->n_inner > 0 ? 0 : ~0;
+            while (at >= 0)
+                at = layer->children[2 * at + !layer->sets[at * layer->set_stride + row[layer->column[at]]]];
+            const int64_t leaf = ~at;
+            const uint8_t *flips = layer->flips + leaf * n_columns, *table = layer->tables + leaf * layer->table_stride;
+            for (int64_t i = 0; i < n_wide; i++) {
+                const int32_t j = wide[i];
+                row[j] = table[offsets[j] + row[j]];
+            }
+            if (n_wide < n_columns)
+                for (int64_t j = 0; j < n_columns; j++)
+                    row[j] ^= flips[j];
+        }
+    }
+}
+
+#undef TF_PREPARE
+#undef TF_EXTRACT
+#undef TF_BITS
+#undef TF_NAME
+#undef TF_JOIN
+#undef TF_JOIN2

@@ -1,0 +1,309 @@
+"""The domain of a table: its columns, their categories, and the way from values to codes and back."""
+
+import numbers
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+from ._ext import encoding
+
+MAX_CATEGORIES = 256  # codes are bytes
+CATEGORICAL = ("category", "ordered")  # names of pandas' categorical dtypes: unordered, ordered
+
+
+def read_table(estimator, X, *, reset):
+    """Check a table as scikit-learn does (shape, number and names of columns) and note its columns if ``reset``.
+
+    Returns the table: a pandas DataFrame as it is, anything else as a two-dimensional array.
+    """
+    if _is_frame(X):
+        names = [str(name) for name in X.columns]
+        repeated = [name for j, name in enumerate(names) if name in names[:j]]
+        if repeated:
+            raise ValueError(f"column names must be unique; {repeated[0]!r} occurs more than once")
+        if X.shape[0] == 0 or X.shape[1] == 0:
+            raise ValueError(
+                f"Found a table with {X.shape[0]} row(s) and {X.shape[1]} column(s); at least one of each is needed"
+            )
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return X
+    return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Columns and categories that a model was fitted to.
+
+    Attributes
+    ----------
+    categories : tuple of ndarray
+        Per column; the place of a category is its code.
+    names : tuple of str or None
+        Column names, where the table had them.
+    dtypes : tuple of str
+        Per column, the name of its dtype in the table; "category" and "ordered" for pandas categoricals. An array has
+        the same in every column.
+    """
+
+    categories: tuple
+    names: tuple | None
+    dtypes: tuple
+
+    @cached_property
+    def n_categories(self):
+        """Number of categories per column: ndarray of shape (n_columns,), int32."""
+        return np.array([len(c) for c in self.categories], dtype=np.int32)
+
+    @cached_property
+    def first_category(self):
+        """Where each column starts when all categories stand in a row: ndarray of shape (n_columns + 1,), int32."""
+        return np.concatenate(([0], np.cumsum(self.n_categories))).astype(np.int32)
+
+    @property
+    def column_names(self):
+        """Names to print."""
+        return self.names or tuple(f"x{j}" for j in range(len(self.categories)))
+
+    @cached_property
+    def labels(self):
+        """Categories to print: tuple of tuples of str."""
+        return tuple(tuple(map(str, c.tolist())) for c in self.categories)
+
+    @cached_property
+    def code_labels(self):
+        """What to print for categories after a layer: a permuted category no longer is what its name says."""
+        return tuple(tuple(str(v) for v in range(k)) for k in self.n_categories)
+
+    @classmethod
+    def learn(cls, X, categories="auto"):
+        """Domain of a table, by what it holds or by what ``categories`` or a categorical dtype declares."""
+        table = _Table(X)
+        if isinstance(categories, str) and categories == "auto":
+            found = table.categories()
+        else:
+            found = _declared(table, categories)
+        for j, c in enumerate(found):
+            if len(c) > MAX_CATEGORIES:
+                raise ValueError(
+                    f"{table.column(j)} has {len(c):,} categories; at most {MAX_CATEGORIES} are supported. "
+                    "Group its rare values, or bin it if it is a quantity."
+                )
+        return cls(tuple(found), table.names, table.dtypes)
+
+    def encode(self, X, n_threads=1):
+        """Codes of a table: ndarray of shape (n_rows, n_columns), uint8, in C order."""
+        table = _Table(X)
+        if table.numeric is not None and self._code_of_byte is not None:
+            values = table.numeric
+            if values.dtype == np.uint8 or values.max() <= 255:
+                codes, complete = encoding.encode(
+                    np.ascontiguousarray(values, dtype=np.uint8), self._code_of_byte, n_threads
+                )
+                if complete:
+                    return codes
+        codes = np.empty((table.n_rows, len(self.categories)), dtype=np.uint8)
+        for j, known in enumerate(self.categories):
+            values = table.values(j)
+            found = _codes(values, known)
+            if (found < 0).any():
+                row = int(np.flatnonzero(found < 0)[0])
+                raise ValueError(
+                    f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of the "
+                    f"{len(known)} categories of the fitted domain: {_listing(known)}. "
+                    "Declare all values that can occur with categories=, or a categorical dtype."
+                )
+            codes[:, j] = found
+        return codes
+
+    def decode(self, codes):
+        """The table that has these codes, in the container that the domain was learned from."""
+        if self.names is not None:
+            return _frame(codes, self)
+        table = np.empty(codes.shape, dtype=self.dtypes[0])
+        for j, known in enumerate(self.categories):
+            table[:, j] = known[codes[:, j]]
+        return table
+
+    def check_codes(self, Z):
+        """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""
+        Z = check_array(Z, dtype=None, ensure_min_samples=0)
+        if Z.shape[1] != len(self.categories):
+            raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(self.categories)}")
+        if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (Z == np.floor(Z)).all()):
+            raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
+        bad = (Z < 0) | (Z >= self.n_categories)
+        if bad.any():
+            row, j = np.argwhere(bad)[0]
+            raise ValueError(
+                f"column {self.column_names[j]!r} of Z holds {Z[row, j]} at row {row}; "
+                f"its codes run from 0 to {self.n_categories[j] - 1}"
+            )
+        return np.ascontiguousarray(Z, dtype=np.uint8)
+
+    @cached_property
+    def _code_of_byte(self):
+        """Code of each integer value 0..255 per column, -1 for none; None where other values are categories."""
+        if not all(c.dtype.kind in "iubf" and (len(c) == 0 or c.max() <= 255) for c in self.categories):
+            return None
+        code_of = np.full((len(self.categories), 256), -1, dtype=np.int16)
+        for j, c in enumerate(self.categories):
+            code_of[j, c.astype(np.int64)] = np.arange(len(c))
+        return code_of
+
+
+class _Table:
+    """One way to read arrays and pandas dataframes, column by column."""
+
+    def __init__(self, X):
+        self.frame = X if _is_frame(X) else None
+        self.numeric = None  # the whole table as non-negative integers, where it is an array of numbers
+        if self.frame is not None:
+            self.names = tuple(map(str, X.columns))
+            self.dtypes = tuple(_dtype_name(dtype) for dtype in X.dtypes)
+        else:
+            self.array = X
+            self.names = None
+            self.dtypes = (X.dtype.str if X.dtype != object else "object",) * X.shape[1]
+            if X.dtype.kind in "iubf":
+                self.numeric = self._integers(X)
+        self.n_rows = X.shape[0]
+
+    def column(self, j):
+        """How to name a column in a message."""
+        return f"column {self.names[j]!r}" if self.names else f"column {j}"
+
+    def values(self, j):
+        """Values of a column, none missing, and numbers only where they are non-negative integers."""
+        if self.numeric is not None:
+            return self.numeric[:, j]
+        if self.frame is None:
+            values = self.array[:, j]
+        else:
+            series = self.frame.iloc[:, j]
+            missing = series.isna().to_numpy()
+            if missing.any():
+                self._refuse(j, int(np.flatnonzero(missing)[0]), None)
+            values = series.to_numpy()
+            if self.dtypes[j] in CATEGORICAL:
+                return values
+        if values.dtype.kind in "iubf":
+            return self._integers(values[:, None], j)[:, 0]
+        if values.dtype.kind == "O":
+            for value in set(values.tolist()):
+                if _is_missing(value) or (_is_number(value) and (value < 0 or value % 1 != 0)):
+                    row = next(i for i, v in enumerate(values.tolist()) if v is value or v == value)
+                    self._refuse(j, row, value)
+        elif values.dtype.kind not in "UST":
+            raise ValueError(f"{self.column(j)} has dtype {values.dtype}; convert it to strings or integer codes")
+        return values
+
+    def categories(self):
+        """Categories of every column: what a categorical dtype declares, else what occurs, sorted."""
+        if self.numeric is not None and self.numeric.max() <= 255:
+            seen = encoding.presence(np.ascontiguousarray(self.numeric, dtype=np.uint8))
+            return [np.flatnonzero(s).astype(self.array.dtype) for s in seen]
+        return [
+            self.frame.iloc[:, j].cat.categories.to_numpy() if dtype in CATEGORICAL else _distinct(self.values(j))
+            for j, dtype in enumerate(self.dtypes)
+        ]
+
+    def _integers(self, values, column=None):
+        """Numbers as integers; whole numbers in a float array are fine."""
+        bad = None
+        if values.dtype.kind == "f":
+            bad = ~np.isfinite(values) | (values < 0) | (values != np.floor(values))
+        elif values.dtype.kind == "i" and values.min() < 0:
+            bad = values < 0
+        if bad is not None and bad.any():
+            row, j = (int(i) for i in np.argwhere(bad)[0])
+            self._refuse(j if column is None else column, row, values[row, j].item())
+        return values.astype(np.int64) if values.dtype.kind == "f" else values
+
+    def _refuse(self, j, row, value):
+        """Raise for a value that is no category."""
+        if value is None or _is_missing(value):
+            raise ValueError(
+                f"{self.column(j)} has a missing value (NaN or None) at row {row}; encode missing values as a category "
+                "of their own, for example with fillna('missing')"
+            )
+        if value < 0 and value % 1 == 0:
+            raise ValueError(
+                f"{self.column(j)} holds {value} at row {row}: integer categories must not be negative (Negative values "
+                "in data); if it marks missing values, give them a category of their own, else convert to strings"
+            )
+        raise ValueError(
+            f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "
+            "bin a quantity, for example with numpy.digitize or pandas.cut, or convert the column to strings"
+        )
+
+
+def _is_frame(X):
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def _dtype_name(dtype):
+    if hasattr(dtype, "categories"):
+        return CATEGORICAL[dtype.ordered]
+    return str(dtype)
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
+def _is_missing(value):
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (_is_number(value) and value != value)
+
+
+def _distinct(values):
+    """Sorted distinct values; numbers before strings where both occur."""
+    if values.dtype.kind != "O":
+        return np.unique(values)
+    distinct = sorted(set(values.tolist()), key=lambda value: (isinstance(value, str), value))
+    found = np.empty(len(distinct), dtype=object)
+    found[:] = distinct
+    return found
+
+
+def _codes(values, known):
+    """Code of every value among the known categories, -1 for none: ndarray of int16."""
+    if values.dtype.kind in "iub" and known.dtype.kind in "iubf":
+        order = np.argsort(known, kind="stable")
+        found = order[np.minimum(np.searchsorted(known[order], values), len(known) - 1)]
+        return np.where(known[found] == values, found, -1).astype(np.int16)
+    code_of = {value: code for code, value in enumerate(known.tolist())}
+    return np.fromiter((code_of.get(v, -1) for v in values.tolist()), dtype=np.int16, count=len(values))
+
+
+def _declared(table, categories):
+    """Categories given by the user, one sequence a column, checked."""
+    n_columns = len(table.dtypes)
+    if isinstance(categories, str) or not hasattr(categories, "__len__") or len(categories) != n_columns:
+        raise ValueError(f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns")
+    found = []
+    for j, given in enumerate(categories):
+        c = given if isinstance(given, np.ndarray) else np.array(list(given))
+        if c.ndim != 1 or len(c) == 0 or len(set(c.tolist())) != len(c):
+            raise ValueError(f"categories of {table.column(j)} must be a sequence of distinct values")
+        found.append(c)
+    return found
+
+
+def _frame(codes, domain):
+    """A pandas DataFrame with the dtypes that fit saw."""
+    import pandas as pd
+
+    made = {}
+    for j, (name, dtype) in enumerate(zip(domain.names, domain.dtypes, strict=True)):
+        known = domain.categories[j]
+        if dtype in CATEGORICAL:
+            made[name] = pd.Categorical.from_codes(codes[:, j], known, ordered=dtype == CATEGORICAL[True])
+        else:
+            made[name] = pd.Series(known[codes[:, j]]).astype(dtype)
+    return pd.DataFrame(made)
+
+
+def _listing(values, most=6):
+    return ", ".join(repr(v) for v in values[:most].tolist()) + (", …" if len(values) > most else "")

@@ -1,0 +1,71 @@
+"""Files that are there whole or not at all, and archives that are safe to open."""
+
+import contextlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+MODEL_MEMBER = "model.json"
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """A binary file under a temporary name, which takes the name ``path`` once it is written and closed."""
+    path = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files; this one is like any other
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_archive(path, model, arrays):
+    """Write a dict of plain values and a dict of arrays as a NumPy .npz archive with one JSON member, uncompressed."""
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        # a fixed date: equal models give equal files
+        archive.writestr(zipfile.ZipInfo(MODEL_MEMBER), json.dumps(model, ensure_ascii=False, indent=1))
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+
+
+def read_archive(path):
+    """Read what `write_archive` wrote; ValueError for any other file.
+
+    Members must be stored uncompressed and as long as their headers say, so that no file makes the reader allocate
+    more than its own size.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {}
+            for info in archive.infolist():
+                if info.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"member {info.filename} is compressed")
+                if info.filename != MODEL_MEMBER:
+                    arrays[info.filename.removesuffix(".npy")] = _read_array(archive, info)
+            return json.loads(archive.read(MODEL_MEMBER)), arrays
+    except (zipfile.BadZipFile, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a treeflows model file, or is damaged ({error})") from error
+
+
+def _read_array(archive, info):
+    with archive.open(info) as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError(f"member {info.filename} has an unknown array format")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
+        if fortran_order or dtype.kind not in "uif" or min(shape, default=0) < 0:
+            raise ValueError(f"member {info.filename} has an unexpected layout")
+        count = int(np.prod([int(n) for n in shape], dtype=object)) if shape else 1
+        if count * dtype.itemsize != info.file_size - member.tell():
+            raise ValueError(f"member {info.filename} is not as long as its header says")
+        return np.frombuffer(member.read(), dtype=dtype).reshape(shape)

@@ -1,0 +1,205 @@
+"""Learning one layer: grow a tree level by level on local likelihood, then rank-align it bottom-up.
+
+Elkady, Lim, Inouye, "Discrete tree flows via tree-structured permutations", ICML 2022: construction in three passes,
+here one over the data (`grow`) and one over its counts (`align`).
+"""
+
+import numpy as np
+
+from ._ext.permuting import rank_tables
+from ._ext.splitting import best_split
+from ._layer import TreePermutation
+
+
+def cost_table(n_rows, n_columns):
+    """The entropy cost c -> c log c of every possible count, in fixed point.
+
+    Integers make every sum of costs exact: the same split wins on any machine and for any order of summation. The
+    scale is the largest that cannot overflow.
+
+    Returns
+    -------
+    cost : ndarray of shape (n_rows + 1,), int64
+    bits : int
+        Costs are in units of 2**-bits nats.
+    """
+    c = np.arange(n_rows + 1, dtype=np.float64)
+    nats = c * np.log(np.maximum(c, 1.0))
+    bits = min(32, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
+    return np.rint(nats * 2.0**bits).astype(np.int64), bits
+
+
+class LikelihoodCriterion:
+    """Greedy local permutation (GLP): the split that most raises the training likelihood under independent columns."""
+
+    def __init__(self, n_rows, n_columns, min_samples_leaf, min_gain):
+        self.cost, bits = cost_table(n_rows, n_columns)
+        self.min_gain = min_gain * n_rows * 2.0**bits
+        self.min_samples_leaf = min_samples_leaf
+
+    def choose(self, counter, which, total, local, cell):
+        """Column and category of the best split of a cell, or (-1, -1) to keep it a leaf."""
+        plane, gain = best_split(
+            counter.cooccurrences(which),
+            counter.plane_column,
+            counter.first_plane,
+            counter.first_category,
+            total,
+            local,
+            cell,
+            self.cost,
+            self.min_samples_leaf,
+            counter.n_threads,
+        )
+        if plane < 0 or gain < self.min_gain:
+            return -1, -1
+        column = counter.plane_column[plane]
+        return column, plane - counter.first_plane[column]
+
+
+class RandomCriterion:
+    """RND: a random column, then a random one of its categories, among those that split the cell."""
+
+    def __init__(self, random_state, min_samples_leaf):
+        self.random_state = random_state
+        self.min_samples_leaf = min_samples_leaf
+
+    def choose(self, counter, which, total, local, cell):
+        """Column and category of a random split of a cell, or (-1, -1) where none is possible."""
+        n_rows = local[: counter.first_category[1]].sum()
+        possible = np.minimum(local, n_rows - local) >= self.min_samples_leaf
+        column_of = np.repeat(np.arange(len(counter.n_categories)), counter.n_categories)
+        columns = np.unique(column_of[possible])
+        if len(columns) == 0:
+            return -1, -1
+        column = self.random_state.choice(columns)
+        first = counter.first_category[column]
+        return column, self.random_state.choice(np.flatnonzero(possible & (column_of == column))) - first
+
+
+def grow(counter, criterion, *, max_depth, min_samples_split):
+    """Split the counter's one cell into the leaves of a tree, level by level.
+
+    Returns
+    -------
+    column, category : list of int
+        Of each inner node, in level order.
+    children : list of [int, int]
+        Inner nodes, or ``~leaf``.
+    cells : ndarray of shape (n_leaves, sum of n_categories), uint8
+        Categories that each leaf's cell allows.
+    """
+    column, category, children = [], [], []
+    total = counter.counts[0]
+    cells = np.ones((1, len(total)), dtype=np.uint8)
+    links = [None]  # of each leaf, left to right: its parent and side
+    fresh = [True]  # leaves of the last level; older ones have been asked before
+    for _ in range(max_depth):
+        n_rows, counts = counter.cell_rows, counter.counts
+        splits = [
+            criterion.choose(counter, i, total, counts[i], cells[i])
+            if fresh[i] and n_rows[i] >= min_samples_split
+            else (-1, -1)
+            for i in range(counter.n_cells)
+        ]
+        if all(s < 0 for s, _ in splits):
+            break
+        counter.partition(*zip(*splits, strict=True))
+        new_cells, new_links, fresh = [], [], []
+        for i, (s, v) in enumerate(splits):
+            if s < 0:
+                new_cells.append(cells[i])
+                new_links.append(links[i])
+                fresh.append(False)
+                continue
+            node = len(column)
+            if links[i] is not None:
+                parent, side = links[i]
+                children[parent][side] = node
+            column.append(int(s))
+            category.append(int(v))
+            children.append([None, None])
+            first, end = counter.first_category[s], counter.first_category[s + 1]
+            left, right = cells[i].copy(), cells[i].copy()
+            left[first:end] = 0
+            left[first + v] = 1
+            right[first + v] = 0
+            new_cells += [left, right]
+            new_links += [(node, 0), (node, 1)]
+            fresh += [True, True]
+        cells, links = np.array(new_cells), new_links
+    for leaf, link in enumerate(links):
+        if link is not None:
+            children[link[0]][link[1]] = ~leaf
+    return column, category, children, cells
+
+
+def leaf_ranges(children):
+    """Of each inner node in level order, its first leaf and the one after its last."""
+    ranges = [None] * len(children)
+    for node in reversed(range(len(children))):
+        spans = [(~c, ~c + 1) if c < 0 else ranges[c] for c in children[node]]
+        ranges[node] = (spans[0][0], spans[1][1])
+    return np.array(ranges, dtype=np.int64).reshape(-1, 2)
+
+
+def align(column, category, children, cells, counts, first_category):
+    """Bottom-up: leaves rank-align every column, inner nodes re-align their split column over what is below them.
+
+    Returns
+    -------
+    tables : ndarray of shape (n_leaves, sum of n_categories), uint8
+    output_sets : ndarray of shape (n_inner, max n_categories), uint8
+    aligned : ndarray of shape (n_leaves, sum of n_categories), int32
+        The leaves' counts after their tables.
+    """
+    n_categories = np.diff(first_category)
+    tables = rank_tables(counts, cells, first_category)
+    aligned = np.empty_like(counts)
+    base = np.repeat(first_category[:-1], n_categories)
+    np.put_along_axis(aligned, base + tables, counts, axis=1)
+    output_sets = np.zeros((len(column), max(n_categories)), dtype=np.uint8)
+    output_sets[np.arange(len(column)), category] = 1
+    ranges = leaf_ranges(children)
+    column = np.array(column, dtype=np.int32)
+    for node in reversed(range(len(column))):
+        first, end = ranges[node]
+        s = column[node]
+        k = n_categories[s]
+        here = slice(first_category[s], first_category[s] + k)
+        where = rank_tables(
+            aligned[first:end, here].sum(axis=0, dtype=np.int32)[None],
+            cells[first:end, here].max(axis=0)[None],
+            np.array([0, k], dtype=np.int32),
+        )[0]
+        tables[first:end, here] = where[tables[first:end, here]]
+        moved = np.empty_like(aligned[first:end, here])
+        moved[:, where] = aligned[first:end, here]
+        aligned[first:end, here] = moved
+        below = (column == s) & (ranges[:, 0] >= first) & (ranges[:, 1] <= end)
+        sets = output_sets[below]
+        sets[:, where] = output_sets[below, :k]
+        output_sets[below] = sets
+    return tables, output_sets, aligned
+
+
+def learn_layer(counter, criterion, *, max_depth, min_samples_split, names, labels):
+    """Learn one `TreePermutation` from the rows of a counter, and leave the counter split by its tree."""
+    column, category, children, cells = grow(
+        counter, criterion, max_depth=max_depth, min_samples_split=min_samples_split
+    )
+    tables, output_sets, aligned = align(column, category, children, cells, counter.counts, counter.first_category)
+    input_sets = np.zeros_like(output_sets)
+    input_sets[np.arange(len(column)), category] = 1
+    return TreePermutation(
+        column=np.array(column, dtype=np.int32),
+        children=np.array(children, dtype=np.int32).reshape(-1, 2),
+        input_sets=input_sets,
+        output_sets=output_sets,
+        tables=tables,
+        counts=aligned.sum(axis=0, dtype=np.int32),
+        leaf_rows=counter.cell_rows,
+        first_category=counter.first_category,
+        names=names,
+        labels=labels,
+    )
