@@ -5,6 +5,8 @@ categories, as one byte a row. The rows are kept in cells, one for each leaf of 
 `Counter.partition` replaces a cell by its two children, `Counter.merge` permutes the cells and makes them one again.
 """
 
+import math
+
 import numpy as np
 
 from cython.parallel cimport parallel, prange
@@ -19,10 +21,13 @@ cdef enum:
     SCRATCH = 65536      # counts of a pair of columns of 256 categories
     PARALLEL_WORK = 65536  # bytes or words to touch, below which waking threads costs more than it saves
 
+# Memory for co-occurrence tables: those kept for the next level, and one slab where the whole table is larger.
+TABLE_BYTES = 1 << 28
+
 
 def aligned(shape, dtype):
     """Zeroed array on a 64-byte boundary."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(n_bytes + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + n_bytes].view(dtype).reshape(shape)
@@ -60,13 +65,19 @@ cdef class Counter:
     Categories are numbered column after column: category v of column j is ``first_category[j] + v``. Candidate
     splits, "x_s = v" against the rest, are numbered alike, but the second of a binary column is left out: it makes the
     same split as the first. Candidate v of column s is ``first_plane[s] + v``.
+
+    Co-occurrences come in slabs of candidates, ``slabs``: one for all of them unless the table would take more than
+    ``table_bytes``.
     """
 
     cdef readonly int64_t n_rows
     cdef readonly int n_threads
     cdef readonly object n_categories, first_category, first_plane, plane_column
-    cdef readonly int64_t n_planes, stride
+    cdef readonly int64_t n_planes
+    cdef readonly list slabs
     cdef list cells
+    cdef bint keep_tables
+    cdef int64_t table_bytes
     cdef int32_t[::1] _k, _first_category, _first_plane, column_of
     cdef int32_t[::1] plane_row, code_row     # where a column is stored, -1 for not in this form
     cdef int32_t[::1] row_plane               # candidate of each stored plane
@@ -74,7 +85,7 @@ cdef class Counter:
     cdef int64_t n_stored, n_narrow, n_coded  # the first n_narrow stored planes are paired in tiles
     cdef int32_t[:, ::1] tiles, pairs
 
-    def __init__(self, const uint8_t[:, ::1] codes, n_categories, int n_threads=1):
+    def __init__(self, const uint8_t[:, ::1] codes, n_categories, int n_threads=1, int64_t table_bytes=TABLE_BYTES):
         self.n_rows = codes.shape[0]
         self.n_threads = n_threads
         self.n_categories = np.ascontiguousarray(n_categories, dtype=np.int32)
@@ -83,16 +94,17 @@ cdef class Counter:
         self.first_category = np.concatenate(([0], np.cumsum(self.n_categories))).astype(np.int32)
         self.first_plane = np.concatenate(([0], np.cumsum(n_planes_of))).astype(np.int32)
         self.n_planes = n_planes_of.sum()
-        self.stride = (self.n_planes + TF_LANES - 1) // TF_LANES * TF_LANES
-        self.plane_column = np.full(self.stride, -1, dtype=np.int32)
-        self.plane_column[: self.n_planes] = np.repeat(np.arange(len(n_planes_of)), n_planes_of)
+        self.plane_column = np.repeat(np.arange(len(n_planes_of), dtype=np.int32), n_planes_of)
         self._k, self._first_category, self._first_plane = self.n_categories, self.first_category, self.first_plane
         self.column_of = self.plane_column
+        self.table_bytes = table_bytes
         self._choose_forms()
+        self._choose_slabs()
         root = Cell(self.n_stored, self.n_coded, self.n_rows)
         self._pack(codes, root)
         root.counts = self._counts(root)
         self.cells = [root]
+        self.keep_tables = self._room_for(1)
 
     def _choose_forms(self):
         """Planes, codes or both for each column, by how its pairs are counted fastest."""
@@ -119,6 +131,21 @@ cdef class Counter:
         pairs = [(a, b) for a in varying if not narrow[a] for b in varying if narrow[b] or b > a]
         self.pairs = np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
+    def _choose_slabs(self):
+        """Runs of whole columns whose candidates' tables have room, as (first candidate, one after the last)."""
+        cdef int64_t width = max(1, self.table_bytes // (4 * max(1, self.n_planes)))
+        self.slabs = []
+        start = 0
+        for j in range(len(self.n_categories)):
+            if self.first_plane[j + 1] - start > width and self.first_plane[j] > start:
+                self.slabs.append((start, int(self.first_plane[j])))
+                start = int(self.first_plane[j])
+        if self.n_planes > start:
+            self.slabs.append((start, int(self.n_planes)))
+
+    def _room_for(self, n_tables):
+        return 4 * self.n_planes * self.n_planes * n_tables <= self.table_bytes
+
     # ---- reading ----
 
     @property
@@ -135,33 +162,38 @@ cdef class Counter:
         """Rows of each category in each cell: ndarray of shape (n_cells, sum of n_categories), int32."""
         return np.stack([(<Cell> cell).counts for cell in self.cells])
 
-    def cooccurrences(self, which):
+    def cooccurrences(self, which, slab):
         """Rows of a cell in which two categories occur together.
 
         Parameters
         ----------
         which : int
             The cell.
+        slab : (int, int)
+            One of `slabs`.
 
         Returns
         -------
-        table : ndarray of shape (n_planes, stride), int32
-            Symmetric, over the candidate splits; zeros past column ``n_planes``.
+        table : ndarray of shape (n_planes, width), int32
+            Every category that is a candidate with every candidate of the slab; zeros in the columns that round the
+            width up to whole vectors.
         """
         cdef Cell cell = self.cells[which]
+        if not self.keep_tables:
+            return self._table(cell, slab)
         if cell.table is None:
             if cell.parent_table is None:
-                cell.table = self._table(cell)
+                cell.table = self._table(cell, slab)
             else:
-                self._table_of_pair(cell)
+                self._table_of_pair(cell, slab)
         return cell.table
 
-    cdef _table_of_pair(self, Cell cell):
+    cdef _table_of_pair(self, Cell cell, slab):
         """Count the smaller of two siblings; the rest of their parent is the larger."""
         cdef Cell other = cell.sibling
         cdef Cell small = cell if cell.n_rows <= other.n_rows else other
         cdef Cell large = other if small is cell else cell
-        small.table = self._table(small)
+        small.table = self._table(small, slab)
         large.table = np.subtract(cell.parent_table, small.table, out=cell.parent_table)
         small.parent_table = large.parent_table = small.sibling = large.sibling = None
 
@@ -182,6 +214,7 @@ cdef class Counter:
             else:
                 cells.extend(self._split(cell, column, category))
         self.cells = cells
+        self.keep_tables = self._room_for(len(cells))
 
     def merge(self, tables):
         """Permute every cell's columns and gather all rows in one cell.
@@ -212,6 +245,7 @@ cdef class Counter:
             start += cell.n_rows
         root.counts = counts
         self.cells = [root]
+        self.keep_tables = self._room_for(1)
 
     cdef list _split(self, Cell cell, int32_t column, int32_t category):
         cdef int64_t n_words = cell.planes.shape[1], n_used = (cell.n_rows + 63) // 64, i
@@ -237,8 +271,9 @@ cdef class Counter:
         small, large = (left, right) if left.n_rows <= right.n_rows else (right, left)
         (<Cell> small).counts = self._counts(small)
         (<Cell> large).counts = cell.counts - (<Cell> small).counts
-        left.sibling, right.sibling = right, left
-        left.parent_table = right.parent_table = cell.table
+        if cell.table is not None:
+            left.sibling, right.sibling = right, left
+            left.parent_table = right.parent_table = cell.table
         return [left, right]
 
     # ---- counting ----
@@ -258,49 +293,61 @@ cdef class Counter:
                 count_codes(&cell.codes[self.code_row[j], 0], cell.n_rows, &out[self._first_category[j]])
         return counts
 
-    cdef _table(self, Cell cell):
-        table = aligned((self.n_planes, self.stride), np.int32)
+    cdef _table(self, Cell cell, slab):
+        cdef int64_t first = slab[0], end = slab[1]
+        cdef int64_t width = (end - first + TF_LANES - 1) // TF_LANES * TF_LANES
+        table = aligned((self.n_planes, width), np.int32)
         cdef int32_t[:, ::1] out = table
         cdef int32_t[::1] counts = cell.counts
-        cdef int64_t n_tiles = self.tiles.shape[0], n_tasks = n_tiles + self.pairs.shape[0], i
+        cdef int32_t[:, ::1] tiles = self.tiles, pairs = self.pairs
+        if len(self.slabs) > 1:
+            tiles, pairs = self._tasks_of(slab)
+        cdef int64_t n_tiles = tiles.shape[0], n_tasks = n_tiles + pairs.shape[0], i
         cdef int32_t j, n_columns = self._k.shape[0]
         cdef const tf_kernels *kernels = current_kernels()
         cdef int32_t *scratch
         with nogil, parallel(num_threads=self.n_threads,
-                             use_threads_if=self.n_planes * self.n_planes * cell.n_rows > 64 * PARALLEL_WORK):
+                             use_threads_if=self.n_planes * width * cell.n_rows > 64 * PARALLEL_WORK):
             scratch = <int32_t *> malloc(SCRATCH * sizeof(int32_t))
             for i in prange(n_tasks, schedule="dynamic"):
                 if i < n_tiles:
-                    self._count_tile(kernels, cell.planes, self.tiles[i, 0], self.tiles[i, 1], scratch, out)
+                    self._count_tile(kernels, cell.planes, tiles[i, 0], tiles[i, 1], scratch, first, end, out)
                 else:
-                    self._count_pair(kernels, cell.planes, cell.codes, self.pairs[i - n_tiles, 0],
-                                     self.pairs[i - n_tiles, 1], scratch, out)
+                    self._count_pair(kernels, cell.planes, cell.codes, pairs[i - n_tiles, 0], pairs[i - n_tiles, 1],
+                                     scratch, first, end, out)
             free(scratch)
         for j in range(n_columns):
-            self._complete_rows(j, counts, out)
+            self._complete_rows(j, counts, first, end, out)
         for i in prange(self.n_planes, nogil=True, schedule="static", num_threads=self.n_threads,
-                        use_threads_if=self.n_planes * self.n_planes > PARALLEL_WORK):
-            self._complete_columns(i, counts, out)
+                        use_threads_if=self.n_planes * width > PARALLEL_WORK):
+            self._complete_columns(i, counts, first, end, out)
         return table
 
+    def _tasks_of(self, slab):
+        """The tiles and pairs that have a candidate of the slab on either side."""
+        row_plane = np.asarray(self.row_plane)[: self.n_narrow]
+        inside = np.add.reduceat((slab[0] <= row_plane) & (row_plane < slab[1]), range(0, self.n_narrow, TILE))
+        tiles, pairs = np.asarray(self.tiles), np.asarray(self.pairs)
+        in_slab = (slab[0] <= self.first_plane) & (self.first_plane < slab[1])
+        return tiles[inside[tiles // TILE].any(axis=1)], pairs[in_slab[pairs].any(axis=1)]
+
     cdef void _count_tile(self, const tf_kernels *kernels, const uint64_t[:, ::1] planes, int64_t first_a,
-                          int64_t first_b, int32_t *scratch, int32_t[:, ::1] out) noexcept nogil:
+                          int64_t first_b, int32_t *scratch, int64_t first, int64_t end,
+                          int32_t[:, ::1] out) noexcept nogil:
         """Pairs of two runs of at most TILE narrow planes."""
-        cdef int64_t n_a = min(TILE, self.n_narrow - first_a), n_b = min(TILE, self.n_narrow - first_b), i, j, a, b
+        cdef int64_t n_a = min(TILE, self.n_narrow - first_a), n_b = min(TILE, self.n_narrow - first_b), i, j
         memset(scratch, 0, TILE * TILE * sizeof(int32_t))
         kernels.cooccurrence(&planes[first_a, 0], n_a, &planes[first_b, 0], n_b, planes.shape[1], planes.shape[1],
                              scratch, TILE)
         for i in range(n_a):
-            a = self.row_plane[first_a + i]
             for j in range(n_b):
-                b = self.row_plane[first_b + j]
-                out[a, b] = scratch[i * TILE + j]
-                out[b, a] = scratch[i * TILE + j]
+                put(self.row_plane[first_a + i], self.row_plane[first_b + j], scratch[i * TILE + j], first, end, out)
 
     cdef void _count_pair(self, const tf_kernels *kernels, const uint64_t[:, ::1] planes, const uint8_t[:, ::1] codes,
-                          int32_t column_a, int32_t column_b, int32_t *scratch, int32_t[:, ::1] out) noexcept nogil:
+                          int32_t column_a, int32_t column_b, int32_t *scratch, int64_t first, int64_t end,
+                          int32_t[:, ::1] out) noexcept nogil:
         """Categories of one column with those of another."""
-        cdef int64_t n_a = self._k[column_a], n_b = self._k[column_b], width = n_b, i, j, a, b
+        cdef int64_t n_a = self._k[column_a], n_b = self._k[column_b], width = n_b, i, j
         cdef const uint8_t *x
         cdef const uint8_t *y
         memset(scratch, 0, n_a * n_b * sizeof(int32_t))
@@ -317,39 +364,39 @@ cdef class Counter:
             n_a = min(n_a, self._first_plane[column_a + 1] - self._first_plane[column_a])
             n_b = min(n_b, self._first_plane[column_b + 1] - self._first_plane[column_b])
         for i in range(n_a):
-            a = self._first_plane[column_a] + i
             for j in range(n_b):
-                b = self._first_plane[column_b] + j
-                out[a, b] = scratch[i * width + j]
-                out[b, a] = scratch[i * width + j]
+                put(self._first_plane[column_a] + i, self._first_plane[column_b] + j, scratch[i * width + j], first,
+                    end, out)
 
-    cdef void _complete_rows(self, int32_t j, const int32_t[::1] counts, int32_t[:, ::1] out) noexcept nogil:
+    cdef void _complete_rows(self, int32_t j, const int32_t[::1] counts, int64_t first, int64_t end,
+                             int32_t[:, ::1] out) noexcept nogil:
         """The last category's row of a column is what its other rows leave of the counts."""
         cdef int64_t last = self._first_plane[j + 1] - 1, p, q
         if self._k[j] < 3:
             return
-        for q in range(self.n_planes):
-            out[last, q] = counts[self._category_of(q)]
+        for q in range(first, end):
+            out[last, q - first] = counts[self._category_of(q)]
         for p in range(self._first_plane[j], last):
-            for q in range(self.n_planes):
+            for q in range(end - first):
                 out[last, q] -= out[p, q]
 
-    cdef void _complete_columns(self, int64_t p, const int32_t[::1] counts, int32_t[:, ::1] out) noexcept nogil:
+    cdef void _complete_columns(self, int64_t p, const int32_t[::1] counts, int64_t first, int64_t end,
+                                int32_t[:, ::1] out) noexcept nogil:
         """The same for the last category's column, in one row; and the row's own count on the diagonal."""
-        cdef int32_t j, n_columns = self._k.shape[0]
+        cdef int32_t j, own = self.column_of[p]
         cdef int64_t last, q
-        cdef int32_t rest, own = self.column_of[p]
-        for j in range(n_columns):
+        cdef int32_t rest
+        for j in range(self.column_of[first], self.column_of[end - 1] + 1):
             if j == own:
                 for q in range(self._first_plane[j], self._first_plane[j + 1]):
-                    out[p, q] = 0
-                out[p, p] = counts[self._first_category[j] + p - self._first_plane[j]]
+                    out[p, q - first] = 0
+                out[p, p - first] = counts[self._category_of(p)]
             elif self._k[j] >= 3:
                 last = self._first_plane[j + 1] - 1
                 rest = counts[self._category_of(p)]
                 for q in range(self._first_plane[j], last):
-                    rest = rest - out[p, q]
-                out[p, last] = rest
+                    rest = rest - out[p, q - first]
+                out[p, last - first] = rest
 
     cdef inline int64_t _category_of(self, int64_t plane) noexcept nogil:
         cdef int32_t j = self.column_of[plane]
@@ -388,6 +435,39 @@ cdef class Counter:
                 for w in range(BLOCK_ROWS // 64):
                     planes[self.plane_row[j] + v, start // 64 + w] = lines[
                         (self._first_category[j] + v) * (BLOCK_ROWS // 64) + w]
+
+
+def pairwise_cooccurrences(const uint64_t[:, ::1] planes, int n_threads=1):
+    """Rows in both of every two planes, a pair at a time: the plain loop that `Counter` is measured and tested against.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (n_planes, n_words), uint64
+        From `aligned`, with a multiple of 8 words.
+    n_threads : int
+
+    Returns
+    -------
+    table : ndarray of shape (n_planes, n_planes), int32
+        On and above the diagonal; zeros below.
+    """
+    cdef int64_t n = planes.shape[0], i, j
+    table = np.zeros((n, n), dtype=np.int32)
+    cdef int32_t[:, ::1] out = table
+    cdef const tf_kernels *kernels = current_kernels()
+    for i in prange(n, nogil=True, schedule="dynamic", num_threads=n_threads):
+        for j in range(i, n):
+            kernels.cooccurrence(&planes[i, 0], 1, &planes[j, 0], 1, planes.shape[1], planes.shape[1], &out[i, j], n)
+    return table
+
+
+cdef inline void put(int64_t a, int64_t b, int32_t count, int64_t first, int64_t end,
+                     int32_t[:, ::1] out) noexcept nogil:
+    """Both places of a symmetric table, where they lie within the slab."""
+    if first <= b < end:
+        out[a, b - first] = count
+    if first <= a < end:
+        out[b, a - first] = count
 
 
 # ---- one column of one cell; `planes` points at the first of its k - 1 planes ----

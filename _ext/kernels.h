@@ -17,7 +17,6 @@ typedef struct {
     int64_t stride;
     const int32_t *n_left;        /* rows that each candidate sends left, [stride] */
     const int32_t *plane_column;  /* column of each candidate, [stride]; -1 in the padding */
-    const int32_t *first_plane;   /* per column */
     const int32_t *cell_first;    /* per column, where its categories start in cell_plane, L and H; one more at the end */
     const int32_t *cell_plane;    /* plane of each category that the cell allows; -1 for the second of a binary column */
     const int32_t *local;         /* L of each category that the cell allows */

@@ -13,7 +13,6 @@ cdef extern from "kernels.h" nogil:
         int64_t stride
         const int32_t *n_left
         const int32_t *plane_column
-        const int32_t *first_plane
         const int32_t *cell_first
         const int32_t *cell_plane
         const int32_t *local

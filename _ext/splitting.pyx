@@ -14,15 +14,18 @@ from libc.stdlib cimport free, malloc
 include "kernels.pxi"
 
 
-def best_split(const int32_t[:, ::1] table, const int32_t[::1] plane_column, const int32_t[::1] first_plane,
+def best_split(const int32_t[:, ::1] table, int64_t first, int64_t end, const int32_t[::1] first_plane,
                const int32_t[::1] first_category, const int32_t[::1] total, const int32_t[::1] local,
                const uint8_t[::1] cell, const int64_t[::1] cost, int64_t min_samples_leaf, int n_threads):
-    """Best split of one node.
+    """Best of the splits first .. end - 1 of one node.
 
     Parameters
     ----------
-    table, plane_column, first_plane, first_category
-        Co-occurrences of the node and the numbering of candidates and categories, as `Counter` has them.
+    table : ndarray of shape (n_planes, width), int32
+        Co-occurrences of the node with these candidates, as `Counter.cooccurrences` gives them.
+    first, end : int
+    first_plane, first_category : ndarray of shape (n_columns + 1,), int32
+        Where each column's candidates and categories start, as `Counter` numbers them.
     total, local : ndarray of shape (n,), int32
         Counts of every category in all rows (G) and in the node (L).
     cell : ndarray of shape (n,), uint8
@@ -41,14 +44,13 @@ def best_split(const int32_t[:, ::1] table, const int32_t[::1] plane_column, con
         Sum of the costs after the split less the sum after rank-aligning the node as it is.
     """
     cdef int32_t n_columns = first_plane.shape[0] - 1, j, n_rows = 0
-    cdef int64_t stride = table.shape[1], n_blocks = stride // TF_LANES, n_planes = table.shape[0], v, block, p
-    cdef int64_t gain = 0, best = -1
-    cdef int64_t stay = 0
-    n_left_array, own_array = np.zeros(stride, dtype=np.int32), np.zeros(stride, dtype=np.int64)
-    costs_array = np.empty(stride, dtype=np.int64)
-    cdef int32_t[::1] n_left = n_left_array
-    cdef int64_t[::1] own = own_array, costs = costs_array
-    cdef int32_t[::1] cell_first = np.zeros(n_columns + 1, dtype=np.int32)
+    cdef int64_t width = table.shape[1], n_blocks = width // TF_LANES, n_planes = table.shape[0], v, block, p
+    cdef int64_t gain = 0, best = -1, stay = 0
+    cdef int32_t[::1] n_left = np.zeros(n_planes + TF_LANES, dtype=np.int32)
+    cdef int32_t[::1] plane_column = np.full(n_planes + TF_LANES, -1, dtype=np.int32)
+    cdef int64_t[::1] own = np.zeros(n_planes + TF_LANES, dtype=np.int64)
+    cdef int64_t[::1] costs = np.empty(width, dtype=np.int64)
+    cdef int32_t[::1] cell_first = np.empty(n_columns + 1, dtype=np.int32)
     cdef int32_t[::1] cell_plane = np.empty(local.shape[0], dtype=np.int32)
     cdef int32_t[::1] cell_local = np.empty(local.shape[0], dtype=np.int32)
     cdef int32_t[::1] cell_others = np.empty(local.shape[0], dtype=np.int32)
@@ -58,37 +60,39 @@ def best_split(const int32_t[:, ::1] table, const int32_t[::1] plane_column, con
     with nogil:
         for v in range(first_category[1]):
             n_rows += local[v]
-        for p in range(n_planes):
-            n_left[p] = table[p, p]
         p = 0
         for j in range(n_columns):
             cell_first[j] = p
             for v in range(first_category[j], first_category[j + 1]):
+                block = first_plane[j] + v - first_category[j]
+                if block < first_plane[j + 1]:
+                    n_left[block] = local[v]
+                    plane_column[block] = j
+                else:
+                    block = -1
                 if cell[v]:
-                    cell_plane[p] = first_plane[j] + v - first_category[j]
-                    if cell_plane[p] >= first_plane[j + 1]:
-                        cell_plane[p] = -1
+                    cell_plane[p] = block
                     cell_local[p] = local[v]
                     cell_others[p] = total[v] - local[v]
                     p += 1
-        cell_first[n_columns] = p
-        for j in range(n_columns):
-            if cell_first[j + 1] - cell_first[j] > 1:
+            cell_first[j + 1] = p
+            if p - cell_first[j] > 1:
                 stay += own_costs(&cell_plane[cell_first[j]], &cell_local[cell_first[j]], &cell_others[cell_first[j]],
-                                  cell_first[j + 1] - cell_first[j], &cost[0], &own[0])
-        node.table, node.stride = &table[0, 0], stride
-        node.n_left, node.plane_column, node.first_plane = &n_left[0], &plane_column[0], &first_plane[0]
+                                  p - cell_first[j], &cost[0], &own[0])
+        node.table, node.stride = &table[0, 0], width
+        node.n_left, node.plane_column, node.own = &n_left[first], &plane_column[first], &own[first]
         node.cell_first, node.cell_plane = &cell_first[0], &cell_plane[0]
-        node.local, node.others, node.own, node.cost = &cell_local[0], &cell_others[0], &own[0], &cost[0]
+        node.local, node.others, node.cost = &cell_local[0], &cell_others[0], &cost[0]
         node.n_columns = n_columns
-        with parallel(num_threads=n_threads, use_threads_if=n_planes * local.shape[0] > 8192):
+        with parallel(num_threads=n_threads, use_threads_if=width * local.shape[0] > 8192):
             scratch = <int32_t *> malloc(2 * 256 * TF_LANES * sizeof(int32_t))
             for block in prange(n_blocks, schedule="dynamic"):
                 kernels.split_costs(&node, block * TF_LANES, scratch, &costs[block * TF_LANES])
             free(scratch)
-        for p in range(n_planes):
-            if min(n_left[p], n_rows - n_left[p]) >= min_samples_leaf and (best < 0 or costs[p] - stay > gain):
-                best, gain = p, costs[p] - stay
+        for p in range(first, end):
+            v = costs[p - first] - stay
+            if min(n_left[p], n_rows - n_left[p]) >= min_samples_leaf and (best < 0 or v > gain):
+                best, gain = p, v
     return best, gain
 
 

@@ -121,6 +121,8 @@ class Domain:
         """The table that has these codes, in the container that the domain was learned from."""
         if self.names is not None:
             return _frame(codes, self)
+        if all(np.array_equal(c, np.arange(len(c))) for c in self.categories):
+            return codes.astype(self.dtypes[0])
         table = np.empty(codes.shape, dtype=self.dtypes[0])
         for j, known in enumerate(self.categories):
             table[:, j] = known[codes[:, j]]
@@ -191,10 +193,13 @@ class _Table:
         if values.dtype.kind in "iubf":
             return self._integers(values[:, None], j)[:, 0]
         if values.dtype.kind == "O":
-            for value in set(values.tolist()):
-                if _is_missing(value) or (_is_number(value) and (value < 0 or value % 1 != 0)):
-                    row = next(i for i, v in enumerate(values.tolist()) if v is value or v == value)
-                    self._refuse(j, row, value)
+            try:
+                distinct = set(values.tolist())
+            except TypeError as error:
+                raise ValueError(f"{self.column(j)} holds values that cannot be categories ({error})") from None
+            if any(map(_is_no_category, distinct)):
+                row = next(i for i, value in enumerate(values) if _is_no_category(value))
+                self._refuse(j, row, values[row])
         elif values.dtype.kind not in "UST":
             raise ValueError(f"{self.column(j)} has dtype {values.dtype}; convert it to strings or integer codes")
         return values
@@ -223,7 +228,7 @@ class _Table:
 
     def _refuse(self, j, row, value):
         """Raise for a value that is no category."""
-        if value is None or _is_missing(value):
+        if _is_missing(value):
             raise ValueError(
                 f"{self.column(j)} has a missing value (NaN or None) at row {row}; encode missing values as a category "
                 "of their own, for example with fillna('missing')"
@@ -255,6 +260,10 @@ def _is_number(value):
 
 def _is_missing(value):
     return value is None or type(value).__name__ in ("NAType", "NaTType") or (_is_number(value) and value != value)
+
+
+def _is_no_category(value):
+    return _is_missing(value) or (_is_number(value) and (value < 0 or value % 1 != 0))
 
 
 def _distinct(values):

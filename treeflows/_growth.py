@@ -39,18 +39,23 @@ class LikelihoodCriterion:
 
     def choose(self, counter, which, total, local, cell):
         """Column and category of the best split of a cell, or (-1, -1) to keep it a leaf."""
-        plane, gain = best_split(
-            counter.cooccurrences(which),
-            counter.plane_column,
-            counter.first_plane,
-            counter.first_category,
-            total,
-            local,
-            cell,
-            self.cost,
-            self.min_samples_leaf,
-            counter.n_threads,
-        )
+        best = (-1, 0)
+        for slab in counter.slabs:
+            plane, gain = best_split(
+                counter.cooccurrences(which, slab),
+                *slab,
+                counter.first_plane,
+                counter.first_category,
+                total,
+                local,
+                cell,
+                self.cost,
+                self.min_samples_leaf,
+                counter.n_threads,
+            )
+            if plane >= 0 and (best[0] < 0 or gain > best[1]):
+                best = plane, gain
+        plane, gain = best
         if plane < 0 or gain < self.min_gain:
             return -1, -1
         column = counter.plane_column[plane]

@@ -109,4 +109,4 @@ class TreePermutation:
                 moved.append(f"{name}: {arrows}{', …' * (len(changed) > 3)}")
         if not moved:
             return "identity"
-        return f"permutes {len(moved)} columns ({'; '.join(moved[:2])}{'; …' * (len(moved) > 2)})"
+        return f"permutes {len(moved)} column{'s' * (len(moved) > 1)} ({'; '.join(moved[:2])}{'; …' * (len(moved) > 2)})"

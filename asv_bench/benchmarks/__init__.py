@@ -1,0 +1,1 @@
+"""Speed, memory and likelihood of treeflows, tracked by asv."""

@@ -1,0 +1,191 @@
+"""Model files: they hold everything, and nothing bad comes of a bad one."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import random_table
+
+import treeflows
+from treeflows import DiscreteTreeFlow
+from treeflows._files import whole_file
+
+
+def some_flow(**options):
+    codes = random_table(0, 300, [3, 2, 4])
+    table = pd.DataFrame(
+        {"a": np.array(["x", "y", "z"])[codes[:, 0]], "b": codes[:, 1], "c": pd.Categorical(codes[:, 2])}
+    )
+    options = {"n_layers": 3, "min_samples_split": 20, "random_state": 0} | options
+    return DiscreteTreeFlow(**options).fit(table), table
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"n_layers": 0}, {"criterion": "random"}])
+def test_a_loaded_flow_is_the_saved_one(tmp_path, options):
+    flow, table = some_flow(**options)
+    treeflows.save(flow, tmp_path / "a.treeflow")
+    copy = treeflows.load(tmp_path / "a.treeflow")
+    np.testing.assert_array_equal(copy.score_samples(table), flow.score_samples(table))
+    np.testing.assert_array_equal(copy.transform(table), flow.transform(table))
+    pd.testing.assert_frame_equal(copy.sample(50), flow.sample(50))
+    for a, b in zip(copy.staged_score_samples(table), flow.staged_score_samples(table), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(copy.train_score_, flow.train_score_)
+    np.testing.assert_array_equal(copy.validation_score_, flow.validation_score_)
+    assert [str(layer) for layer in copy.layers_] == [str(layer) for layer in flow.layers_]
+    assert copy.get_params() == flow.get_params()
+    treeflows.save(copy, tmp_path / "b.treeflow")
+    assert (tmp_path / "a.treeflow").read_bytes() == (tmp_path / "b.treeflow").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["int64", "U", "object", "bool", "float"])
+def test_arrays_of_any_dtype_are_kept(tmp_path, kind):
+    codes = random_table(0, 100, [2, 2])
+    X = codes.astype(kind) if kind != "object" else np.array([["a", 1]] * 50 + [["b", 2]] * 50, dtype=object)
+    flow = DiscreteTreeFlow(1).fit(X)
+    treeflows.save(flow, tmp_path / "m")
+    copy = treeflows.load(tmp_path / "m")
+    assert copy.sample(5).dtype == X.dtype
+    np.testing.assert_array_equal(copy.sample(5, random_state=0), flow.sample(5, random_state=0))
+
+
+def test_categories_that_no_file_can_hold(tmp_path):
+    X = np.empty((2, 1), dtype=object)
+    X[:, 0] = [(1, 2), (3, 4)]
+    with pytest.raises(ValueError, match="'x0' has categories that are neither numbers nor strings"):
+        treeflows.save(DiscreteTreeFlow().fit(X), tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_is_an_npz_archive_without_code(tmp_path):
+    flow, _ = some_flow()
+    treeflows.save(flow, tmp_path / "m")
+    with np.load(tmp_path / "m", allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["layer0_tables"], flow.layers_[0].tables)
+
+
+def rewritten(path, change):
+    """The archive at path with its members changed by a function of (name, bytes)."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+        for info in old.infolist():
+            data = change(info.filename, old.read(info))
+            if data is not None:
+                new.writestr(info.filename, data)
+    path.write_bytes(out.getvalue())
+
+
+def test_truncated_or_flipped_files_are_refused(tmp_path):
+    flow, table = some_flow()
+    path = tmp_path / "m"
+    treeflows.save(flow, path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for cut in [0, 1, 10, *rng.integers(11, len(whole), 40)]:
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="is not a treeflows model file|damaged"):
+            treeflows.load(path)
+    for _ in range(150):
+        flipped = bytearray(whole)
+        flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        try:
+            copy = treeflows.load(path)
+        except ValueError:
+            continue
+        np.testing.assert_array_equal(copy.score_samples(table), flow.score_samples(table))  # a bit that nobody reads
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "m"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="is not a treeflows model file"):
+        treeflows.load(path)
+    np.savez(path, x=np.zeros(3))
+    with pytest.raises(ValueError, match="is not a treeflows model file"):
+        treeflows.load(f"{path}.npz")
+    with pytest.raises(OSError, match="no such|No such"):
+        treeflows.load(tmp_path / "nowhere")
+
+
+def with_json(change):
+    def apply(name, data):
+        if name != "model.json":
+            return data
+        model = json.loads(data)
+        change(model)
+        return json.dumps(model)
+
+    return apply
+
+
+def array_of(values, dtype):
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.array(values, dtype=dtype), version=(1, 0))
+    return out.getvalue()
+
+
+def replaced(member, make):
+    def apply(name, data):
+        if name != f"{member}.npy":
+            return data
+        return make(np.lib.format.read_array(io.BytesIO(data)))
+
+    return apply
+
+
+DAMAGES = {
+    "version": (with_json(lambda m: m.update(version=99)), "version 99 .* reads version 1"),
+    "format": (with_json(lambda m: m.update(format="other")), "not a treeflows model file"),
+    "class": (with_json(lambda m: m.update({"class": "Other"})), "unknown model 'Other'"),
+    "parameter": (with_json(lambda m: m["params"].update(depth=3)), "damaged"),
+    "more layers": (with_json(lambda m: m.update(n_layers=4)), "damaged"),
+    "fewer categories": (with_json(lambda m: m["categories"][0].pop()), "damaged"),
+    "no array": (lambda n, d: None if n == "log_prob.npy" else d, "damaged"),
+    "column": (replaced("layer0_column", lambda a: array_of(a + 100, "<i4")), "column that is not there"),
+    "cycle": (replaced("layer0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
+    "leaf": (replaced("layer0_children", lambda a: array_of(np.where(a < 0, -1, a), "<i4")), "leaves"),
+    "table": (replaced("layer0_tables", lambda a: array_of(a * 0, "u1")), "permutation"),
+    "set": (replaced("layer0_output_sets", lambda a: array_of(a + 7, "u1")), "no set"),
+    "shape": (replaced("layer0_tables", lambda a: array_of(a[:, :-1], "u1")), "shape"),
+    "dtype": (replaced("layer0_tables", lambda a: array_of(a, "<f8")), "dtype"),
+    "objects": (replaced("train_score", lambda a: array_of(a, "<U3")), "layout"),
+    "probabilities": (replaced("log_prob", lambda a: array_of(a + 1, "<f8")), "sum to one"),
+    "huge": (
+        lambda n, d: d.replace(b"(4,), ", b"(99999999999,), ") if n == "train_score.npy" else d,
+        "not as long as its header says|damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named(tmp_path, damage):
+    flow, _ = some_flow()
+    treeflows.save(flow, tmp_path / "m")
+    change, told = DAMAGES[damage]
+    rewritten(tmp_path / "m", change)
+    with pytest.raises(ValueError, match=told):
+        treeflows.load(tmp_path / "m")
+
+
+def test_compressed_members_are_refused(tmp_path):
+    flow, _ = some_flow()
+    treeflows.save(flow, tmp_path / "m")
+    with zipfile.ZipFile(tmp_path / "m") as old, zipfile.ZipFile(tmp_path / "z", "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+    with pytest.raises(ValueError, match="compressed"):
+        treeflows.load(tmp_path / "z")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "m"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
+        file.write(b"half of the ")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
