@@ -33,12 +33,38 @@ def aligned(shape, dtype):
     return raw[start : start + n_bytes].view(dtype).reshape(shape)
 
 
+ctypedef struct Rows:
+    uint64_t *planes     # [n_planes, n_words]
+    uint8_t *codes       # [n_coded, n_rows]
+    int64_t n_rows
+    int64_t n_words
+
+
+ctypedef struct SplitJob:
+    Rows parent
+    Rows left
+    Rows right
+    uint64_t *goes_left  # planes of the rows for either side
+    uint64_t *goes_right
+
+
+ctypedef struct TableJob:
+    Rows rows
+    const int32_t *counts
+    int32_t *table       # [n_planes, width], candidates first .. end - 1 along the second axis
+    int32_t *parent      # the parent's table, to become the sibling's, or NULL
+    int64_t first
+    int64_t end
+    int64_t width
+
+
 cdef class Cell:
     """Rows of one leaf: planes (n_planes, n_words), codes (n_coded, n_rows), counts of every category."""
 
     cdef int64_t n_rows
     cdef uint64_t[:, ::1] planes
     cdef uint8_t[:, ::1] codes
+    cdef Rows rows              # where they lie
     cdef object counts
     cdef object table           # co-occurrences, once counted
     cdef Cell sibling           # with whom it shares ...
@@ -48,6 +74,7 @@ cdef class Cell:
         self.n_rows = n_rows
         self.planes = aligned((n_planes, (n_rows + 511) // 512 * 8), np.uint64)
         self.codes = aligned((n_coded, n_rows), np.uint8)
+        self.rows = Rows(&self.planes[0, 0], &self.codes[0, 0], n_rows, self.planes.shape[1])
 
 
 cdef class Counter:
@@ -102,8 +129,8 @@ cdef class Counter:
         self._choose_slabs()
         root = Cell(self.n_stored, self.n_coded, self.n_rows)
         self._pack(codes, root)
-        root.counts = self._counts(root)
         self.cells = [root]
+        self._count(self.cells)
         self.keep_tables = self._room_for(1)
 
     def _choose_forms(self):
@@ -162,40 +189,49 @@ cdef class Counter:
         """Rows of each category in each cell: ndarray of shape (n_cells, sum of n_categories), int32."""
         return np.stack([(<Cell> cell).counts for cell in self.cells])
 
+    def batches(self, n):
+        """Slices of a sequence of n cells whose tables have room at the same time."""
+        size = n if self.keep_tables else max(1, self.table_bytes // (4 * self.n_planes * max(end - first for first, end in self.slabs)))
+        return [slice(start, start + size) for start in range(0, n, size)]
+
     def cooccurrences(self, which, slab):
-        """Rows of a cell in which two categories occur together.
+        """Rows of cells in which two categories occur together.
 
         Parameters
         ----------
-        which : int
-            The cell.
+        which : sequence of int
+            Cells.
         slab : (int, int)
             One of `slabs`.
 
         Returns
         -------
-        table : ndarray of shape (n_planes, width), int32
-            Every category that is a candidate with every candidate of the slab; zeros in the columns that round the
-            width up to whole vectors.
+        tables : list of ndarray of shape (n_planes, width), int32
+            Of each cell, every category that is a candidate with every candidate of the slab; zeros in the columns
+            that round the width up to whole vectors.
         """
-        cdef Cell cell = self.cells[which]
+        cdef Cell cell
+        wanted = [self.cells[i] for i in which]
         if not self.keep_tables:
-            return self._table(cell, slab)
-        if cell.table is None:
+            return self._tables(wanted, [None] * len(wanted), slab)
+        # Of two siblings the smaller is counted; their parent's table, less the smaller's, becomes the larger's.
+        to_count, parents = [], []
+        for cell in wanted:
+            if cell.table is not None or cell in to_count:
+                continue
             if cell.parent_table is None:
-                cell.table = self._table(cell, slab)
-            else:
-                self._table_of_pair(cell, slab)
-        return cell.table
-
-    cdef _table_of_pair(self, Cell cell, slab):
-        """Count the smaller of two siblings; the rest of their parent is the larger."""
-        cdef Cell other = cell.sibling
-        cdef Cell small = cell if cell.n_rows <= other.n_rows else other
-        cdef Cell large = other if small is cell else cell
-        small.table = self._table(small, slab)
-        large.table = np.subtract(cell.parent_table, small.table, out=cell.parent_table)
-        small.parent_table = large.parent_table = small.sibling = large.sibling = None
+                to_count.append(cell)
+                parents.append(None)
+                continue
+            small, large = (cell, cell.sibling) if cell.n_rows <= cell.sibling.n_rows else (cell.sibling, cell)
+            to_count.append(small)
+            parents.append(cell.parent_table)
+            (<Cell> large).table = cell.parent_table
+            (<Cell> small).parent_table = (<Cell> large).parent_table = None
+            (<Cell> small).sibling = (<Cell> large).sibling = None
+        for cell, table in zip(to_count, self._tables(to_count, parents, slab), strict=True):
+            cell.table = table
+        return [(<Cell> cell).table for cell in wanted]
 
     # ---- moving ----
 
@@ -207,12 +243,51 @@ cdef class Counter:
         columns, categories : sequence of int, one a cell
             A column of -1 leaves the cell as it is. A split must leave rows on both sides.
         """
-        cells = []
-        for cell, column, category in zip(self.cells, columns, categories, strict=True):
-            if column < 0:
-                cells.append(cell)
-            else:
-                cells.extend(self._split(cell, column, category))
+        cdef Cell cell, left, right
+        cdef int64_t n_jobs = 0, n_rows = 0, n_planes = self.n_stored, n_items = self.n_stored + self.n_coded, i
+        cdef int32_t column, category
+        cdef uint64_t[:, ::1] masks
+        cdef const tf_kernels *kernels = current_kernels()
+        cdef SplitJob *jobs = <SplitJob *> malloc(max(1, len(self.cells)) * sizeof(SplitJob))
+        cdef SplitJob *job
+        if jobs == NULL:
+            raise MemoryError
+        cells, parents, alive = [], [], []
+        try:
+            for cell, column, category in zip(self.cells, columns, categories, strict=True):
+                if column < 0:
+                    cells.append(cell)
+                    continue
+                i = cell.counts[self._first_category[column] + category]
+                left = Cell(self.n_stored, self.n_coded, i)
+                right = Cell(self.n_stored, self.n_coded, cell.n_rows - i)
+                masks = aligned((2, cell.planes.shape[1]), np.uint64)
+                cells += [left, right]
+                parents.append((cell, left, right))
+                alive.append(masks)
+                job = &jobs[n_jobs]
+                n_jobs += 1
+                n_rows += cell.n_rows
+                job.parent, job.left, job.right = cell.rows, left.rows, right.rows
+                job.goes_left, job.goes_right = &masks[0, 0], &masks[1, 0]
+                if self.plane_row[column] >= 0:
+                    plane_masks(job.parent.planes + self.plane_row[column] * job.parent.n_words, job.parent.n_words,
+                                cell.n_rows, self._k[column], category, job.goes_left, job.goes_right)
+                else:
+                    code_masks(job.parent.codes + self.code_row[column] * cell.n_rows, cell.n_rows, category,
+                               job.goes_left, job.goes_right)
+            for i in prange(n_jobs * n_items, nogil=True, schedule="dynamic", chunksize=4, num_threads=self.n_threads,
+                            use_threads_if=(self.n_stored + 8 * self.n_coded) * n_rows > PARALLEL_WORK):
+                compress(kernels, &jobs[i // n_items], i % n_items, n_planes)
+        finally:
+            free(jobs)
+        small = [left if left.n_rows <= right.n_rows else right for _, left, right in parents]
+        self._count(small)
+        for (cell, left, right), counted in zip(parents, small, strict=True):
+            (right if counted is left else left).counts = cell.counts - (<Cell> counted).counts
+            if cell.table is not None:
+                left.sibling, right.sibling = right, left
+                left.parent_table = right.parent_table = cell.table
         self.cells = cells
         self.keep_tables = self._room_for(len(cells))
 
@@ -226,102 +301,90 @@ cdef class Counter:
         """
         cdef const uint8_t[:, ::1] where = np.ascontiguousarray(tables)
         cdef Cell root = Cell(self.n_stored, self.n_coded, self.n_rows), cell
-        cdef int64_t start = 0, i
         cdef int32_t j, n_columns = self._k.shape[0]
+        cdef int64_t n_cells = len(self.cells), i = 0
+        cdef Rows *parts = <Rows *> malloc(n_cells * sizeof(Rows))
+        if parts == NULL:
+            raise MemoryError
         counts = np.zeros(self.n_all, dtype=np.int32)
-        base = np.repeat(self.first_category[:-1], self.n_categories)
-        for i in range(len(self.cells)):
-            cell = self.cells[i]
+        base = np.repeat(self.first_category[:n_columns], self.n_categories)
+        for cell in self.cells:
+            parts[i] = cell.rows
             counts[base + tables[i]] += cell.counts
-            for j in prange(n_columns, nogil=True, schedule="dynamic", chunksize=4, num_threads=self.n_threads,
-                            use_threads_if=n_columns * cell.n_rows > PARALLEL_WORK):
-                if self.plane_row[j] >= 0:
-                    append_planes(&cell.planes[self.plane_row[j], 0], cell.planes.shape[1], cell.n_rows,
-                                  &root.planes[self.plane_row[j], 0], root.planes.shape[1], start,
-                                  self._k[j], &where[i, self._first_category[j]])
-                if self.code_row[j] >= 0:
-                    append_codes(&cell.codes[self.code_row[j], 0], cell.n_rows, &root.codes[self.code_row[j], start],
-                                 &where[i, self._first_category[j]])
-            start += cell.n_rows
+            i += 1
+        for j in prange(n_columns, nogil=True, schedule="dynamic", num_threads=self.n_threads,
+                        use_threads_if=self.n_all * self.n_rows > 8 * PARALLEL_WORK):
+            append_column(parts, n_cells, &root.rows, self.plane_row[j], self.code_row[j], self._k[j],
+                          &where[0, self._first_category[j]], self.n_all)
+        free(parts)
         root.counts = counts
         self.cells = [root]
         self.keep_tables = self._room_for(1)
 
-    cdef list _split(self, Cell cell, int32_t column, int32_t category):
-        cdef int64_t n_words = cell.planes.shape[1], n_used = (cell.n_rows + 63) // 64, i
-        cdef int64_t n_left = cell.counts[self._first_category[column] + category]
-        cdef Cell left = Cell(self.n_stored, self.n_coded, n_left)
-        cdef Cell right = Cell(self.n_stored, self.n_coded, cell.n_rows - n_left)
-        cdef uint64_t[:, ::1] masks = aligned((2, n_words), np.uint64)
-        cdef const tf_kernels *kernels = current_kernels()
-        if self.plane_row[column] >= 0:
-            plane_masks(&cell.planes[self.plane_row[column], 0], n_words, cell.n_rows, self._k[column], category,
-                        &masks[0, 0], &masks[1, 0])
-        else:
-            code_masks(&cell.codes[self.code_row[column], 0], cell.n_rows, category, &masks[0, 0], &masks[1, 0])
-        for i in prange(self.n_stored + self.n_coded, nogil=True, schedule="dynamic", chunksize=4,
-                        num_threads=self.n_threads,
-                        use_threads_if=(self.n_stored + 8 * self.n_coded) * cell.n_rows > PARALLEL_WORK):
-            if i < self.n_stored:
-                kernels.compress_plane(&cell.planes[i, 0], &masks[0, 0], &masks[1, 0], n_used, &left.planes[i, 0],
-                                       &right.planes[i, 0])
-            else:
-                kernels.compress_codes(&cell.codes[i - self.n_stored, 0], &masks[0, 0], cell.n_rows,
-                                       &left.codes[i - self.n_stored, 0], &right.codes[i - self.n_stored, 0])
-        small, large = (left, right) if left.n_rows <= right.n_rows else (right, left)
-        (<Cell> small).counts = self._counts(small)
-        (<Cell> large).counts = cell.counts - (<Cell> small).counts
-        if cell.table is not None:
-            left.sibling, right.sibling = right, left
-            left.parent_table = right.parent_table = cell.table
-        return [left, right]
-
     # ---- counting ----
 
-    cdef _counts(self, Cell cell):
-        """Rows of every category, the last of each column by subtraction where it is kept in planes."""
-        counts = np.zeros(self.n_all, dtype=np.int32)
-        cdef int32_t[::1] out = counts
-        cdef int64_t n_columns = self._k.shape[0], j
+    cdef _count(self, list cells):
+        """Rows of every category in each of these cells, the last of each column by subtraction where in planes."""
+        cdef int64_t n_columns = self._k.shape[0], n_cells = len(cells), n_rows = 0, i = 0
+        counts = np.zeros((n_cells, self.n_all), dtype=np.int32)
+        cdef int32_t[:, ::1] out = counts
         cdef const tf_kernels *kernels = current_kernels()
-        for j in prange(n_columns, nogil=True, schedule="static", num_threads=self.n_threads,
-                        use_threads_if=n_columns * cell.n_rows > PARALLEL_WORK):
-            if self.plane_row[j] >= 0:
-                count_planes(kernels, &cell.planes[self.plane_row[j], 0], cell.planes.shape[1], cell.n_rows,
-                             self._k[j], &out[self._first_category[j]])
-            else:
-                count_codes(&cell.codes[self.code_row[j], 0], cell.n_rows, &out[self._first_category[j]])
-        return counts
+        cdef Rows *parts = <Rows *> malloc(max(1, n_cells) * sizeof(Rows))
+        cdef Cell cell
+        if parts == NULL:
+            raise MemoryError
+        for cell in cells:
+            cell.counts = counts[i]
+            parts[i] = cell.rows
+            n_rows += cell.n_rows
+            i += 1
+        for i in prange(n_cells * n_columns, nogil=True, schedule="static", num_threads=self.n_threads,
+                        use_threads_if=n_columns * n_rows > 16 * PARALLEL_WORK):
+            count_column(kernels, &parts[i // n_columns], self.plane_row[i % n_columns], self.code_row[i % n_columns],
+                         self._k[i % n_columns], &out[i // n_columns, self._first_category[i % n_columns]])
+        free(parts)
 
-    cdef _table(self, Cell cell, slab):
-        cdef int64_t first = slab[0], end = slab[1]
-        cdef int64_t width = (end - first + TF_LANES - 1) // TF_LANES * TF_LANES
-        table = aligned((self.n_planes, width), np.int32)
-        cdef int32_t[:, ::1] out = table
-        cdef int32_t[::1] counts = cell.counts
-        cdef int32_t[:, ::1] tiles = self.tiles, pairs = self.pairs
+    cdef list _tables(self, list cells, list parents, slab):
+        """Tables of cells; from each parent's table, where there is one, the cell's is subtracted in place."""
+        cdef int64_t first = slab[0], end = slab[1], n_jobs = len(cells), n_rows = 0, i
+        cdef int64_t width = (end - first + TF_LANES - 1) // TF_LANES * TF_LANES, n_columns = self._k.shape[0]
+        cdef int32_t[:, ::1] tiles = self.tiles, pairs = self.pairs, table, parent
+        cdef int32_t[::1] counts
+        cdef Cell cell
         if len(self.slabs) > 1:
             tiles, pairs = self._tasks_of(slab)
-        cdef int64_t n_tiles = tiles.shape[0], n_tasks = n_tiles + pairs.shape[0], i
-        cdef int32_t j, n_columns = self._k.shape[0]
+        cdef int64_t n_tiles = tiles.shape[0], n_tasks = n_tiles + pairs.shape[0]
         cdef const tf_kernels *kernels = current_kernels()
         cdef int32_t *scratch
+        cdef TableJob *jobs = <TableJob *> malloc(max(1, n_jobs) * sizeof(TableJob))
+        if jobs == NULL:
+            raise MemoryError
+        tables = [aligned((self.n_planes, width), np.int32) for _ in cells]
+        for i in range(n_jobs):
+            cell = cells[i]
+            table, counts = tables[i], cell.counts
+            jobs[i].rows, jobs[i].counts, jobs[i].table = cell.rows, &counts[0], &table[0, 0]
+            jobs[i].first, jobs[i].end, jobs[i].width = first, end, width
+            jobs[i].parent = NULL
+            if parents[i] is not None:
+                parent = parents[i]
+                jobs[i].parent = &parent[0, 0]
+            n_rows += cell.n_rows
         with nogil, parallel(num_threads=self.n_threads,
-                             use_threads_if=self.n_planes * width * cell.n_rows > 64 * PARALLEL_WORK):
+                             use_threads_if=self.n_planes * width * n_rows > 256 * PARALLEL_WORK):
             scratch = <int32_t *> malloc(SCRATCH * sizeof(int32_t))
-            for i in prange(n_tasks, schedule="dynamic"):
-                if i < n_tiles:
-                    self._count_tile(kernels, cell.planes, tiles[i, 0], tiles[i, 1], scratch, first, end, out)
+            for i in prange(n_jobs * n_tasks, schedule="dynamic"):
+                if i % n_tasks < n_tiles:
+                    self._count_tile(kernels, &jobs[i // n_tasks], tiles[i % n_tasks, 0], tiles[i % n_tasks, 1],
+                                     scratch)
                 else:
-                    self._count_pair(kernels, cell.planes, cell.codes, pairs[i - n_tiles, 0], pairs[i - n_tiles, 1],
-                                     scratch, first, end, out)
+                    self._count_pair(kernels, &jobs[i // n_tasks], pairs[i % n_tasks - n_tiles, 0],
+                                     pairs[i % n_tasks - n_tiles, 1], scratch)
             free(scratch)
-        for j in range(n_columns):
-            self._complete_rows(j, counts, first, end, out)
-        for i in prange(self.n_planes, nogil=True, schedule="static", num_threads=self.n_threads,
-                        use_threads_if=self.n_planes * width > PARALLEL_WORK):
-            self._complete_columns(i, counts, first, end, out)
-        return table
+            for i in prange(n_jobs * n_columns, schedule="dynamic"):
+                self._complete(&jobs[i // n_columns], i % n_columns)
+        free(jobs)
+        return tables
 
     def _tasks_of(self, slab):
         """The tiles and pairs that have a candidate of the slab on either side."""
@@ -331,72 +394,72 @@ cdef class Counter:
         in_slab = (slab[0] <= self.first_plane) & (self.first_plane < slab[1])
         return tiles[inside[tiles // TILE].any(axis=1)], pairs[in_slab[pairs].any(axis=1)]
 
-    cdef void _count_tile(self, const tf_kernels *kernels, const uint64_t[:, ::1] planes, int64_t first_a,
-                          int64_t first_b, int32_t *scratch, int64_t first, int64_t end,
-                          int32_t[:, ::1] out) noexcept nogil:
+    cdef void _count_tile(self, const tf_kernels *kernels, const TableJob *job, int64_t first_a, int64_t first_b,
+                          int32_t *scratch) noexcept nogil:
         """Pairs of two runs of at most TILE narrow planes."""
         cdef int64_t n_a = min(TILE, self.n_narrow - first_a), n_b = min(TILE, self.n_narrow - first_b), i, j
+        cdef int64_t n_words = job.rows.n_words
         memset(scratch, 0, TILE * TILE * sizeof(int32_t))
-        kernels.cooccurrence(&planes[first_a, 0], n_a, &planes[first_b, 0], n_b, planes.shape[1], planes.shape[1],
-                             scratch, TILE)
+        kernels.cooccurrence(job.rows.planes + first_a * n_words, n_a, job.rows.planes + first_b * n_words, n_b,
+                             n_words, n_words, scratch, TILE)
         for i in range(n_a):
             for j in range(n_b):
-                put(self.row_plane[first_a + i], self.row_plane[first_b + j], scratch[i * TILE + j], first, end, out)
+                put(job, self.row_plane[first_a + i], self.row_plane[first_b + j], scratch[i * TILE + j])
 
-    cdef void _count_pair(self, const tf_kernels *kernels, const uint64_t[:, ::1] planes, const uint8_t[:, ::1] codes,
-                          int32_t column_a, int32_t column_b, int32_t *scratch, int64_t first, int64_t end,
-                          int32_t[:, ::1] out) noexcept nogil:
+    cdef void _count_pair(self, const tf_kernels *kernels, const TableJob *job, int32_t column_a, int32_t column_b,
+                          int32_t *scratch) noexcept nogil:
         """Categories of one column with those of another."""
         cdef int64_t n_a = self._k[column_a], n_b = self._k[column_b], width = n_b, i, j
+        cdef int64_t n_words = job.rows.n_words, n_rows = job.rows.n_rows
         cdef const uint8_t *x
         cdef const uint8_t *y
         memset(scratch, 0, n_a * n_b * sizeof(int32_t))
         if n_a * n_b < kernels.histogram_cells:
             n_a -= 1
             n_b -= 1
-            kernels.cooccurrence(&planes[self.plane_row[column_a], 0], n_a, &planes[self.plane_row[column_b], 0], n_b,
-                                 planes.shape[1], planes.shape[1], scratch, width)
+            kernels.cooccurrence(job.rows.planes + self.plane_row[column_a] * n_words, n_a,
+                                 job.rows.planes + self.plane_row[column_b] * n_words, n_b, n_words, n_words, scratch,
+                                 width)
         else:
-            x = &codes[self.code_row[column_a], 0]
-            y = &codes[self.code_row[column_b], 0]
-            for i in range(codes.shape[1]):
+            x = job.rows.codes + self.code_row[column_a] * n_rows
+            y = job.rows.codes + self.code_row[column_b] * n_rows
+            for i in range(n_rows):
                 scratch[x[i] * width + y[i]] += 1
             n_a = min(n_a, self._first_plane[column_a + 1] - self._first_plane[column_a])
             n_b = min(n_b, self._first_plane[column_b + 1] - self._first_plane[column_b])
         for i in range(n_a):
             for j in range(n_b):
-                put(self._first_plane[column_a] + i, self._first_plane[column_b] + j, scratch[i * width + j], first,
-                    end, out)
+                put(job, self._first_plane[column_a] + i, self._first_plane[column_b] + j, scratch[i * width + j])
 
-    cdef void _complete_rows(self, int32_t j, const int32_t[::1] counts, int64_t first, int64_t end,
-                             int32_t[:, ::1] out) noexcept nogil:
-        """The last category's row of a column is what its other rows leave of the counts."""
-        cdef int64_t last = self._first_plane[j + 1] - 1, p, q
-        if self._k[j] < 3:
-            return
-        for q in range(first, end):
-            out[last, q - first] = counts[self._category_of(q)]
-        for p in range(self._first_plane[j], last):
-            for q in range(end - first):
-                out[last, q] -= out[p, q]
-
-    cdef void _complete_columns(self, int64_t p, const int32_t[::1] counts, int64_t first, int64_t end,
-                                int32_t[:, ::1] out) noexcept nogil:
-        """The same for the last category's column, in one row; and the row's own count on the diagonal."""
-        cdef int32_t j, own = self.column_of[p]
-        cdef int64_t last, q
-        cdef int32_t rest
-        for j in range(self.column_of[first], self.column_of[end - 1] + 1):
-            if j == own:
-                for q in range(self._first_plane[j], self._first_plane[j + 1]):
-                    out[p, q - first] = 0
-                out[p, p - first] = counts[self._category_of(p)]
-            elif self._k[j] >= 3:
-                last = self._first_plane[j + 1] - 1
-                rest = counts[self._category_of(p)]
-                for q in range(self._first_plane[j], last):
-                    rest = rest - out[p, q - first]
-                out[p, last - first] = rest
+    cdef void _complete(self, const TableJob *job, int32_t column) noexcept nogil:
+        """The rows of one column: what was left out of the counting, then what is the sibling's."""
+        cdef int64_t first = job.first, width = job.width, last = self._first_plane[column + 1] - 1, p, q, i
+        cdef int32_t j, rest
+        cdef int32_t *row
+        # the last category's row is what the other rows leave of the counts
+        if self._k[column] > 2:
+            row = job.table + last * width
+            for q in range(first, job.end):
+                row[q - first] = job.counts[self._category_of(q)]
+            for p in range(self._first_plane[column], last):
+                for i in range(job.end - first):
+                    row[i] -= job.table[p * width + i]
+        for p in range(self._first_plane[column], last + 1):
+            row = job.table + p * width
+            for j in range(self.column_of[first], self.column_of[job.end - 1] + 1):
+                if j == column:
+                    for q in range(self._first_plane[j], self._first_plane[j + 1]):
+                        row[q - first] = 0
+                    row[p - first] = job.counts[self._category_of(p)]
+                elif self._k[j] > 2:
+                    # and in every row, the last category of a column is what the others leave of the row's own count
+                    rest = job.counts[self._category_of(p)]
+                    for q in range(self._first_plane[j], self._first_plane[j + 1] - 1):
+                        rest = rest - row[q - first]
+                    row[self._first_plane[j + 1] - 1 - first] = rest
+            if job.parent != NULL:
+                for i in range(job.end - first):
+                    job.parent[p * width + i] -= row[i]
 
     cdef inline int64_t _category_of(self, int64_t plane) noexcept nogil:
         cdef int32_t j = self.column_of[plane]
@@ -461,13 +524,24 @@ def pairwise_cooccurrences(const uint64_t[:, ::1] planes, int n_threads=1):
     return table
 
 
-cdef inline void put(int64_t a, int64_t b, int32_t count, int64_t first, int64_t end,
-                     int32_t[:, ::1] out) noexcept nogil:
+cdef inline void put(const TableJob *job, int64_t a, int64_t b, int32_t count) noexcept nogil:
     """Both places of a symmetric table, where they lie within the slab."""
-    if first <= b < end:
-        out[a, b - first] = count
-    if first <= a < end:
-        out[b, a - first] = count
+    if job.first <= b < job.end:
+        job.table[a * job.width + b - job.first] = count
+    if job.first <= a < job.end:
+        job.table[b * job.width + a - job.first] = count
+
+
+cdef void compress(const tf_kernels *kernels, const SplitJob *job, int64_t item, int64_t n_planes) noexcept nogil:
+    """One plane, or one column of codes, to both children."""
+    if item < n_planes:
+        kernels.compress_plane(job.parent.planes + item * job.parent.n_words, job.goes_left, job.goes_right,
+                               (job.parent.n_rows + 63) // 64, job.left.planes + item * job.left.n_words,
+                               job.right.planes + item * job.right.n_words)
+    else:
+        item -= n_planes
+        kernels.compress_codes(job.parent.codes + item * job.parent.n_rows, job.goes_left, job.parent.n_rows,
+                               job.left.codes + item * job.left.n_rows, job.right.codes + item * job.right.n_rows)
 
 
 # ---- one column of one cell; `planes` points at the first of its k - 1 planes ----
@@ -507,24 +581,42 @@ cdef void code_masks(const uint8_t *codes, int64_t n_rows, int32_t category, uin
         (left if codes[r] == category else right)[r // 64] |= (<uint64_t> 1) << (r % 64)
 
 
-cdef void count_planes(const tf_kernels *kernels, const uint64_t *planes, int64_t n_words, int64_t n_rows, int32_t k,
+cdef void count_column(const tf_kernels *kernels, const Rows *rows, int32_t plane_row, int32_t code_row, int32_t k,
                        int32_t *out) noexcept nogil:
-    cdef int32_t v, rest = n_rows
+    cdef int32_t v, rest = rows.n_rows
+    cdef int64_t r
+    cdef const uint64_t *planes = rows.planes + plane_row * rows.n_words
+    cdef const uint8_t *codes = rows.codes + code_row * rows.n_rows
+    if plane_row < 0:
+        for r in range(rows.n_rows):
+            out[codes[r]] += 1
+        return
     for v in range(k - 1):
-        kernels.cooccurrence(planes + v * n_words, 1, planes + v * n_words, 1, n_words, n_words, out + v, 1)
+        kernels.cooccurrence(planes + v * rows.n_words, 1, planes + v * rows.n_words, 1, rows.n_words, rows.n_words,
+                             out + v, 1)
         rest = rest - out[v]
     out[k - 1] = rest
 
 
-cdef void count_codes(const uint8_t *codes, int64_t n_rows, int32_t *out) noexcept nogil:
-    cdef int64_t r
-    for r in range(n_rows):
-        out[codes[r]] += 1
+cdef void append_column(const Rows *parts, int64_t n_parts, const Rows *out, int32_t plane_row, int32_t code_row,
+                        int32_t k, const uint8_t *where, int64_t where_stride) noexcept nogil:
+    """One column of all parts, one after the other; category v of part i becomes where[i * where_stride + v]."""
+    cdef int64_t start = 0, i, r
+    cdef const uint8_t *codes
+    for i in range(n_parts):
+        if plane_row >= 0:
+            append_planes(parts[i].planes + plane_row * parts[i].n_words, parts[i].n_words, parts[i].n_rows,
+                          out.planes + plane_row * out.n_words, out.n_words, start, k, where)
+        if code_row >= 0:
+            codes = parts[i].codes + code_row * parts[i].n_rows
+            for r in range(parts[i].n_rows):
+                out.codes[code_row * out.n_rows + start + r] = where[codes[r]]
+        start += parts[i].n_rows
+        where += where_stride
 
 
 cdef void append_planes(const uint64_t *planes, int64_t n_words, int64_t n_rows, uint64_t *out, int64_t out_words,
                         int64_t start, int32_t k, const uint8_t *where) noexcept nogil:
-    """Rows of a column go to rows start, start + 1, ...; category v becomes where[v]."""
     cdef int32_t v
     cdef int64_t w, at
     cdef int shift = start % 64
@@ -538,9 +630,3 @@ cdef void append_planes(const uint64_t *planes, int64_t n_words, int64_t n_rows,
             out[at + w] |= word << shift
             if shift and word >> (64 - shift):
                 out[at + w + 1] |= word >> (64 - shift)
-
-
-cdef void append_codes(const uint8_t *codes, int64_t n_rows, uint8_t *out, const uint8_t *where) noexcept nogil:
-    cdef int64_t r
-    for r in range(n_rows):
-        out[r] = where[codes[r]]

@@ -14,21 +14,23 @@ from libc.stdlib cimport free, malloc
 include "kernels.pxi"
 
 
-def best_split(const int32_t[:, ::1] table, int64_t first, int64_t end, const int32_t[::1] first_plane,
-               const int32_t[::1] first_category, const int32_t[::1] total, const int32_t[::1] local,
-               const uint8_t[::1] cell, const int64_t[::1] cost, int64_t min_samples_leaf, int n_threads):
-    """Best of the splits first .. end - 1 of one node.
+def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] first_plane,
+                const int32_t[::1] first_category, const int32_t[::1] total, const int32_t[:, ::1] local,
+                const uint8_t[:, ::1] cells, const int64_t[::1] cost, int64_t min_samples_leaf, int n_threads):
+    """Best of the splits first .. end - 1 of every node.
 
     Parameters
     ----------
-    table : ndarray of shape (n_planes, width), int32
-        Co-occurrences of the node with these candidates, as `Counter.cooccurrences` gives them.
+    tables : list of ndarray of shape (n_planes, width), int32
+        Co-occurrences of each node with these candidates, as `Counter.cooccurrences` gives them.
     first, end : int
     first_plane, first_category : ndarray of shape (n_columns + 1,), int32
         Where each column's candidates and categories start, as `Counter` numbers them.
-    total, local : ndarray of shape (n,), int32
-        Counts of every category in all rows (G) and in the node (L).
-    cell : ndarray of shape (n,), uint8
+    total : ndarray of shape (n,), int32
+        Counts of every category in all rows (G).
+    local : ndarray of shape (n_nodes, n), int32
+        Counts in each node (L).
+    cells : ndarray of shape (n_nodes, n), uint8
         1 where the node's cell allows the category.
     cost : ndarray of shape (n_rows + 1,), int64
         c -> c log c in fixed point.
@@ -38,62 +40,88 @@ def best_split(const int32_t[:, ::1] table, int64_t first, int64_t end, const in
 
     Returns
     -------
-    plane : int
+    planes : ndarray of shape (n_nodes,), int64
         The candidate, lowest first among equals; -1 where none leaves enough rows on both sides.
-    gain : int
+    gains : ndarray of shape (n_nodes,), int64
         Sum of the costs after the split less the sum after rank-aligning the node as it is.
     """
-    cdef int32_t n_columns = first_plane.shape[0] - 1, j, n_rows = 0
-    cdef int64_t width = table.shape[1], n_blocks = width // TF_LANES, n_planes = table.shape[0], v, block, p
-    cdef int64_t gain = 0, best = -1, stay = 0
-    cdef int32_t[::1] n_left = np.zeros(n_planes + TF_LANES, dtype=np.int32)
-    cdef int32_t[::1] plane_column = np.full(n_planes + TF_LANES, -1, dtype=np.int32)
-    cdef int64_t[::1] own = np.zeros(n_planes + TF_LANES, dtype=np.int64)
-    cdef int64_t[::1] costs = np.empty(width, dtype=np.int64)
-    cdef int32_t[::1] cell_first = np.empty(n_columns + 1, dtype=np.int32)
-    cdef int32_t[::1] cell_plane = np.empty(local.shape[0], dtype=np.int32)
-    cdef int32_t[::1] cell_local = np.empty(local.shape[0], dtype=np.int32)
-    cdef int32_t[::1] cell_others = np.empty(local.shape[0], dtype=np.int32)
+    cdef int64_t n_nodes = len(tables), n = local.shape[1], n_planes = first_plane[first_plane.shape[0] - 1]
+    cdef int64_t width = (end - first + TF_LANES - 1) // TF_LANES * TF_LANES, n_blocks = width // TF_LANES, i
+    cdef int64_t n_columns = first_plane.shape[0] - 1, padded = n_planes + TF_LANES
+    cdef int32_t[:, ::1] n_left = np.zeros((n_nodes, padded), dtype=np.int32)
+    cdef int32_t[::1] plane_column = np.full(padded, -1, dtype=np.int32)
+    cdef int64_t[:, ::1] own = np.zeros((n_nodes, padded), dtype=np.int64)
+    cdef int64_t[:, ::1] costs = np.empty((n_nodes, width), dtype=np.int64)
+    cdef int32_t[:, ::1] cell_first = np.zeros((n_nodes, n_columns + 1), dtype=np.int32)
+    cdef int32_t[:, :, ::1] cell_lists = np.empty((n_nodes, 3, n), dtype=np.int32)
+    cdef const int32_t[:, ::1] table
+    planes, gains = np.empty(n_nodes, dtype=np.int64), np.empty(n_nodes, dtype=np.int64)
+    cdef int64_t[::1] stay = np.empty(n_nodes, dtype=np.int64), best = planes, gain = gains
     cdef const tf_kernels *kernels = current_kernels()
     cdef int32_t *scratch
-    cdef tf_node node
-    with nogil:
-        for v in range(first_category[1]):
-            n_rows += local[v]
-        p = 0
-        for j in range(n_columns):
-            cell_first[j] = p
-            for v in range(first_category[j], first_category[j + 1]):
-                block = first_plane[j] + v - first_category[j]
-                if block < first_plane[j + 1]:
-                    n_left[block] = local[v]
-                    plane_column[block] = j
-                else:
-                    block = -1
-                if cell[v]:
-                    cell_plane[p] = block
-                    cell_local[p] = local[v]
-                    cell_others[p] = total[v] - local[v]
-                    p += 1
-            cell_first[j + 1] = p
-            if p - cell_first[j] > 1:
-                stay += own_costs(&cell_plane[cell_first[j]], &cell_local[cell_first[j]], &cell_others[cell_first[j]],
-                                  p - cell_first[j], &cost[0], &own[0])
-        node.table, node.stride = &table[0, 0], width
-        node.n_left, node.plane_column, node.own = &n_left[first], &plane_column[first], &own[first]
-        node.cell_first, node.cell_plane = &cell_first[0], &cell_plane[0]
-        node.local, node.others, node.cost = &cell_local[0], &cell_others[0], &cost[0]
-        node.n_columns = n_columns
-        with parallel(num_threads=n_threads, use_threads_if=width * local.shape[0] > 8192):
-            scratch = <int32_t *> malloc(2 * 256 * TF_LANES * sizeof(int32_t))
-            for block in prange(n_blocks, schedule="dynamic"):
-                kernels.split_costs(&node, block * TF_LANES, scratch, &costs[block * TF_LANES])
-            free(scratch)
-        for p in range(first, end):
-            v = costs[p - first] - stay
-            if min(n_left[p], n_rows - n_left[p]) >= min_samples_leaf and (best < 0 or v > gain):
-                best, gain = p, v
-    return best, gain
+    cdef tf_node *nodes = <tf_node *> malloc(max(1, n_nodes) * sizeof(tf_node))
+    if nodes == NULL:
+        raise MemoryError
+    for i in range(n_columns):
+        plane_column[first_plane[i] : first_plane[i + 1]] = i
+    for i in range(n_nodes):
+        table = tables[i]
+        nodes[i].table, nodes[i].stride = &table[0, 0], table.shape[1]
+        nodes[i].n_left, nodes[i].plane_column, nodes[i].own = &n_left[i, first], &plane_column[first], &own[i, first]
+        nodes[i].cell_first, nodes[i].cell_plane = &cell_first[i, 0], &cell_lists[i, 0, 0]
+        nodes[i].local, nodes[i].others = &cell_lists[i, 1, 0], &cell_lists[i, 2, 0]
+        nodes[i].cost, nodes[i].n_columns = &cost[0], n_columns
+    with nogil, parallel(num_threads=n_threads, use_threads_if=n_nodes * width * n > 8192):
+        scratch = <int32_t *> malloc(2 * 256 * TF_LANES * sizeof(int32_t))
+        for i in prange(n_nodes, schedule="dynamic"):
+            stay[i] = prepare(first_plane, first_category, total, local[i], cells[i], &cost[0], &n_left[i, 0],
+                              &own[i, 0], &cell_first[i, 0], &cell_lists[i, 0, 0], &cell_lists[i, 1, 0],
+                              &cell_lists[i, 2, 0])
+        for i in prange(n_nodes * n_blocks, schedule="dynamic"):
+            kernels.split_costs(&nodes[i // n_blocks], i % n_blocks * TF_LANES, scratch,
+                                &costs[i // n_blocks, i % n_blocks * TF_LANES])
+        free(scratch)
+    free(nodes)
+    for i in range(n_nodes):
+        pick(&costs[i, 0], &n_left[i, 0], first, end, stay[i], min_samples_leaf,
+             np.asarray(local[i, : first_category[1]]).sum(), &best[i], &gain[i])
+    return planes, gains
+
+
+cdef void pick(const int64_t *costs, const int32_t *n_left, int64_t first, int64_t end, int64_t stay,
+               int64_t min_samples_leaf, int64_t n_rows, int64_t *best, int64_t *gain) noexcept nogil:
+    cdef int64_t p
+    best[0], gain[0] = -1, 0
+    for p in range(first, end):
+        if min(n_left[p], n_rows - n_left[p]) >= min_samples_leaf and (best[0] < 0 or costs[p - first] - stay > gain[0]):
+            best[0], gain[0] = p, costs[p - first] - stay
+
+
+cdef int64_t prepare(const int32_t[::1] first_plane, const int32_t[::1] first_category, const int32_t[::1] total,
+                     const int32_t[::1] local, const uint8_t[::1] cell, const int64_t *cost, int32_t *n_left,
+                     int64_t *own, int32_t *cell_first, int32_t *cell_plane, int32_t *cell_local,
+                     int32_t *cell_others) noexcept nogil:
+    """What `tf_node` wants to know of a node; returns its cost rank-aligned as it is."""
+    cdef int32_t n_columns = first_plane.shape[0] - 1, j, p = 0, plane
+    cdef int64_t v, stay = 0
+    for j in range(n_columns):
+        cell_first[j] = p
+        for v in range(first_category[j], first_category[j + 1]):
+            plane = first_plane[j] + v - first_category[j]
+            if plane < first_plane[j + 1]:
+                n_left[plane] = local[v]
+            else:
+                plane = -1
+            if cell[v]:
+                cell_plane[p] = plane
+                cell_local[p] = local[v]
+                cell_others[p] = total[v] - local[v]
+                p += 1
+        if p - cell_first[j] > 1:
+            stay += own_costs(cell_plane + cell_first[j], cell_local + cell_first[j], cell_others + cell_first[j],
+                              p - cell_first[j], cost, own)
+    cell_first[n_columns] = p
+    return stay
 
 
 cdef int64_t own_costs(const int32_t *plane, const int32_t *local, const int32_t *others, int32_t k,

@@ -7,7 +7,7 @@ here one over the data (`grow`) and one over its counts (`align`).
 import numpy as np
 
 from ._ext.permuting import rank_tables
-from ._ext.splitting import best_split
+from ._ext.splitting import best_splits
 from ._layer import TreePermutation
 
 
@@ -37,29 +37,31 @@ class LikelihoodCriterion:
         self.min_gain = min_gain * n_rows * 2.0**bits
         self.min_samples_leaf = min_samples_leaf
 
-    def choose(self, counter, which, total, local, cell):
-        """Column and category of the best split of a cell, or (-1, -1) to keep it a leaf."""
-        best = (-1, 0)
+    def choose(self, counter, which, total, local, cells):
+        """Columns and categories of the best splits of cells; a column of -1 keeps the cell a leaf."""
+        planes, gains = np.full(len(which), -1), np.zeros(len(which), dtype=np.int64)
         for slab in counter.slabs:
-            plane, gain = best_split(
-                counter.cooccurrences(which, slab),
-                *slab,
-                counter.first_plane,
-                counter.first_category,
-                total,
-                local,
-                cell,
-                self.cost,
-                self.min_samples_leaf,
-                counter.n_threads,
-            )
-            if plane >= 0 and (best[0] < 0 or gain > best[1]):
-                best = plane, gain
-        plane, gain = best
-        if plane < 0 or gain < self.min_gain:
-            return -1, -1
-        column = counter.plane_column[plane]
-        return column, plane - counter.first_plane[column]
+            for batch in counter.batches(len(which)):
+                p, g = best_splits(
+                    counter.cooccurrences(which[batch], slab),
+                    *slab,
+                    counter.first_plane,
+                    counter.first_category,
+                    total,
+                    local[batch],
+                    cells[batch],
+                    self.cost,
+                    self.min_samples_leaf,
+                    counter.n_threads,
+                )
+                better = (p >= 0) & ((planes[batch] < 0) | (g > gains[batch]))
+                planes[batch] = np.where(better, p, planes[batch])
+                gains[batch] = np.where(better, g, gains[batch])
+        columns, categories = np.full((2, len(which)), -1)
+        taken = np.flatnonzero((planes >= 0) & (gains >= self.min_gain))
+        columns[taken] = counter.plane_column[planes[taken]]
+        categories[taken] = planes[taken] - counter.first_plane[columns[taken]]
+        return columns, categories
 
 
 class RandomCriterion:
@@ -69,17 +71,18 @@ class RandomCriterion:
         self.random_state = random_state
         self.min_samples_leaf = min_samples_leaf
 
-    def choose(self, counter, which, total, local, cell):
-        """Column and category of a random split of a cell, or (-1, -1) where none is possible."""
-        n_rows = local[: counter.first_category[1]].sum()
-        possible = np.minimum(local, n_rows - local) >= self.min_samples_leaf
+    def choose(self, counter, which, total, local, cells):
+        """Columns and categories of random splits of cells; a column of -1 keeps the cell a leaf."""
         column_of = np.repeat(np.arange(len(counter.n_categories)), counter.n_categories)
-        columns = np.unique(column_of[possible])
-        if len(columns) == 0:
-            return -1, -1
-        column = self.random_state.choice(columns)
-        first = counter.first_category[column]
-        return column, self.random_state.choice(np.flatnonzero(possible & (column_of == column))) - first
+        columns, categories = np.full(len(which), -1), np.full(len(which), -1)
+        for i, counts in enumerate(local):
+            n_rows = counts[: counter.first_category[1]].sum()
+            possible = np.minimum(counts, n_rows - counts) >= self.min_samples_leaf
+            if possible.any():
+                column = self.random_state.choice(np.unique(column_of[possible]))
+                category = self.random_state.choice(np.flatnonzero(possible & (column_of == column)))
+                columns[i], categories[i] = column, category - counter.first_category[column]
+        return columns, categories
 
 
 def grow(counter, criterion, *, max_depth, min_samples_split):
@@ -101,17 +104,15 @@ def grow(counter, criterion, *, max_depth, min_samples_split):
     fresh = [True]  # leaves of the last level; older ones have been asked before
     for _ in range(max_depth):
         n_rows, counts = counter.cell_rows, counter.counts
-        splits = [
-            criterion.choose(counter, i, total, counts[i], cells[i])
-            if fresh[i] and n_rows[i] >= min_samples_split
-            else (-1, -1)
-            for i in range(counter.n_cells)
-        ]
-        if all(s < 0 for s, _ in splits):
+        which = np.flatnonzero(fresh & (n_rows >= min_samples_split))
+        columns, categories = np.full((2, len(n_rows)), -1)
+        if len(which):
+            columns[which], categories[which] = criterion.choose(counter, which, total, counts[which], cells[which])
+        if (columns < 0).all():
             break
-        counter.partition(*zip(*splits, strict=True))
+        counter.partition(columns, categories)
         new_cells, new_links, fresh = [], [], []
-        for i, (s, v) in enumerate(splits):
+        for i, (s, v) in enumerate(zip(columns.tolist(), categories.tolist(), strict=True)):
             if s < 0:
                 new_cells.append(cells[i])
                 new_links.append(links[i])
@@ -121,8 +122,8 @@ def grow(counter, criterion, *, max_depth, min_samples_split):
             if links[i] is not None:
                 parent, side = links[i]
                 children[parent][side] = node
-            column.append(int(s))
-            category.append(int(v))
+            column.append(s)
+            category.append(v)
             children.append([None, None])
             first, end = counter.first_category[s], counter.first_category[s + 1]
             left, right = cells[i].copy(), cells[i].copy()

@@ -28,7 +28,7 @@ class Cooccurrence:
 
     def time_table(self, name):
         """Seconds of the tiled kernel."""
-        self.counter.cooccurrences(0, self.counter.slabs[0])
+        self.counter.cooccurrences([0], self.counter.slabs[0])
 
     def time_bare_loop(self, name):
         """Seconds of one popcount loop for each pair: the bound."""
