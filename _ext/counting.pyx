@@ -191,7 +191,8 @@ cdef class Counter:
 
     def batches(self, n):
         """Slices of a sequence of n cells whose tables have room at the same time."""
-        size = n if self.keep_tables else max(1, self.table_bytes // (4 * self.n_planes * max(end - first for first, end in self.slabs)))
+        widest = max(end - first for first, end in self.slabs)
+        size = n if self.keep_tables else max(1, self.table_bytes // (4 * self.n_planes * widest))
         return [slice(start, start + size) for start in range(0, n, size)]
 
     def cooccurrences(self, which, slab):

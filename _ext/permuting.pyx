@@ -87,13 +87,14 @@ cdef class Program:
         cdef const uint8_t[:, ::1] sets, flips, tables
         cdef int64_t t
         k = np.diff(first_category)
+        starts = first_category[: len(k)]
         self.first_category = np.array(first_category, dtype=np.int32)
         self.wide = np.flatnonzero(k > 2).astype(np.int32)
         self.n_columns, self.n_layers, self.arrays = len(k), len(layers), []
         for t in range(self.n_layers):
             column, children, sets, tables = layers[t]
             # the first entry of a table of two categories is 1 if it swaps them
-            flips = np.ascontiguousarray(np.where(k == 2, np.asarray(tables)[:, np.array(first_category)[: len(k)]], 0), np.uint8)
+            flips = np.where(k == 2, np.asarray(tables)[:, starts], 0).astype(np.uint8, order="C")
             self.arrays.append((column, children, sets, flips, tables))
             self.layers[t].n_inner = column.shape[0]
             self.layers[t].column, self.layers[t].children = &column[0], &children[0, 0]

@@ -93,7 +93,9 @@ cdef void pick(const int64_t *costs, const int32_t *n_left, int64_t first, int64
     cdef int64_t p
     best[0], gain[0] = -1, 0
     for p in range(first, end):
-        if min(n_left[p], n_rows - n_left[p]) >= min_samples_leaf and (best[0] < 0 or costs[p - first] - stay > gain[0]):
+        if min(n_left[p], n_rows - n_left[p]) < min_samples_leaf:
+            continue
+        if best[0] < 0 or costs[p - first] - stay > gain[0]:
             best[0], gain[0] = p, costs[p - first] - stay
 
 

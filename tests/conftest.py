@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-
 from treeflows._ext import isa
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -71,5 +70,8 @@ def small_tables():
     """Strategy: (codes, n_categories) over domains of at most a few thousand rows."""
     sizes = st.lists(st.integers(1, 5), min_size=1, max_size=5)
     return st.builds(
-        lambda seed, n_rows, k: (random_table(seed, n_rows, k), k), st.integers(0, 2**32 - 1), st.integers(1, 300), sizes
+        lambda seed, n_rows, k: (random_table(seed, n_rows, k), k),
+        st.integers(0, 2**32 - 1),
+        st.integers(1, 300),
+        sizes,
     )

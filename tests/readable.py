@@ -10,7 +10,7 @@ import numpy as np
 
 
 def entropy_table(n_rows, n_columns):
-    """c -> c log c for c = 0..n_rows, in fixed point: integers add up the same in every order."""
+    """C -> c log c for c = 0..n_rows, in fixed point: integers add up the same in every order."""
     c = np.arange(n_rows + 1, dtype=np.float64)
     values = c * np.log(np.maximum(c, 1.0))
     bits = min(32, 61 - int(np.ceil(np.log2(n_columns * values[-1] + 1.0))))
@@ -152,6 +152,7 @@ def inverse(node, row):
 def independent_nll(codes, n_categories, smoothing):
     """Nats per row of the codes under their own smoothed column frequencies."""
     n = len(codes)
-    return -sum(
-        (c * np.log((c + smoothing) / (n + smoothing * len(c)))).sum() for c in column_counts(codes, n_categories)
-    ) / n
+    return (
+        -sum((c * np.log((c + smoothing) / (n + smoothing * len(c)))).sum() for c in column_counts(codes, n_categories))
+        / n
+    )

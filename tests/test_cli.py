@@ -18,7 +18,10 @@ from treeflows._cli import main
 def run(*arguments, cwd, code=0):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "treeflows", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == code, done.stderr
     return done
@@ -34,7 +37,8 @@ def refused(tmp_path, monkeypatch, capsys):
         assert main(list(map(str, arguments))) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
-        assert printed.err.startswith("treeflows: error: ") and printed.err.count("\n") == 1
+        assert printed.err.startswith("treeflows: error: ")
+        assert printed.err.count("\n") == 1
         return printed.err
 
     return refused
@@ -59,7 +63,8 @@ def read(path):
 
 def test_fit_score_sample_show(data, tmp_path):
     done = run("fit", data, "-o", "m.treeflow", "--layers", 3, "--min-samples-split", 20, cwd=tmp_path)
-    assert "400 rows, 3 columns, 9 categories" in done.stdout and "m.treeflow" in done.stdout
+    assert "400 rows, 3 columns, 9 categories" in done.stdout
+    assert "m.treeflow" in done.stdout
     assert done.stderr == ""
     done = run("score", "m.treeflow", data, "-o", "scores.csv", "--json", cwd=tmp_path)
     figures = json.loads(done.stdout)
@@ -72,7 +77,8 @@ def test_fit_score_sample_show(data, tmp_path):
 
     run("sample", "m.treeflow", "-n", 50, "-o", "new.csv", cwd=tmp_path)
     rows, original = read(tmp_path / "new.csv"), read(data)
-    assert rows[0] == original[0] and len(rows) == 51
+    assert rows[0] == original[0]
+    assert len(rows) == 51
     for j in range(3):
         assert {row[j] for row in rows} <= {row[j] for row in original}
     printed = run("sample", "m.treeflow", "-n", 50, cwd=tmp_path).stdout
@@ -81,7 +87,8 @@ def test_fit_score_sample_show(data, tmp_path):
     run("score", "m.treeflow", "new.csv", cwd=tmp_path)
 
     shown = run("show", "m.treeflow", cwd=tmp_path).stdout
-    assert "colour: a, b, light \"blue\", red" in shown and "layer 1: TreePermutation" in shown
+    assert 'colour: a, b, light "blue", red' in shown
+    assert "layer 1: TreePermutation" in shown
     assert json.loads(run("show", "m.treeflow", "--json", cwd=tmp_path).stdout)["layers"] == 3
     assert "layer 2" in run("show", "m.treeflow", "--layer", 2, cwd=tmp_path).stdout
 
@@ -91,7 +98,8 @@ def test_fit_is_by_seed_and_options(data, tmp_path):
         run("fit", data, "-o", name, "--criterion", "random", "--early-stopping", "--seed", 3, cwd=tmp_path)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     figures = json.loads(run("fit", data, "--drop", "code", "--json", cwd=tmp_path).stdout)
-    assert figures["columns"] == 2 and figures["model"].endswith("data.treeflow")
+    assert figures["columns"] == 2
+    assert figures["model"].endswith("data.treeflow")
     assert treeflows.load(figures["model"]).feature_names_in_.tolist() == ["colour", "ja, nein"]
 
 
@@ -123,7 +131,7 @@ def test_bad_tables_get_one_line(refused, tmp_path, text, told):
 
 def test_other_mistakes_get_one_line(refused, data, tmp_path):
     assert main(["fit", str(data), "-o", "m", "--json"]) == 0
-    (tmp_path / "other.csv").write_text("colour,code,\"ja, nein\"\nred,,maybe\n")
+    (tmp_path / "other.csv").write_text('colour,code,"ja, nein"\nred,,maybe\n')
     (tmp_path / "fewer.csv").write_text("colour\nred\n")
     for arguments, told in [
         (["fit", "nowhere.csv"], "nowhere.csv"),
@@ -152,7 +160,8 @@ def test_a_closed_pipe_is_no_error(data, tmp_path):
     run("fit", data, "-o", "m", cwd=tmp_path)
     command = f"'{sys.executable}' -m treeflows sample m -n 200000 | head -2"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stderr == "" and len(done.stdout.splitlines()) == 2
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
@@ -175,12 +184,14 @@ def test_progress_is_shown_on_a_terminal_alone(data, tmp_path):
 
 def test_demo(tmp_path):
     done = run("demo", "-o", "pictures", cwd=tmp_path)
-    assert "independent columns" in done.stdout and "exact" in done.stdout
+    assert "independent columns" in done.stdout
+    assert "exact" in done.stdout
     pictures = sorted(p.name for p in (tmp_path / "pictures").iterdir())
     assert pictures == ["dependence.png", "digits.png", "likelihood.png"]
     assert all((tmp_path / "pictures" / p).read_bytes().startswith(b"\x89PNG") for p in pictures)
     figures = json.loads(run("demo", "-o", "pictures", "--json", cwd=tmp_path).stdout)
-    assert figures["nll"] < figures["nll_independent"] and figures["round_trip_exact"]
+    assert figures["nll"] < figures["nll_independent"]
+    assert figures["round_trip_exact"]
 
 
 @pytest.mark.parametrize("name", ["mushroom", "nursery"])

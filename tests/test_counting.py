@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from conftest import random_table
-
 from treeflows._ext.counting import Counter
 
 SHAPES = {
@@ -19,9 +18,7 @@ SHAPES = {
 
 def naive_table(codes, n_categories):
     """Co-occurrences of candidate categories: all of them but the second of a binary column."""
-    planes = [
-        codes[:, j] == v for j, k in enumerate(n_categories) for v in range(k if k > 2 else k - 1)
-    ]
+    planes = [codes[:, j] == v for j, k in enumerate(n_categories) for v in range(k if k > 2 else k - 1)]
     planes = np.array(planes, dtype=np.float64).reshape(-1, len(codes))  # exact, and faster than with integers
     return planes @ planes.T
 
@@ -91,5 +88,6 @@ def test_slabs_cover_every_candidate_once():
     k = SHAPES["mixed"]
     counter = Counter(random_table(0, 10, k).astype(np.uint8), k, 1, 20_000)
     assert len(counter.slabs) > 1
-    assert counter.slabs[0][0] == 0 and counter.slabs[-1][1] == counter.n_planes
+    assert counter.slabs[0][0] == 0
+    assert counter.slabs[-1][1] == counter.n_planes
     assert all(a[1] == b[0] for a, b in zip(counter.slabs, counter.slabs[1:], strict=False))

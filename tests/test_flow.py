@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from treeflows._ext import isa
 
 from treeflows import DiscreteTreeFlow
-from treeflows._ext import isa
 from treeflows._independent import CONCENTRATIONS, IndependentColumns, leave_one_out
 
 
-@parametrize_with_checks([DiscreteTreeFlow(), DiscreteTreeFlow(criterion="random", early_stopping=True, random_state=0)])
+@parametrize_with_checks(
+    [DiscreteTreeFlow(), DiscreteTreeFlow(criterion="random", early_stopping=True, random_state=0)]
+)
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
 
@@ -100,7 +102,7 @@ def test_like_the_readable_implementation():
     z = codes
     for t in range(3):
         assert flow.train_score_[t] == pytest.approx(-readable.independent_nll(z, k, 0.001), abs=1e-9)
-        nodes, z = readable.learn_tsp(z, k, 4, 10)
+        _nodes, z = readable.learn_tsp(z, k, 4, 10)
     np.testing.assert_array_equal(flow.transform(codes), z)
     assert flow.score(codes) == pytest.approx(-readable.independent_nll(z, k, 0.001), abs=1e-9)
 
@@ -202,11 +204,15 @@ def test_pickle_and_clone():
 def test_layers_print_names_and_categories():
     pandas = pytest.importorskip("pandas")
     codes = random_table(0, 400, [3, 2, 2])
-    table = pandas.DataFrame({"colour": np.array(["red", "green", "blue"])[codes[:, 0]], "b": codes[:, 1], "c": codes[:, 2]})
+    table = pandas.DataFrame(
+        {"colour": np.array(["red", "green", "blue"])[codes[:, 0]], "b": codes[:, 1], "c": codes[:, 2]}
+    )
     flow = DiscreteTreeFlow(2, min_samples_split=20, max_depth=2).fit(table)
     text = str(flow.layers_[0])
     assert text.splitlines()[0] == f"TreePermutation: 3 columns, {flow.layers_[0].n_leaves} leaves"
-    assert "colour" in text and any(name in text for name in ("red", "green", "blue")) and "rows" in text
+    assert "colour" in text
+    assert any(name in text for name in ("red", "green", "blue"))
+    assert "rows" in text
     assert text.count("leaf") == flow.layers_[0].n_leaves
     assert not any(name in str(flow.layers_[1]) for name in ("red", "green", "blue"))
 

@@ -68,7 +68,9 @@ def _parser():
     show.add_argument("--layer", type=int, default=1, metavar="T", help="layer to print, from 1 (default: the first)")
     show.set_defaults(run=_show)
 
-    demo = commands.add_parser("demo", help="fit real handwritten digits and draw the results", description=_demo.__doc__)
+    demo = commands.add_parser(
+        "demo", help="fit real handwritten digits and draw the results", description=_demo.__doc__
+    )
     demo.add_argument("-o", "--output", default="treeflows-demo", metavar="FOLDER", help="(default: %(default)s)")
     demo.set_defaults(run=_demo)
 
@@ -82,7 +84,7 @@ def _parser():
 
 
 def _fit(arguments):
-    """Learn a discrete tree flow from a CSV file. Every column is taken as categorical, every value as it is written."""
+    """Learn a discrete tree flow from a CSV file, every column categorical, every value as it is written."""
     table = _read_csv(arguments.data)
     unknown = [name for name in arguments.drop if name not in table.columns]
     if unknown:
@@ -117,8 +119,8 @@ def _fit(arguments):
         return
     print(
         "{rows:,} rows, {columns} columns, {categories} categories\n"
-        "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, {nll:.3f} with "
-        "{layers} layers\n"
+        "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
+        "{nll:.3f} with {layers} layers\n"
         "fitted in {seconds:.2f} s, wrote {model}".format(**figures)
     )
 
@@ -138,7 +140,9 @@ def _score(arguments):
     if arguments.json:
         print(json.dumps(figures))
     else:
-        print("{rows:,} rows, log-likelihood {log_likelihood:.4f} ± {standard_error:.4f} nats per row".format(**figures))
+        print(
+            "{rows:,} rows, log-likelihood {log_likelihood:.4f} ± {standard_error:.4f} nats per row".format(**figures)
+        )
 
 
 def _sample(arguments):
@@ -165,7 +169,7 @@ def _show(arguments):
         print(
             json.dumps(
                 {
-                    "columns": {n: c for n, c in zip(domain.column_names, domain.labels, strict=True)},
+                    "columns": dict(zip(domain.column_names, domain.labels, strict=True)),
                     "layers": n_layers,
                     "leaves": [layer.n_leaves for layer in flow.layers_],
                     "nll": [-s for s in flow.train_score_[: n_layers + 1]],
@@ -203,7 +207,7 @@ def _read_csv(path):
     """A CSV file with a header as a table of strings; ValueError if any row is not as long as the header."""
     pandas = _pandas()
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, None)
             if not header:

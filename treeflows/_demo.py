@@ -66,7 +66,8 @@ def demo(folder, *, seed=0, n_jobs=-1, as_json=False):
     start = time.perf_counter()
     codes = flow.transform(images)
     exact = bool((flow.inverse_transform(codes) == images).all())
-    say(f"round trip of all {len(images):,} images: {'exact' if exact else 'WRONG'} ({time.perf_counter() - start:.3f} s)")
+    seconds = time.perf_counter() - start
+    say(f"round trip of all {len(images):,} images: {'exact' if exact else 'WRONG'} ({seconds:.3f} s)")
     start = time.perf_counter()
     samples = flow.sample(10_000, random_state=seed)
     say(f"sampled {len(samples):,} images in {time.perf_counter() - start:.3f} s")
@@ -112,7 +113,9 @@ def mutual_information(codes, n_categories):
 
 def _digits(Figure, real, sampled):
     figure = Figure(figsize=(9, 2.6), layout="constrained")
-    for ax, images, title in zip(figure.subplots(1, 2), (real, sampled), ("real digits", "sampled by the flow"), strict=True):
+    for ax, images, title in zip(
+        figure.subplots(1, 2), (real, sampled), ("real digits", "sampled by the flow"), strict=True
+    ):
         sheet = np.zeros((5 * (SIDE + 1) - 1, 10 * (SIDE + 1) - 1)) + np.nan
         for i, image in enumerate(images):
             row, column = divmod(i, 10)

@@ -110,8 +110,8 @@ class Domain:
             if (found < 0).any():
                 row = int(np.flatnonzero(found < 0)[0])
                 raise ValueError(
-                    f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of the "
-                    f"{len(known)} categories of the fitted domain: {_listing(known)}. "
+                    f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of "
+                    f"the {len(known)} categories of the fitted domain: {_listing(known)}. "
                     "Declare all values that can occur with categories=, or a categorical dtype."
                 )
             codes[:, j] = found
@@ -133,9 +133,9 @@ class Domain:
         Z = check_array(Z, dtype=None, ensure_min_samples=0)
         if Z.shape[1] != len(self.categories):
             raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(self.categories)}")
-        if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (Z == np.floor(Z)).all()):
+        if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (np.floor(Z) == Z).all()):
             raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
-        bad = (Z < 0) | (Z >= self.n_categories)
+        bad = (Z < 0) | (self.n_categories <= Z)
         if bad.any():
             row, j = np.argwhere(bad)[0]
             raise ValueError(
@@ -235,8 +235,9 @@ class _Table:
             )
         if value < 0 and value % 1 == 0:
             raise ValueError(
-                f"{self.column(j)} holds {value} at row {row}: integer categories must not be negative (Negative values "
-                "in data); if it marks missing values, give them a category of their own, else convert to strings"
+                f"{self.column(j)} holds {value} at row {row}: integer categories must not be negative "
+                "(Negative values in data); if it marks missing values, give them a category of their own, else convert "
+                "to strings"
             )
         raise ValueError(
             f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "

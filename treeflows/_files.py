@@ -2,8 +2,7 @@
 
 import contextlib
 import json
-import os
-import tempfile
+import secrets
 import zipfile
 from pathlib import Path
 
@@ -16,16 +15,13 @@ MODEL_MEMBER = "model.json"
 def whole_file(path):
     """A binary file under a temporary name, which takes the name ``path`` once it is written and closed."""
     path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files; this one is like any other
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 

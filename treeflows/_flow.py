@@ -318,7 +318,7 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         n_held_out = max(1, round(self.validation_fraction * len(codes)))
         if n_held_out >= len(codes):
             raise ValueError(
-                f"early_stopping would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn from"
+                f"early_stopping would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn"
             )
         order = rng.permutation(len(codes))
         return codes[order[n_held_out:]], codes[order[:n_held_out]]

@@ -1,5 +1,7 @@
 """Independent columns: the base density of the paper's flow, and the baseline of every table."""
 
+import itertools
+
 import numpy as np
 
 from ._ext import encoding
@@ -62,7 +64,7 @@ class IndependentColumns:
         """
         concentration = np.empty(len(first_category) - 1)
         log_prob = np.empty(len(counts))
-        for j, (start, end) in enumerate(zip(first_category[:-1], first_category[1:], strict=True)):
+        for j, (start, end) in enumerate(itertools.pairwise(first_category)):
             c = counts[start:end].astype(np.float64)
             a = smoothing
             if smoothing == "auto":

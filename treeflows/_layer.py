@@ -62,7 +62,7 @@ class TreePermutation:
     def check(self):
         """Raise ValueError unless the arrays make a tree over the columns and every table a permutation."""
         n_inner, n_columns = len(self.column), len(self.names)
-        if n_inner and not (0 <= self.column.min() and self.column.max() < n_columns):
+        if n_inner and not (self.column.min() >= 0 and self.column.max() < n_columns):
             raise ValueError("a layer splits on a column that is not there")
         inner, leaves = self.children[self.children >= 0], ~self.children[self.children < 0]
         ordered = (self.children > np.arange(n_inner)[:, None]) | (self.children < 0)
@@ -109,4 +109,5 @@ class TreePermutation:
                 moved.append(f"{name}: {arrows}{', …' * (len(changed) > 3)}")
         if not moved:
             return "identity"
-        return f"permutes {len(moved)} column{'s' * (len(moved) > 1)} ({'; '.join(moved[:2])}{'; …' * (len(moved) > 2)})"
+        shown = "; ".join([*moved[:2], "…"] if len(moved) > 2 else moved)
+        return f"permutes {len(moved)} column{'s' * (len(moved) > 1)} ({shown})"

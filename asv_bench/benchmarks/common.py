@@ -26,8 +26,8 @@ def load(name, part="train"):
     if "packed" in data:
         n = int(data["n_columns"])
         return np.unpackbits(data[part], axis=1)[:, :n].copy(), np.full(n, 2)
-    if name == "8gaussian" and part == "train":  # fold 0 of the official protocol
-        return data["all"][2560:], data["n_categories"]
+    if name == "8gaussian":  # fold 0 of the official protocol
+        return data["all"][2560:] if part == "train" else data["all"][:2560], data["n_categories"]
     return data[part], data["n_categories"]
 
 
