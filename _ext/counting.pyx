@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -22,7 +22,7 @@ cdef enum:
     PARALLEL_WORK = 65536  # bytes or words to touch, below which waking threads costs more than it saves
 
 # Memory for co-occurrence tables: those kept for the next level, and one slab where the whole table is larger.
-TABLE_BYTES = 1 << 28
+TABLE_BYTES = 1 << 29
 
 
 def aligned(shape, dtype):
@@ -67,8 +67,6 @@ cdef class Cell:
     cdef Rows rows              # where they lie
     cdef object counts
     cdef object table           # co-occurrences, once counted
-    cdef Cell sibling           # with whom it shares ...
-    cdef object parent_table    # ... the table of their parent
 
     def __init__(self, n_planes, n_coded, n_rows):
         self.n_rows = n_rows
@@ -103,8 +101,9 @@ cdef class Counter:
     cdef readonly int64_t n_planes
     cdef readonly list slabs
     cdef list cells
+    cdef dict halves    # of a cell whose parent's table is known: its sibling, and that table
     cdef bint keep_tables
-    cdef int64_t table_bytes
+    cdef int64_t table_bytes, histogram_cells
     cdef int32_t[::1] _k, _first_category, _first_plane, column_of
     cdef int32_t[::1] plane_row, code_row     # where a column is stored, -1 for not in this form
     cdef int32_t[::1] row_plane               # candidate of each stored plane
@@ -113,6 +112,8 @@ cdef class Counter:
     cdef int32_t[:, ::1] tiles, pairs
 
     def __init__(self, const uint8_t[:, ::1] codes, n_categories, int n_threads=1, int64_t table_bytes=TABLE_BYTES):
+        if codes.shape[0] >= 2**31:
+            raise ValueError(f"{codes.shape[0]:,} rows; counts of at most {2**31 - 1:,} are supported")
         self.n_rows = codes.shape[0]
         self.n_threads = n_threads
         self.n_categories = np.ascontiguousarray(n_categories, dtype=np.int32)
@@ -129,13 +130,14 @@ cdef class Counter:
         self._choose_slabs()
         root = Cell(self.n_stored, self.n_coded, self.n_rows)
         self._pack(codes, root)
-        self.cells = [root]
+        self.cells, self.halves = [root], {}
         self._count(self.cells)
         self.keep_tables = self._room_for(1)
 
     def _choose_forms(self):
         """Planes, codes or both for each column, by how its pairs are counted fastest."""
-        cdef int64_t limit = current_kernels().histogram_cells
+        self.histogram_cells = current_kernels().histogram_cells
+        cdef int64_t limit = self.histogram_cells
         k = self.n_categories.astype(np.int64)
         in_planes = k * k[k > 1].min(initial=256) < limit
         in_codes = (k * k.max() >= limit) | ~in_planes
@@ -191,8 +193,10 @@ cdef class Counter:
 
     def batches(self, n):
         """Slices of a sequence of n cells whose tables have room at the same time."""
+        if self.keep_tables:
+            return [slice(n)]
         widest = max(end - first for first, end in self.slabs)
-        size = n if self.keep_tables else max(1, self.table_bytes // (4 * self.n_planes * widest))
+        size = max(1, self.table_bytes // (4 * self.n_planes * widest))
         return [slice(start, start + size) for start in range(0, n, size)]
 
     def cooccurrences(self, which, slab):
@@ -220,16 +224,16 @@ cdef class Counter:
         for cell in wanted:
             if cell.table is not None or cell in to_count:
                 continue
-            if cell.parent_table is None:
+            if cell not in self.halves:
                 to_count.append(cell)
                 parents.append(None)
                 continue
-            small, large = (cell, cell.sibling) if cell.n_rows <= cell.sibling.n_rows else (cell.sibling, cell)
+            sibling, table = self.halves.pop(cell)
+            del self.halves[sibling]
+            small, large = (cell, sibling) if cell.n_rows <= (<Cell> sibling).n_rows else (sibling, cell)
             to_count.append(small)
-            parents.append(cell.parent_table)
-            (<Cell> large).table = cell.parent_table
-            (<Cell> small).parent_table = (<Cell> large).parent_table = None
-            (<Cell> small).sibling = (<Cell> large).sibling = None
+            parents.append(table)
+            (<Cell> large).table = table
         for cell, table in zip(to_count, self._tables(to_count, parents, slab), strict=True):
             cell.table = table
         return [(<Cell> cell).table for cell in wanted]
@@ -282,13 +286,13 @@ cdef class Counter:
                 compress(kernels, &jobs[i // n_items], i % n_items, n_planes)
         finally:
             free(jobs)
+        self.halves = {}
         small = [left if left.n_rows <= right.n_rows else right for _, left, right in parents]
         self._count(small)
         for (cell, left, right), counted in zip(parents, small, strict=True):
             (right if counted is left else left).counts = cell.counts - (<Cell> counted).counts
             if cell.table is not None:
-                left.sibling, right.sibling = right, left
-                left.parent_table = right.parent_table = cell.table
+                self.halves[left], self.halves[right] = (right, cell.table), (left, cell.table)
         self.cells = cells
         self.keep_tables = self._room_for(len(cells))
 
@@ -319,7 +323,7 @@ cdef class Counter:
                           &where[0, self._first_category[j]], self.n_all)
         free(parts)
         root.counts = counts
-        self.cells = [root]
+        self.cells, self.halves = [root], {}
         self.keep_tables = self._room_for(1)
 
     # ---- counting ----
@@ -356,11 +360,11 @@ cdef class Counter:
             tiles, pairs = self._tasks_of(slab)
         cdef int64_t n_tiles = tiles.shape[0], n_tasks = n_tiles + pairs.shape[0]
         cdef const tf_kernels *kernels = current_kernels()
-        cdef int32_t *scratch
+        cdef int32_t[:, ::1] scratch = np.empty((self.n_threads, SCRATCH), dtype=np.int32)
+        tables = [aligned((self.n_planes, width), np.int32) for _ in cells]
         cdef TableJob *jobs = <TableJob *> malloc(max(1, n_jobs) * sizeof(TableJob))
         if jobs == NULL:
             raise MemoryError
-        tables = [aligned((self.n_planes, width), np.int32) for _ in cells]
         for i in range(n_jobs):
             cell = cells[i]
             table, counts = tables[i], cell.counts
@@ -373,15 +377,13 @@ cdef class Counter:
             n_rows += cell.n_rows
         with nogil, parallel(num_threads=self.n_threads,
                              use_threads_if=self.n_planes * width * n_rows > 256 * PARALLEL_WORK):
-            scratch = <int32_t *> malloc(SCRATCH * sizeof(int32_t))
             for i in prange(n_jobs * n_tasks, schedule="dynamic"):
                 if i % n_tasks < n_tiles:
                     self._count_tile(kernels, &jobs[i // n_tasks], tiles[i % n_tasks, 0], tiles[i % n_tasks, 1],
-                                     scratch)
+                                     &scratch[threadid(), 0])
                 else:
                     self._count_pair(kernels, &jobs[i // n_tasks], pairs[i % n_tasks - n_tiles, 0],
-                                     pairs[i % n_tasks - n_tiles, 1], scratch)
-            free(scratch)
+                                     pairs[i % n_tasks - n_tiles, 1], &scratch[threadid(), 0])
             for i in prange(n_jobs * n_columns, schedule="dynamic"):
                 self._complete(&jobs[i // n_columns], i % n_columns)
         free(jobs)
@@ -415,7 +417,7 @@ cdef class Counter:
         cdef const uint8_t *x
         cdef const uint8_t *y
         memset(scratch, 0, n_a * n_b * sizeof(int32_t))
-        if n_a * n_b < kernels.histogram_cells:
+        if n_a * n_b < self.histogram_cells:
             n_a -= 1
             n_b -= 1
             kernels.cooccurrence(job.rows.planes + self.plane_row[column_a] * n_words, n_a,
@@ -471,13 +473,10 @@ cdef class Counter:
     cdef _pack(self, const uint8_t[:, ::1] codes, Cell root):
         """Codes to planes, BLOCK_ROWS rows at a time, so that whole cache lines of a plane are written."""
         cdef int64_t n_blocks = (self.n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS, block
-        cdef uint64_t *lines
-        with nogil, parallel(num_threads=self.n_threads,
-                             use_threads_if=self.n_rows * codes.shape[1] > PARALLEL_WORK):
-            lines = <uint64_t *> malloc(self.n_all * BLOCK_ROWS // 8)
-            for block in prange(n_blocks, schedule="static"):
-                self._pack_block(codes, block * BLOCK_ROWS, lines, root.planes, root.codes)
-            free(lines)
+        cdef uint64_t[:, ::1] lines = np.empty((self.n_threads, self.n_all * BLOCK_ROWS // 64), dtype=np.uint64)
+        for block in prange(n_blocks, nogil=True, schedule="static", num_threads=self.n_threads,
+                            use_threads_if=self.n_rows * codes.shape[1] > PARALLEL_WORK):
+            self._pack_block(codes, block * BLOCK_ROWS, &lines[threadid(), 0], root.planes, root.codes)
 
     cdef void _pack_block(self, const uint8_t[:, ::1] codes, int64_t start, uint64_t *lines, uint64_t[:, ::1] planes,
                           uint8_t[:, ::1] coded) noexcept nogil:

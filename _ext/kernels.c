@@ -31,7 +31,6 @@
 #define TF_END_TARGET _Pragma("GCC pop_options")
 #endif
 
-/* No fused multiply-add in either: floating point must round alike everywhere. */
 #define TF_AVX2
 #define TF_ISA avx2
 TF_BEGIN_TARGET("avx2,bmi,bmi2,popcnt")
@@ -42,7 +41,7 @@ TF_END_TARGET
 
 #define TF_AVX512
 #define TF_ISA avx512
-TF_BEGIN_TARGET("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,prefer-vector-width=512")
+TF_BEGIN_TARGET("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq")
 #include "kernels_isa.h"
 TF_END_TARGET
 #undef TF_ISA

@@ -18,9 +18,9 @@ typedef struct {
     const int32_t *n_left;        /* rows that each candidate sends left, [stride] */
     const int32_t *plane_column;  /* column of each candidate, [stride]; -1 in the padding */
     const int32_t *cell_first;    /* per column, where its categories start in cell_plane, L and H; one more at the end */
-    const int32_t *cell_plane;    /* plane of each category that the cell allows; -1 for the second of a binary column */
-    const int32_t *local;         /* L of each category that the cell allows */
-    const int32_t *others;        /* H of the same */
+    const int32_t *cell_plane;    /* plane of each category that occurs in the node; -1: second of a binary column */
+    const int32_t *local;         /* L of the same */
+    const int32_t *others;        /* H of as many places of the cell, the highest */
     const int64_t *own;           /* cost of the candidate's own column after the split, [stride] */
     const int64_t *cost;          /* c -> c log c, fixed point */
     int32_t n_columns;

@@ -69,7 +69,7 @@ static inline __m256i TF_NAME(byte_bits)(__m256i x)
 static int32_t TF_NAME(pair)(const uint64_t *a, const uint64_t *b, int64_t n)
 {
     __m256i sum = _mm256_setzero_si256();
-    /* a byte holds the bits of 31 vectors at most; 24 are three cache lines' worth of planes times four */
+    /* a byte counts up to 255: the bits of 31 vectors at most, here of 24 */
     for (int64_t start = 0; start < n; start += 96) {
         const int64_t stop = start + 96 < n ? start + 96 : n;
         __m256i bytes = _mm256_setzero_si256();
@@ -230,7 +230,7 @@ static void TF_NAME(compress_codes)(const uint8_t *codes, const uint64_t *left, 
 
 /* ---- greedy local permutation: cost of candidate splits -------------------------------------------------------- */
 
-static inline void TF_NAME(order)(int32_t *restrict x, int32_t *restrict y)
+static inline void TF_NAME(order)(int32_t *x, int32_t *y)
 {
     TF_SIMD
     for (int l = 0; l < TF_LANES; l++) {
@@ -271,6 +271,12 @@ static void TF_NAME(split_costs)(const tf_node *node, int64_t first, int32_t *sc
         const int32_t *plane = node->cell_plane + start, *local = node->local + start, *others = node->others + start;
         if (k < 2)
             continue;
+        if (owner[0] == j && owner[TF_LANES - 1] == j) {
+            /* all candidates are splits on this very column */
+            for (int l = 0; l < TF_LANES; l++)
+                sum[l] += node->own[first + l];
+            continue;
+        }
         if (k == 2 && plane[1] < 0) {
             const int32_t *row = node->table + plane[0] * node->stride + first;
             const int32_t n = local[0] + local[1];

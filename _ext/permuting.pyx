@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -123,17 +123,15 @@ cdef class Program:
         cdef int64_t per_block = max(1, BLOCK_BYTES // max(1, self.n_columns))
         cdef int64_t n_rows = rows.shape[0], n_blocks = (n_rows + per_block - 1) // per_block, block, start, n
         cdef const tf_kernels *kernels = current_kernels()
-        cdef uint8_t *buffer
-        with nogil, parallel(num_threads=n_threads, use_threads_if=n_blocks > 1):
-            buffer = <uint8_t *> malloc(per_block * self.n_columns)
-            for block in prange(n_blocks, schedule="static"):
-                start = block * per_block
-                n = min(per_block, n_rows - start)
-                memcpy(buffer, &rows[start, 0], n * self.n_columns)
-                kernels.apply_layers(self.layers, self.n_layers, buffer, n, self.n_columns, &self.wide[0],
-                                     self.wide.shape[0], &self.first_category[0])
-                sum_rows(buffer, n, self.n_columns, &self.first_category[0], &values[0], &out[start])
-            free(buffer)
+        cdef uint8_t[:, ::1] buffer = np.empty((n_threads, per_block * self.n_columns), dtype=np.uint8)
+        for block in prange(n_blocks, nogil=True, schedule="static", num_threads=n_threads,
+                            use_threads_if=n_blocks > 1):
+            start = block * per_block
+            n = min(per_block, n_rows - start)
+            memcpy(&buffer[threadid(), 0], &rows[start, 0], n * self.n_columns)
+            kernels.apply_layers(self.layers, self.n_layers, &buffer[threadid(), 0], n, self.n_columns, &self.wide[0],
+                                 self.wide.shape[0], &self.first_category[0])
+            sum_rows(&buffer[threadid(), 0], n, self.n_columns, &self.first_category[0], &values[0], &out[start])
         return result
 
 

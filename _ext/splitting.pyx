@@ -8,7 +8,7 @@ of c log c over its counts, in fixed point: integers that add up to the same on 
 
 import numpy as np
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.stdlib cimport free, malloc
 
 include "kernels.pxi"
@@ -55,10 +55,11 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
     cdef int32_t[:, ::1] cell_first = np.zeros((n_nodes, n_columns + 1), dtype=np.int32)
     cdef int32_t[:, :, ::1] cell_lists = np.empty((n_nodes, 3, n), dtype=np.int32)
     cdef const int32_t[:, ::1] table
+    cdef int64_t[::1] n_rows = np.sum(local[:, : first_category[1]], axis=1, dtype=np.int64)
     planes, gains = np.empty(n_nodes, dtype=np.int64), np.empty(n_nodes, dtype=np.int64)
     cdef int64_t[::1] stay = np.empty(n_nodes, dtype=np.int64), best = planes, gain = gains
     cdef const tf_kernels *kernels = current_kernels()
-    cdef int32_t *scratch
+    cdef int32_t[:, ::1] scratch = np.empty((n_threads, 2 * 256 * TF_LANES), dtype=np.int32)
     cdef tf_node *nodes = <tf_node *> malloc(max(1, n_nodes) * sizeof(tf_node))
     if nodes == NULL:
         raise MemoryError
@@ -72,20 +73,28 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
         nodes[i].local, nodes[i].others = &cell_lists[i, 1, 0], &cell_lists[i, 2, 0]
         nodes[i].cost, nodes[i].n_columns = &cost[0], n_columns
     with nogil, parallel(num_threads=n_threads, use_threads_if=n_nodes * width * n > 8192):
-        scratch = <int32_t *> malloc(2 * 256 * TF_LANES * sizeof(int32_t))
         for i in prange(n_nodes, schedule="dynamic"):
             stay[i] = prepare(first_plane, first_category, total, local[i], cells[i], &cost[0], &n_left[i, 0],
                               &own[i, 0], &cell_first[i, 0], &cell_lists[i, 0, 0], &cell_lists[i, 1, 0],
                               &cell_lists[i, 2, 0])
         for i in prange(n_nodes * n_blocks, schedule="dynamic"):
-            kernels.split_costs(&nodes[i // n_blocks], i % n_blocks * TF_LANES, scratch,
+            if not any_split(&n_left[i // n_blocks, first + i % n_blocks * TF_LANES], n_rows[i // n_blocks]):
+                continue
+            kernels.split_costs(&nodes[i // n_blocks], i % n_blocks * TF_LANES, &scratch[threadid(), 0],
                                 &costs[i // n_blocks, i % n_blocks * TF_LANES])
-        free(scratch)
     free(nodes)
     for i in range(n_nodes):
-        pick(&costs[i, 0], &n_left[i, 0], first, end, stay[i], min_samples_leaf,
-             np.asarray(local[i, : first_category[1]]).sum(), &best[i], &gain[i])
+        pick(&costs[i, 0], &n_left[i, 0], first, end, stay[i], min_samples_leaf, n_rows[i], &best[i], &gain[i])
     return planes, gains
+
+
+cdef bint any_split(const int32_t *n_left, int64_t n_rows) noexcept nogil:
+    """Whether any candidate of a block leaves rows on both sides."""
+    cdef int l
+    for l in range(TF_LANES):
+        if 0 < n_left[l] < n_rows:
+            return True
+    return False
 
 
 cdef void pick(const int64_t *costs, const int32_t *n_left, int64_t first, int64_t end, int64_t stay,
@@ -103,25 +112,44 @@ cdef int64_t prepare(const int32_t[::1] first_plane, const int32_t[::1] first_ca
                      const int32_t[::1] local, const uint8_t[::1] cell, const int64_t *cost, int32_t *n_left,
                      int64_t *own, int32_t *cell_first, int32_t *cell_plane, int32_t *cell_local,
                      int32_t *cell_others) noexcept nogil:
-    """What `tf_node` wants to know of a node; returns its cost rank-aligned as it is."""
-    cdef int32_t n_columns = first_plane.shape[0] - 1, j, p = 0, plane
-    cdef int64_t v, stay = 0
+    """What `tf_node` wants to know of a node; returns its cost rank-aligned as it is.
+
+    Categories that do not occur in the node stay at the bottom of every ranking: they are left out here, with the
+    places of the cell that they fill, and their cost is left out of all sums.
+    """
+    cdef int32_t plane[256]
+    cdef int32_t counts[256]
+    cdef int32_t others[256]
+    cdef int32_t n_columns = first_plane.shape[0] - 1, j, k, i, n_absent, p = 0, q
+    cdef int64_t v, stay = 0, absent
     for j in range(n_columns):
         cell_first[j] = p
+        k = n_absent = 0
         for v in range(first_category[j], first_category[j + 1]):
-            plane = first_plane[j] + v - first_category[j]
-            if plane < first_plane[j + 1]:
-                n_left[plane] = local[v]
+            q = first_plane[j] + v - first_category[j]
+            if q < first_plane[j + 1]:
+                n_left[q] = local[v]
             else:
-                plane = -1
+                q = -1
             if cell[v]:
-                cell_plane[p] = plane
-                cell_local[p] = local[v]
-                cell_others[p] = total[v] - local[v]
+                plane[k], counts[k], others[k] = q, local[v], total[v] - local[v]
+                n_absent += local[v] == 0
+                k += 1
+        if k - n_absent < 2:
+            continue
+        absent = 0
+        for i in range(n_absent):
+            absent += cost[others[i]]
+        stay += own_costs(plane, counts, others, k, cost, own) - absent
+        for i in range(k):
+            if plane[i] >= 0:
+                own[plane[i]] -= absent
+            if i >= n_absent:
+                cell_others[p + i - n_absent] = others[i]
+        for i in range(k):
+            if counts[i] > 0:
+                cell_plane[p], cell_local[p] = plane[i], counts[i]
                 p += 1
-        if p - cell_first[j] > 1:
-            stay += own_costs(cell_plane + cell_first[j], cell_local + cell_first[j], cell_others + cell_first[j],
-                              p - cell_first[j], cost, own)
     cell_first[n_columns] = p
     return stay
 

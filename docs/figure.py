@@ -1,4 +1,4 @@
-"""Draw docs/flow.png: eight Gaussians in the plane, cut to a grid of 91 x 91 categories, and what a flow makes of them."""
+"""Draw docs/flow.png: eight Gaussians on a grid of 91 x 91 categories, and what a flow makes of them."""
 
 from pathlib import Path
 

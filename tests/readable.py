@@ -4,6 +4,7 @@ Plain loops over whole tables of codes, no engine and no package code. Every num
 tables, output sets, codes, counts) must equal what stands here exactly.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 def entropy_table(n_rows, n_columns):
     """C -> c log c for c = 0..n_rows, in fixed point: integers add up the same in every order."""
     c = np.arange(n_rows + 1, dtype=np.float64)
-    values = c * np.log(np.maximum(c, 1.0))
+    values = c * np.array([math.log(max(v, 1.0)) for v in c])
     bits = min(32, 61 - int(np.ceil(np.log2(n_columns * values[-1] + 1.0))))
     return np.rint(values * 2.0**bits).astype(np.int64), bits
 

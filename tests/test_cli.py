@@ -116,6 +116,7 @@ def test_models_of_arrays_can_be_sampled(tmp_path):
         ("a,b\n1,2,3\n", "line 2: 3 values"),
         ("", "empty"),
         ("a,b\n", "no rows"),
+        ("a\n1\n\n2\n", "line 3: 0 values"),
         ('a,b\n"1,2\n', "line 2"),
         ("a,a\n1,2\n", "'a' occurs more than once"),
         (b"a,b\n\xff,1\n", "not UTF-8"),
@@ -137,6 +138,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["fit", "nowhere.csv"], "nowhere.csv"),
         (["fit", data, "-o", "no/such/folder/m"], "no/such/folder"),
         (["fit", data, "--drop", "size"], "no column 'size'"),
+        (["fit", data, "-o", data], "would replace the data"),
         (["fit", data, "--layers", "-1"], "n_layers"),
         (["score", "m", "other.csv"], "column 'ja, nein' holds 'maybe' at row 0"),
         (["score", "m", "fewer.csv"], "feature names"),
@@ -153,7 +155,16 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
 
 def test_mistakes_end_the_process_with_exit_code_2(tmp_path):
     assert run("fit", "nowhere.csv", cwd=tmp_path, code=2).stderr.count("\n") == 1
-    assert "usage" in run("nothing", cwd=tmp_path, code=2).stderr
+    for arguments in (["nothing"], ["fit", "data.csv", "--layers", "many"], ["score", "m"]):
+        error = run(*arguments, cwd=tmp_path, code=2).stderr
+        assert "--help" in error
+        assert error.count("\n") == 1
+
+
+def test_output_to_what_is_no_file(data, tmp_path):
+    run("fit", data, "-o", "m", cwd=tmp_path)
+    printed = run("sample", "m", "-n", 5, cwd=tmp_path).stdout
+    assert run("sample", "m", "-n", 5, "-o", "/dev/stdout", cwd=tmp_path).stdout == printed
 
 
 def test_a_closed_pipe_is_no_error(data, tmp_path):

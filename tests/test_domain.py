@@ -92,9 +92,70 @@ def test_declared_categories():
     np.testing.assert_array_equal(flow.inverse_transform(flow.transform(X)), X)
     with pytest.raises(ValueError, match=r"column 1 holds 3 at row 0.*categories="):
         fit([[0, 3]], categories=[range(3), range(3)])
-    for bad in (5, [range(3)], [range(3), [1, 1]], [range(3), []]):
+    for bad in (5, [range(3)], [range(3), [1, 1]], [range(3), []], [range(3), None], [range(3), "abc"]):
         with pytest.raises(ValueError, match="categories"):
             fit(X, categories=bad)
+
+
+def inverse(X, categories, codes):
+    flow = DiscreteTreeFlow(0, categories=categories).fit(X)
+    return flow.inverse_transform(codes)
+
+
+@pytest.mark.parametrize(
+    ("X", "categories"),
+    [
+        (np.array([["a"], ["b"]]), [["a", "b", "long"]]),
+        (np.array([[0], [1]], dtype=np.uint8), [[0, 1, 300]]),
+        (np.array([[0], [1]]), [[0, 1, 1.5]]),
+        (np.array([[False], [True]]), [[0, 1, 2]]),
+        (np.array([["a"], ["b"]]), [["a", "b", 3]]),
+        (np.array([[0], [1]]), [[0, 1, "x"]]),
+        (np.array([[False], [True]], dtype=object), [[False, True, None]]),
+        (np.array([[0], [1]]), [[-1, 0, 1]]),
+    ],
+)
+@pytest.mark.parametrize("container", ["array", "frame"])
+def test_what_was_declared_comes_back_whatever_the_dtype(X, categories, container):
+    X = pd.DataFrame(X) if container == "frame" else X
+    back = inverse(X, categories, np.arange(len(categories[0]))[:, None])
+    values = back.iloc[:, 0] if container == "frame" else back[:, 0]
+    assert values.tolist() == categories[0]
+
+
+def test_values_are_not_taken_for_others():
+    flow = DiscreteTreeFlow(0, categories=[[-1, 0, 1]]).fit([[0], [1]])
+    assert np.isfinite(flow.score_samples([[-1]])).all()
+    with pytest.raises(ValueError, match="holds 255"):
+        flow.score_samples(np.array([[255]], dtype=np.uint8))
+    X = np.array([[1e300], [3.0], [2.0**63], [2.0**64]])
+    flow = DiscreteTreeFlow(0).fit(X)
+    assert flow.categories_[0].tolist() == sorted(X[:, 0])
+    with pytest.raises(ValueError, match="holds 9223372036854775807"):
+        flow.score_samples(np.array([[2**63 - 1]]))
+    frame = pd.DataFrame({"x": pd.Categorical([-1, 2])})
+    flow = DiscreteTreeFlow(0).fit(frame)
+    assert np.isfinite(flow.score_samples(pd.DataFrame({"x": [2, -1]}))).all()
+
+
+def test_integer_column_names_come_back():
+    X = pd.DataFrame(RNG.integers(0, 3, (50, 2)))
+    flow = fit(X)
+    pd.testing.assert_frame_equal(flow.inverse_transform(flow.transform(X)), X)
+
+
+def test_lists_are_not_turned_to_strings():
+    with pytest.raises(ValueError, match="column 1 has a missing value"):
+        fit([["a", np.nan], ["b", "c"]])
+    flow = fit([["a", 1], ["b", 2]])
+    assert flow.categories_[1].tolist() == [1, 2]
+
+
+def test_values_without_an_order_are_named():
+    X = np.empty((2, 1), dtype=object)
+    X[:, 0] = [(1, 2), (1, "a")]
+    with pytest.raises(ValueError, match="column 0 mixes values that have no order"):
+        fit(X)
 
 
 def test_a_list_of_lists():

@@ -142,6 +142,7 @@ DAMAGES = {
     "format": (with_json(lambda m: m.update(format="other")), "not a treeflows model file"),
     "class": (with_json(lambda m: m.update({"class": "Other"})), "unknown model 'Other'"),
     "parameter": (with_json(lambda m: m["params"].update(depth=3)), "damaged"),
+    "dtypes": (with_json(lambda m: m.update(dtypes=["nothing"] * 3)), "damaged"),
     "more layers": (with_json(lambda m: m.update(n_layers=4)), "damaged"),
     "fewer categories": (with_json(lambda m: m["categories"][0].pop()), "damaged"),
     "no array": (lambda n, d: None if n == "log_prob.npy" else d, "damaged"),

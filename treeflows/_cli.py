@@ -33,8 +33,13 @@ def main(argv=None):
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="treeflows", description="Exact probability models of categorical tables: discrete tree flows."
     )
     parser.add_argument("--version", action="version", version=f"treeflows {__version__}")
@@ -91,6 +96,10 @@ def _fit(arguments):
         raise ValueError(f"{arguments.data} has no column {unknown[0]!r}; it has {', '.join(table.columns)}")
     table = table.drop(columns=arguments.drop)
     output = arguments.output or str(Path(arguments.data).with_suffix(".treeflow"))
+    if Path(output).resolve() == Path(arguments.data).resolve():
+        raise ValueError(f"the model would replace the data, {output}; name another file with -o")
+    if not Path(output).parent.is_dir():
+        raise FileNotFoundError(f"cannot write {output}: there is no folder {Path(output).parent}")
     start = time.perf_counter()
     flow = DiscreteTreeFlow(
         arguments.layers,
@@ -209,12 +218,12 @@ def _read_csv(path):
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = next(reader, None)
-            if not header:
+            header = next((row for row in reader if row), None)
+            if header is None:
                 raise ValueError(f"{path} is empty; a header with column names is needed")
             rows = []
             for row in reader:
-                if len(row) != len(header) and row:
+                if len(row) != len(header) and (row or len(header) == 1):
                     raise ValueError(
                         f"{path}, line {reader.line_num}: {len(row)} values, but the header names {len(header)} columns"
                     )

@@ -18,18 +18,21 @@ def read_table(estimator, X, *, reset):
 
     Returns the table: a pandas DataFrame as it is, anything else as a two-dimensional array.
     """
-    if _is_frame(X):
-        names = [str(name) for name in X.columns]
-        repeated = [name for j, name in enumerate(names) if name in names[:j]]
-        if repeated:
-            raise ValueError(f"column names must be unique; {repeated[0]!r} occurs more than once")
-        if X.shape[0] == 0 or X.shape[1] == 0:
-            raise ValueError(
-                f"Found a table with {X.shape[0]} row(s) and {X.shape[1]} column(s); at least one of each is needed"
-            )
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        return X
-    return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+    if not _is_frame(X):
+        X = _array(X) if isinstance(X, (list, tuple)) else X
+        X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+        return X.astype(object) if X.dtype.kind == "T" else X
+    names = set()
+    for name in X.columns:
+        if str(name) in names:
+            raise ValueError(f"column names must be unique; {str(name)!r} occurs more than once")
+        names.add(str(name))
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(
+            f"Found a table with {X.shape[0]} row(s) and {X.shape[1]} column(s); at least one of each is needed"
+        )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +43,11 @@ class Domain:
     ----------
     categories : tuple of ndarray
         Per column; the place of a category is its code.
-    names : tuple of str or None
+    names : tuple or None
         Column names, where the table had them.
     dtypes : tuple of str
-        Per column, the name of its dtype in the table; "category" and "ordered" for pandas categoricals. An array has
-        the same in every column.
+        Per column, the name of the dtype that decoded values have; "category" and "ordered" for pandas categoricals.
+        An array has the same in every column.
     """
 
     categories: tuple
@@ -61,10 +64,12 @@ class Domain:
         """Where each column starts when all categories stand in a row: ndarray of shape (n_columns + 1,), int32."""
         return np.concatenate(([0], np.cumsum(self.n_categories))).astype(np.int32)
 
-    @property
+    @cached_property
     def column_names(self):
         """Names to print."""
-        return self.names or tuple(f"x{j}" for j in range(len(self.categories)))
+        if self.names is None:
+            return tuple(f"x{j}" for j in range(len(self.categories)))
+        return tuple(map(str, self.names))
 
     @cached_property
     def labels(self):
@@ -80,34 +85,33 @@ class Domain:
     def learn(cls, X, categories="auto"):
         """Domain of a table, by what it holds or by what ``categories`` or a categorical dtype declares."""
         table = _Table(X)
+        dtypes = table.dtypes
         if isinstance(categories, str) and categories == "auto":
             found = table.categories()
         else:
             found = _declared(table, categories)
+            dtypes = _dtypes_that_hold(found, table)
         for j, c in enumerate(found):
             if len(c) > MAX_CATEGORIES:
                 raise ValueError(
                     f"{table.column(j)} has {len(c):,} categories; at most {MAX_CATEGORIES} are supported. "
                     "Group its rare values, or bin it if it is a quantity."
                 )
-        return cls(tuple(found), table.names, table.dtypes)
+        return cls(tuple(found), table.names, dtypes)
 
     def encode(self, X, n_threads=1):
         """Codes of a table: ndarray of shape (n_rows, n_columns), uint8, in C order."""
         table = _Table(X)
-        if table.numeric is not None and self._code_of_byte is not None:
-            values = table.numeric
-            if values.dtype == np.uint8 or values.max() <= 255:
-                codes, complete = encoding.encode(
-                    np.ascontiguousarray(values, dtype=np.uint8), self._code_of_byte, n_threads
-                )
-                if complete:
-                    return codes
+        if self._code_of_byte is not None and table.as_bytes is not None:
+            codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
+            if complete:
+                return codes
         codes = np.empty((table.n_rows, len(self.categories)), dtype=np.uint8)
         for j, known in enumerate(self.categories):
             values = table.values(j)
             found = _codes(values, known)
             if (found < 0).any():
+                table.check(j)
                 row = int(np.flatnonzero(found < 0)[0])
                 raise ValueError(
                     f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of "
@@ -121,9 +125,10 @@ class Domain:
         """The table that has these codes, in the container that the domain was learned from."""
         if self.names is not None:
             return _frame(codes, self)
-        if all(np.array_equal(c, np.arange(len(c))) for c in self.categories):
-            return codes.astype(self.dtypes[0])
-        table = np.empty(codes.shape, dtype=self.dtypes[0])
+        dtype = np.dtype(self.dtypes[0])
+        if dtype.kind in "iubf" and all(np.array_equal(c, np.arange(len(c))) for c in self.categories):
+            return codes.astype(dtype)
+        table = np.empty(codes.shape, dtype=dtype)
         for j, known in enumerate(self.categories):
             table[:, j] = known[codes[:, j]]
         return table
@@ -146,11 +151,11 @@ class Domain:
 
     @cached_property
     def _code_of_byte(self):
-        """Code of each integer value 0..255 per column, -1 for none; None where other values are categories."""
-        if not all(c.dtype.kind in "iubf" and (len(c) == 0 or c.max() <= 255) for c in self.categories):
-            return None
+        """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
         code_of = np.full((len(self.categories), 256), -1, dtype=np.int16)
         for j, c in enumerate(self.categories):
+            if c.dtype.kind not in "iubf" or not np.isin(c, np.arange(256)).all():
+                return None
             code_of[j, c.astype(np.int64)] = np.arange(len(c))
         return code_of
 
@@ -159,72 +164,75 @@ class _Table:
     """One way to read arrays and pandas dataframes, column by column."""
 
     def __init__(self, X):
-        self.frame = X if _is_frame(X) else None
-        self.numeric = None  # the whole table as non-negative integers, where it is an array of numbers
-        if self.frame is not None:
-            self.names = tuple(map(str, X.columns))
-            self.dtypes = tuple(_dtype_name(dtype) for dtype in X.dtypes)
-        else:
-            self.array = X
-            self.names = None
-            self.dtypes = (X.dtype.str if X.dtype != object else "object",) * X.shape[1]
-            if X.dtype.kind in "iubf":
-                self.numeric = self._integers(X)
+        self.X = X
         self.n_rows = X.shape[0]
+        if _is_frame(X):
+            self.names = tuple(X.columns)
+            self.dtypes = tuple(map(_dtype_name, X.dtypes))
+        else:
+            self.names = None
+            self.dtypes = (_dtype_name(X.dtype),) * X.shape[1]
 
     def column(self, j):
         """How to name a column in a message."""
-        return f"column {self.names[j]!r}" if self.names else f"column {j}"
+        return f"column {j}" if self.names is None else f"column {str(self.names[j])!r}"
 
     def values(self, j):
-        """Values of a column, none missing, and numbers only where they are non-negative integers."""
-        if self.numeric is not None:
-            return self.numeric[:, j]
-        if self.frame is None:
-            values = self.array[:, j]
-        else:
-            series = self.frame.iloc[:, j]
-            missing = series.isna().to_numpy()
-            if missing.any():
-                self._refuse(j, int(np.flatnonzero(missing)[0]), None)
-            values = series.to_numpy()
-            if self.dtypes[j] in CATEGORICAL:
-                return values
+        """Values of a column, none missing from a dataframe."""
+        if self.names is None:
+            return self.X[:, j]
+        series = self.X.iloc[:, j]
+        missing = series.isna().to_numpy()
+        if missing.any():
+            self._refuse(j, int(np.flatnonzero(missing)[0]), None)
+        return series.to_numpy()
+
+    @cached_property
+    def as_bytes(self):
+        """The table as bytes, if it is an array of whole numbers from 0 to 255, else None."""
+        X = self.X
+        if self.names is not None or X.dtype.kind not in "iubf":
+            return None
+        if X.dtype != np.uint8 and not (X.min() >= 0 and X.max() <= 255):
+            return None
+        values = np.ascontiguousarray(X, dtype=np.uint8)
+        return values if X.dtype.kind != "f" or (values == X).all() else None
+
+    def check(self, j):
+        """Raise ValueError unless a column's values may be categories: numbers are whole and not negative."""
+        values = self.values(j)
         if values.dtype.kind in "iubf":
-            return self._integers(values[:, None], j)[:, 0]
-        if values.dtype.kind == "O":
+            bad = values < 0 if values.dtype.kind != "f" else ~((values >= 0) & (values == np.floor(values)))
+            bad |= np.isinf(values)
+        elif values.dtype.kind == "O":
             try:
-                distinct = set(values.tolist())
+                refused = {value for value in set(values.tolist()) if _is_no_category(value)}
             except TypeError as error:
                 raise ValueError(f"{self.column(j)} holds values that cannot be categories ({error})") from None
-            if any(map(_is_no_category, distinct)):
-                row = next(i for i, value in enumerate(values) if _is_no_category(value))
-                self._refuse(j, row, values[row])
-        elif values.dtype.kind not in "UST":
+            bad = np.array([_is_no_category(value) for value in values]) if refused else np.zeros(1, dtype=bool)
+        elif values.dtype.kind in "US":
+            return
+        else:
             raise ValueError(f"{self.column(j)} has dtype {values.dtype}; convert it to strings or integer codes")
-        return values
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            self._refuse(j, row, values[row])
 
     def categories(self):
         """Categories of every column: what a categorical dtype declares, else what occurs, sorted."""
-        if self.numeric is not None and self.numeric.max() <= 255:
-            seen = encoding.presence(np.ascontiguousarray(self.numeric, dtype=np.uint8))
-            return [np.flatnonzero(s).astype(self.array.dtype) for s in seen]
-        return [
-            self.frame.iloc[:, j].cat.categories.to_numpy() if dtype in CATEGORICAL else _distinct(self.values(j))
-            for j, dtype in enumerate(self.dtypes)
-        ]
-
-    def _integers(self, values, column=None):
-        """Numbers as integers; whole numbers in a float array are fine."""
-        bad = None
-        if values.dtype.kind == "f":
-            bad = ~np.isfinite(values) | (values < 0) | (values != np.floor(values))
-        elif values.dtype.kind == "i" and values.min() < 0:
-            bad = values < 0
-        if bad is not None and bad.any():
-            row, j = (int(i) for i in np.argwhere(bad)[0])
-            self._refuse(j if column is None else column, row, values[row, j].item())
-        return values.astype(np.int64) if values.dtype.kind == "f" else values
+        if self.as_bytes is not None:
+            return [np.flatnonzero(seen).astype(self.X.dtype) for seen in encoding.presence(self.as_bytes)]
+        found = []
+        for j, dtype in enumerate(self.dtypes):
+            if dtype in CATEGORICAL:
+                found.append(self.X.iloc[:, j].cat.categories.to_numpy())
+                continue
+            self.check(j)
+            try:
+                found.append(_distinct(self.values(j)))
+            except TypeError as error:
+                raise ValueError(f"{self.column(j)} mixes values that have no order ({error})") from None
+        return found
 
     def _refuse(self, j, row, value):
         """Raise for a value that is no category."""
@@ -236,8 +244,8 @@ class _Table:
         if value < 0 and value % 1 == 0:
             raise ValueError(
                 f"{self.column(j)} holds {value} at row {row}: integer categories must not be negative "
-                "(Negative values in data); if it marks missing values, give them a category of their own, else convert "
-                "to strings"
+                "(Negative values in data); if it marks missing values, give them a category of their own, else convert"
+                " to strings"
             )
         raise ValueError(
             f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "
@@ -251,8 +259,8 @@ def _is_frame(X):
 
 def _dtype_name(dtype):
     if hasattr(dtype, "categories"):
-        return CATEGORICAL[dtype.ordered]
-    return str(dtype)
+        return CATEGORICAL[bool(dtype.ordered)]
+    return dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else str(dtype)
 
 
 def _is_number(value):
@@ -267,11 +275,20 @@ def _is_no_category(value):
     return _is_missing(value) or (_is_number(value) and (value < 0 or value % 1 != 0))
 
 
+def _array(values):
+    """Array of a sequence; numpy would turn everything to strings where some of it is."""
+    array = np.array(values)
+    if array.dtype.kind not in "US":
+        return array
+    as_they_are = np.array(values, dtype=object)
+    return array if all(isinstance(v, (str, bytes)) for v in as_they_are.flat) else as_they_are
+
+
 def _distinct(values):
-    """Sorted distinct values; numbers before strings where both occur."""
+    """Sorted distinct values; where types are mixed, numbers first and each other type by itself."""
     if values.dtype.kind != "O":
         return np.unique(values)
-    distinct = sorted(set(values.tolist()), key=lambda value: (isinstance(value, str), value))
+    distinct = sorted(set(values.tolist()), key=lambda v: ("" if isinstance(v, numbers.Real) else type(v).__name__, v))
     found = np.empty(len(distinct), dtype=object)
     found[:] = distinct
     return found
@@ -279,26 +296,50 @@ def _distinct(values):
 
 def _codes(values, known):
     """Code of every value among the known categories, -1 for none: ndarray of int16."""
-    if values.dtype.kind in "iub" and known.dtype.kind in "iubf":
-        order = np.argsort(known, kind="stable")
-        found = order[np.minimum(np.searchsorted(known[order], values), len(known) - 1)]
-        return np.where(known[found] == values, found, -1).astype(np.int16)
+    if values.dtype.kind in "iubf" and known.dtype.kind in "iubf":
+        common = np.result_type(values, known)
+        if common.kind in "iub" or values.dtype.kind == known.dtype.kind == "f":  # else comparing would round
+            order = np.argsort(known, kind="stable")
+            found = order[np.minimum(np.searchsorted(known[order], values), len(known) - 1)]
+            return np.where(known[found] == values, found, -1).astype(np.int16)
     code_of = {value: code for code, value in enumerate(known.tolist())}
-    return np.fromiter((code_of.get(v, -1) for v in values.tolist()), dtype=np.int16, count=len(values))
+    try:
+        return np.fromiter((code_of.get(v, -1) for v in values.tolist()), dtype=np.int16, count=len(values))
+    except TypeError:  # a value that cannot be hashed is no category
+        return np.full(len(values), -1, dtype=np.int16)
 
 
 def _declared(table, categories):
     """Categories given by the user, one sequence a column, checked."""
     n_columns = len(table.dtypes)
-    if isinstance(categories, str) or not hasattr(categories, "__len__") or len(categories) != n_columns:
+    if isinstance(categories, (str, dict)) or not hasattr(categories, "__len__") or len(categories) != n_columns:
         raise ValueError(f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns")
     found = []
     for j, given in enumerate(categories):
-        c = given if isinstance(given, np.ndarray) else np.array(list(given))
+        told = f"categories of {table.column(j)} must be a sequence of distinct values"
+        if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
+            raise ValueError(f"{told}, got {given!r}")
+        c = given if isinstance(given, np.ndarray) else _array(list(given))
         if c.ndim != 1 or len(c) == 0 or len(set(c.tolist())) != len(c):
-            raise ValueError(f"categories of {table.column(j)} must be a sequence of distinct values")
+            raise ValueError(told)
         found.append(c)
     return found
+
+
+def _dtypes_that_hold(categories, table):
+    """Dtypes of decoded columns: the table's own where they can hold what was declared."""
+
+    def wide_enough(dtype, found):
+        text = all(c.dtype.kind in "US" for c in found)
+        if dtype[0] not in "<>|":  # a name: pandas' own dtypes and object
+            return dtype if dtype in CATEGORICAL or text == dtype.startswith("str") else "object"
+        numeric = all(c.dtype.kind in "iubf" for c in found)
+        same = text if dtype[1] in "US" else numeric
+        return np.result_type(dtype, *found).str if same else "object"
+
+    if table.names is None:
+        return (wide_enough(table.dtypes[0], categories),) * len(table.dtypes)
+    return tuple(wide_enough(dtype, [c]) for dtype, c in zip(table.dtypes, categories, strict=True))
 
 
 def _frame(codes, domain):

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and archives that are safe to open."""
 
 import contextlib
+import io
 import json
 import secrets
 import zipfile
@@ -13,13 +14,25 @@ MODEL_MEMBER = "model.json"
 
 @contextlib.contextmanager
 def whole_file(path):
-    """A binary file under a temporary name, which takes the name ``path`` once it is written and closed."""
+    """A binary file under a temporary name, which takes the name ``path`` once it is written and closed.
+
+    What is there and no regular file, such as a pipe, is written to as it is.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
             yield file
-        temporary.replace(path)
+        return
+    target = path.resolve()  # a link stays a link
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        file = temporary.open("xb")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+    try:
+        with file:
+            yield file
+        temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -38,20 +51,26 @@ def write_archive(path, model, arrays):
 def read_archive(path):
     """Read what `write_archive` wrote; ValueError for any other file.
 
-    Members must be stored uncompressed and as long as their headers say, so that no file makes the reader allocate
-    more than its own size.
+    Members must be stored uncompressed, as long as their headers say, and together no longer than the file, so that no
+    file makes the reader allocate more than its own size.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = {}
-            for info in archive.infolist():
-                if info.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"member {info.filename} is compressed")
-                if info.filename != MODEL_MEMBER:
-                    arrays[info.filename.removesuffix(".npy")] = _read_array(archive, info)
-            return json.loads(archive.read(MODEL_MEMBER)), arrays
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a treeflows model file, or is damaged ({error})") from error
+    with Path(path).open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+                if sum(info.file_size for info in members) > file.seek(0, io.SEEK_END):
+                    raise ValueError("its members are longer than the file")
+                for info in members:
+                    if info.compress_type != zipfile.ZIP_STORED:
+                        raise ValueError(f"member {info.filename} is compressed")
+                arrays = {
+                    info.filename.removesuffix(".npy"): _read_array(archive, info)
+                    for info in members
+                    if info.filename != MODEL_MEMBER
+                }
+                return json.loads(archive.read(MODEL_MEMBER)), arrays
+        except Exception as error:  # zipfile, numpy and json raise a dozen types on hostile bytes
+            raise ValueError(f"{path} is not a treeflows model file, or is damaged ({error})") from error
 
 
 def _read_array(archive, info):

@@ -15,6 +15,8 @@ from ._independent import IndependentColumns
 from ._progress import track
 from ._threads import n_threads
 
+MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
+
 
 class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, BaseEstimator):
     """Discrete tree flow: an exact, invertible probability model of a categorical table.
@@ -41,7 +43,7 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         Rows that a split must leave on both sides.
     min_gain : float, default=0.0
         Nats per row of the training set by which a split must lower the negative log-likelihood, at least; against the
-        node rank-aligned as a leaf. ``-inf`` splits without asking, as the paper does.
+        node rank-aligned as a leaf. ``-inf`` splits without asking, as the paper does. Random splits are never asked.
     smoothing : "auto" or float, default="auto"
         Concentration of the base: the pseudo-count of each category. "auto" chooses it for each column by leave-one-out
         likelihood.
@@ -163,6 +165,7 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         layers, bases, train, validation = self._learn(codes, held_out, domain, rng, threads)
         kept = int(np.argmax(validation)) if self.early_stopping else len(layers)
         self._domain = domain
+        self.categories_ = list(domain.categories)
         self.layers_ = layers[:kept]
         self._staged_bases = bases[: kept + 1]
         self.base_ = bases[kept]
@@ -293,11 +296,6 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         threads = n_threads(self.n_jobs)
         return self._decode(self.base_.sample(n_samples, rng, threads), threads)
 
-    @property
-    def categories_(self):
-        """Categories of each column, in the order of their codes."""
-        return list(self._domain.categories)
-
     def _encode(self, X):
         check_is_fitted(self)
         X = read_table(self, X, reset=False)
@@ -329,6 +327,10 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         check_scalar(self.min_samples_split, "min_samples_split", Integral, min_val=2)
         check_scalar(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1)
         check_scalar(self.min_gain, "min_gain", Real)
+        if np.isnan(self.min_gain):
+            raise ValueError("min_gain must not be NaN")
+        if self.n_jobs is not None:
+            check_scalar(self.n_jobs, "n_jobs", Integral)
         check_scalar(
             self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1, include_boundaries="neither"
         )
@@ -337,8 +339,10 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
             raise ValueError(f"criterion must be 'likelihood' or 'random', got {self.criterion!r}")
         if self.base != "independent":
             raise ValueError(f"base must be 'independent', got {self.base!r}")
-        if self.smoothing != "auto":
-            check_scalar(self.smoothing, "smoothing", Real, min_val=0, include_boundaries="neither")
+        if not (isinstance(self.smoothing, str) and self.smoothing == "auto"):
+            check_scalar(self.smoothing, "smoothing", Real)
+            if not 0 < self.smoothing <= MAX_SMOOTHING:
+                raise ValueError(f"smoothing must be 'auto' or above 0 and at most {MAX_SMOOTHING:g}")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

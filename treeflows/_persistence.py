@@ -53,7 +53,7 @@ def save(flow, path):
         "version": VERSION,
         "class": type(flow).__name__,
         "params": {key: value.item() if isinstance(value, np.generic) else value for key, value in params.items()},
-        "names": domain.names,
+        "names": None if domain.names is None else [_plain_name(name) for name in domain.names],
         "feature_names_in": flow.feature_names_in_.tolist() if hasattr(flow, "feature_names_in_") else None,
         "dtypes": domain.dtypes,
         "categories": [_plain(c, name) for c, name in zip(domain.categories, domain.column_names, strict=True)],
@@ -118,7 +118,11 @@ def _restore(model, arrays):
     n_columns, n = len(domain.categories), int(domain.first_category[-1])
     if len(domain.dtypes) != n_columns or len(domain.column_names) != n_columns or min(domain.n_categories) < 1:
         raise ValueError("columns and categories do not match")
+    if not all(isinstance(dtype, str) for dtype in domain.dtypes):
+        raise ValueError("a dtype is no name")
+    domain.decode(np.zeros((1, n_columns), dtype=np.uint8))  # raises if a dtype cannot hold its categories
     flow._domain = domain
+    flow.categories_ = list(domain.categories)
     flow.n_features_in_ = n_columns
     if model["feature_names_in"] is not None:
         flow.feature_names_in_ = np.array(model["feature_names_in"], dtype=object)
@@ -167,8 +171,16 @@ def _array(arrays, name, dtype, shape):
     return np.ascontiguousarray(array, dtype=dtype)
 
 
+def _plain_name(name):
+    if isinstance(name, np.generic):
+        name = name.item()
+    if not isinstance(name, (str, int)):
+        raise ValueError(f"column name {name!r} is neither a string nor an integer, which no file can hold")
+    return name
+
+
 def _plain(categories, name):
-    values = categories.tolist()
+    values = [v.item() if isinstance(v, np.generic) else v for v in categories.tolist()]
     if not all(isinstance(v, (str, int, float, bool)) for v in values):
         raise ValueError(f"column {name!r} has categories that are neither numbers nor strings, which no file can hold")
     return values

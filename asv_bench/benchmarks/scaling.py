@@ -39,16 +39,17 @@ def main(path):
 
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     series = [
-        ("rows (100 columns)", [(n, 100) for n in (20_000, 60_000, 200_000, 600_000)], 1),
-        ("columns (20,000 rows)", [(20_000, n) for n in (100, 200, 400, 800)], 2),
+        ("rows (100 columns)", [(n, 100) for n in (10_000, 100_000, 1_000_000)], 1),
+        ("columns (50,000 rows)", [(50_000, n) for n in (50, 200, 800)], 2),
     ]
     for ax, (label, sizes, order) in zip(figure.subplots(1, 2), series, strict=True):
         x = np.array([size[order - 1] for size in sizes])
         seconds = np.array([fit_seconds(*size) for size in sizes])
         for size, t in zip(sizes, seconds, strict=True):
             print(f"{size[0]:>8,} rows {size[1]:>4} columns: {t:.4f} s")
-        growth = (seconds[-1] / seconds[0]) / (x[-1] / x[0]) ** order
-        print(f"growth over x^{order}: {growth:.2f}")
+        for i in range(1, len(x)):
+            factor = x[i] / x[i - 1]
+            print(f"  {factor:.3g} x the {label.split()[0]}: {seconds[i] / seconds[i - 1]:.2f} x the time")
         ax.loglog(x, seconds, "o-", label="fit of 5 layers")
         ax.loglog(x, seconds[0] * (x / x[0]) ** order, ":", color="gray", label=["linear", "quadratic"][order - 1])
         ax.set(xlabel=label, ylabel="seconds")
