@@ -53,6 +53,8 @@ def main(path):
         ax.loglog(x, seconds, "o-", label="fit of 5 layers")
         ax.loglog(x, seconds[0] * (x / x[0]) ** order, ":", color="gray", label=["linear", "quadratic"][order - 1])
         ax.set(xlabel=label, ylabel="seconds")
+        ax.set_xticks(x, [f"{n:,}" for n in x])
+        ax.set_xticks([], minor=True)
         ax.legend()
     figure.savefig(path, dpi=110)
 
