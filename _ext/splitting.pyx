@@ -90,9 +90,9 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
 
 cdef bint any_split(const int32_t *n_left, int64_t n_rows) noexcept nogil:
     """Whether any candidate of a block leaves rows on both sides."""
-    cdef int l
-    for l in range(TF_LANES):
-        if 0 < n_left[l] < n_rows:
+    cdef int lane
+    for lane in range(TF_LANES):
+        if 0 < n_left[lane] < n_rows:
             return True
     return False
 

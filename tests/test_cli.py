@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 
@@ -173,6 +174,19 @@ def test_a_closed_pipe_is_no_error(data, tmp_path):
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
+    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m", "--layers", "100000000"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        with pytest.raises(subprocess.TimeoutExpired):  # it is at work, on more layers than anybody waits for
+            process.wait(timeout=4)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error == "treeflows: interrupted\n"
+    assert list(tmp_path.iterdir()) == [data]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")

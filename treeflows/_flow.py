@@ -231,11 +231,27 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         return self.base_.score_samples(codes, self._forward(), threads)
 
     def score(self, X, y=None):
-        """Mean log-likelihood of the rows, nats."""
+        """Mean log-likelihood of rows.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        log_likelihood : float
+            Nats per row.
+        """
         return float(self.score_samples(X).mean())
 
     def staged_score_samples(self, X):
         """Log-likelihood of each row after 0, 1, ... layers, each with the base fitted at that stage.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n_rows, n_columns)
 
         Yields
         ------
@@ -250,6 +266,10 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
 
     def transform(self, X):
         """Codes z of each row: the layers' image of it.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n_rows, n_columns)
 
         Returns
         -------
@@ -271,6 +291,11 @@ class DiscreteTreeFlow(OneToOneFeatureMixin, TransformerMixin, DensityMixin, Bas
         -------
         X : ndarray or DataFrame of shape (n_rows, n_columns)
             In the container and dtypes that fit saw.
+
+        Raises
+        ------
+        ValueError
+            For a code outside the domain; the message names the column.
         """
         check_is_fitted(self)
         return self._decode(self._domain.check_codes(Z), n_threads(self.n_jobs))
