@@ -52,12 +52,13 @@ TF_END_TARGET
 #define TF_TABLE(isa, cells) \
     {#isa, cooccurrence_##isa, compress_plane_##isa, compress_codes_##isa, split_costs_##isa, apply_layers_##isa, cells}
 
+/* Cells of a column pair from which a histogram counts faster: where the times of both met at 30,000 rows, rounded. */
 static const tf_kernels compiled[] = {
 #ifdef TF_X86
     TF_TABLE(avx512, 600),
     TF_TABLE(avx2, 150),
 #endif
-    TF_TABLE(baseline, 40),
+    TF_TABLE(baseline, 30),
 };
 
 #define TF_N_COMPILED ((int)(sizeof(compiled) / sizeof(compiled[0])))
