@@ -286,15 +286,15 @@ cdef class Counter:
                 compress(kernels, &jobs[i // n_items], i % n_items, n_planes)
         finally:
             free(jobs)
+        self.keep_tables = self._room_for(len(cells))
         self.halves = {}
         small = [left if left.n_rows <= right.n_rows else right for _, left, right in parents]
         self._count(small)
         for (cell, left, right), counted in zip(parents, small, strict=True):
             (right if counted is left else left).counts = cell.counts - (<Cell> counted).counts
-            if cell.table is not None:
+            if self.keep_tables and cell.table is not None:
                 self.halves[left], self.halves[right] = (right, cell.table), (left, cell.table)
         self.cells = cells
-        self.keep_tables = self._room_for(len(cells))
 
     def merge(self, tables):
         """Permute every cell's columns and gather all rows in one cell.
@@ -392,7 +392,7 @@ cdef class Counter:
     def _tasks_of(self, slab):
         """The tiles and pairs that have a candidate of the slab on either side."""
         row_plane = np.asarray(self.row_plane)[: self.n_narrow]
-        inside = np.add.reduceat((slab[0] <= row_plane) & (row_plane < slab[1]), range(0, self.n_narrow, TILE))
+        inside = np.add.reduceat((slab[0] <= row_plane) & (row_plane < slab[1]), np.arange(0, self.n_narrow, TILE))
         tiles, pairs = np.asarray(self.tiles), np.asarray(self.pairs)
         in_slab = (slab[0] <= self.first_plane) & (self.first_plane < slab[1])
         return tiles[inside[tiles // TILE].any(axis=1)], pairs[in_slab[pairs].any(axis=1)]

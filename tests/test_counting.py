@@ -50,7 +50,7 @@ def test_counts_of_one_cell(each_isa, shape, n_rows):
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("table_bytes", [1 << 28, 4000, 1], ids=["whole", "slabs", "a column a slab"])
-@pytest.mark.parametrize("shape", ["binary", "ternary", "mixed"])
+@pytest.mark.parametrize("shape", ["binary", "ternary", "mixed", "two wide"])
 def test_partition_and_merge(each_isa, shape, table_bytes, n_threads):
     k = SHAPES[shape]
     codes = random_table(1, 2500, k)

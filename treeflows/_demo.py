@@ -128,7 +128,7 @@ def _digits(Figure, real, sampled):
 
 
 def _likelihood(Figure, flow, test_nll):
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
     ax = figure.subplots()
     kept = len(flow.layers_)
     ax.plot(-flow.train_score_, color="C0", label="training rows")
@@ -137,7 +137,7 @@ def _likelihood(Figure, flow, test_nll):
     ax.axvline(kept, color="gray", linestyle=":", label=f"kept: {kept} layers")
     ax.set(xlabel="layers", ylabel="negative log-likelihood, nats per image")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
