@@ -19,7 +19,7 @@ cdef enum:
     TILE = 32            # planes of a tile: two tiles' worth of 512 words stay in the second-level cache
     BLOCK_ROWS = 512     # rows packed at a time: one cache line of every plane
     SCRATCH = 65536      # counts of a pair of columns of 256 categories
-    PARALLEL_WORK = 65536  # bytes or words to touch, below which waking threads costs more than it saves
+    PARALLEL_WORK = 1048576  # rows x columns to touch, below which waking threads costs more than it saves
 
 # Memory for co-occurrence tables: those kept for the next level, and one slab where the whole table is larger.
 TABLE_BYTES = 1 << 29
@@ -318,7 +318,7 @@ cdef class Counter:
             counts[base + tables[i]] += cell.counts
             i += 1
         for j in prange(n_columns, nogil=True, schedule="dynamic", num_threads=self.n_threads,
-                        use_threads_if=self.n_all * self.n_rows > 8 * PARALLEL_WORK):
+                        use_threads_if=self.n_all * self.n_rows > PARALLEL_WORK):
             append_column(parts, n_cells, &root.rows, self.plane_row[j], self.code_row[j], self._k[j],
                           &where[0, self._first_category[j]], self.n_all)
         free(parts)
@@ -344,7 +344,7 @@ cdef class Counter:
             n_rows += cell.n_rows
             i += 1
         for i in prange(n_cells * n_columns, nogil=True, schedule="static", num_threads=self.n_threads,
-                        use_threads_if=n_columns * n_rows > 16 * PARALLEL_WORK):
+                        use_threads_if=n_columns * n_rows > PARALLEL_WORK):
             count_column(kernels, &parts[i // n_columns], self.plane_row[i % n_columns], self.code_row[i % n_columns],
                          self._k[i % n_columns], &out[i // n_columns, self._first_category[i % n_columns]])
         free(parts)
@@ -376,7 +376,7 @@ cdef class Counter:
                 jobs[i].parent = &parent[0, 0]
             n_rows += cell.n_rows
         with nogil, parallel(num_threads=self.n_threads,
-                             use_threads_if=self.n_planes * width * n_rows > 256 * PARALLEL_WORK):
+                             use_threads_if=self.n_planes * width * n_rows > 16 * PARALLEL_WORK):
             for i in prange(n_jobs * n_tasks, schedule="dynamic"):
                 if i % n_tasks < n_tiles:
                     self._count_tile(kernels, &jobs[i // n_tasks], tiles[i % n_tasks, 0], tiles[i % n_tasks, 1],

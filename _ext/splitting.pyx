@@ -72,7 +72,7 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
         nodes[i].cell_first, nodes[i].cell_plane = &cell_first[i, 0], &cell_lists[i, 0, 0]
         nodes[i].local, nodes[i].others = &cell_lists[i, 1, 0], &cell_lists[i, 2, 0]
         nodes[i].cost, nodes[i].n_columns = &cost[0], n_columns
-    with nogil, parallel(num_threads=n_threads, use_threads_if=n_nodes * width * n > 8192):
+    with nogil, parallel(num_threads=n_threads, use_threads_if=n_nodes * width * n > 262144):
         for i in prange(n_nodes, schedule="dynamic"):
             stay[i] = prepare(first_plane, first_category, total, local[i], cells[i], &cost[0], &n_left[i, 0],
                               &own[i, 0], &cell_first[i, 0], &cell_lists[i, 0, 0], &cell_lists[i, 1, 0],

@@ -221,22 +221,28 @@ def test_layers_print_names_and_categories():
 
 
 def test_leave_one_out_likelihood_is_what_it_says():
-    rows = np.array([0, 0, 1, 1, 1, 3])
-    counts = np.bincount(rows, minlength=5).astype(float)
-    for a in (0.01, 0.5, 2.0):
-        expected = 0.0
-        for i, v in enumerate(rows):
-            others = np.bincount(np.delete(rows, i), minlength=5)
-            expected += np.log((others[v] + a) / (5 + 5 * a))
-        assert leave_one_out(counts, np.array([a]))[0] == pytest.approx(expected, abs=1e-12)
+    columns = [np.array([0, 0, 1, 1, 1, 3]), np.array([0, 0, 0, 0, 0, 0]), np.array([0, 1, 0, 1, 0, 1])]
+    sizes = [5, 1, 2]
+    counts = np.concatenate([np.bincount(c, minlength=k) for c, k in zip(columns, sizes, strict=True)]).astype(float)
+    first = np.concatenate(([0], np.cumsum(sizes)))
+    concentrations = np.array([0.01, 0.5, 2.0])
+    found = leave_one_out(counts, first, concentrations)
+    for j, (rows, k) in enumerate(zip(columns, sizes, strict=True)):
+        for i, a in enumerate(concentrations):
+            others = [np.bincount(np.delete(rows, r), minlength=k)[v] for r, v in enumerate(rows)]
+            expected = np.log((np.array(others) + a) / (5 + k * a)).sum()
+            assert found[i, j] == pytest.approx(expected, abs=1e-12)
 
 
 def test_smoothing_is_chosen_per_column():
     counts = np.array([50, 50, 1, 1, 1, 1, 1, 0])  # no rare value; nothing but rare values
-    base = IndependentColumns.from_counts(counts, np.array([0, 2, 8], dtype=np.int32))
-    scores = [leave_one_out(c.astype(float), CONCENTRATIONS) for c in (counts[:2], counts[2:])]
-    np.testing.assert_array_equal(base.concentration, [CONCENTRATIONS[np.argmax(s)] for s in scores])
-    assert np.exp(base.log_prob[2:]).sum() == pytest.approx(1, abs=1e-12)
+    first = np.array([0, 2, 8], dtype=np.int32)
+    base = IndependentColumns.from_counts(counts, first)
+    best = leave_one_out(counts.astype(float), first, CONCENTRATIONS).max(axis=0)
+    chosen = np.diag(leave_one_out(counts.astype(float), first, base.concentration))
+    np.testing.assert_array_equal(chosen, best)
+    for j in range(2):
+        assert np.exp(base.log_prob[first[j] : first[j + 1]]).sum() == pytest.approx(1, abs=1e-12)
 
 
 # ---- parameters ----

@@ -1,6 +1,5 @@
 """Independent columns: the base density of the paper's flow, and the baseline of every table."""
 
-import itertools
 
 import numpy as np
 
@@ -11,25 +10,29 @@ from ._ext.permuting import Program
 CONCENTRATIONS = 2.0 ** np.arange(-10, 4.5, 0.5)
 
 
-def leave_one_out(counts, concentrations):
-    """Leave-one-out log-likelihood of one column's counts under Dirichlet smoothing, in closed form.
+def leave_one_out(counts, first_category, concentrations):
+    """Leave-one-out log-likelihood of columns under Dirichlet smoothing, in closed form.
 
     Each of the n rows is predicted from the n - 1 others: a row of category v has the probability
     ``(c_v - 1 + a) / (n - 1 + K a)``, so the sum over rows needs the counts alone.
 
     Parameters
     ----------
-    counts : ndarray of shape (K,)
+    counts : ndarray of shape (n,)
+        Rows of each category, column after column.
+    first_category : ndarray of shape (n_columns + 1,)
     concentrations : ndarray of shape (n_concentrations,)
 
     Returns
     -------
-    log_likelihood : ndarray of shape (n_concentrations,), nats
+    log_likelihood : ndarray of shape (n_concentrations, n_columns), nats
     """
-    n, k = counts.sum(), len(counts)
-    present = counts[counts > 0]
+    k = np.diff(first_category)
+    n = np.add.reduceat(counts, first_category[:-1])
     a = concentrations[:, None]
-    return (present * np.log((present - 1 + a) / (n - 1 + k * a))).sum(axis=1)
+    present = counts > 0
+    log_p = np.log(np.where(present, counts - 1 + a, 1.0)) - np.repeat(np.log(n - 1 + k * a), k, axis=1)
+    return np.add.reduceat(counts * log_p, first_category[:-1], axis=1)
 
 
 class IndependentColumns:
@@ -62,15 +65,13 @@ class IndependentColumns:
         smoothing : "auto" or float
             Concentration a. "auto" takes for each column the one of highest leave-one-out likelihood.
         """
-        concentration = np.empty(len(first_category) - 1)
-        log_prob = np.empty(len(counts))
-        for j, (start, end) in enumerate(itertools.pairwise(first_category)):
-            c = counts[start:end].astype(np.float64)
-            a = smoothing
-            if smoothing == "auto":
-                a = CONCENTRATIONS[np.argmax(leave_one_out(c, CONCENTRATIONS))]
-            concentration[j] = a
-            log_prob[start:end] = np.log((c + a) / (c.sum() + len(c) * a))
+        counts, k = counts.astype(np.float64), np.diff(first_category)
+        if smoothing == "auto":
+            concentration = CONCENTRATIONS[leave_one_out(counts, first_category, CONCENTRATIONS).argmax(axis=0)]
+        else:
+            concentration = np.full(len(k), float(smoothing))
+        totals = np.add.reduceat(counts, first_category[:-1]) + k * concentration
+        log_prob = np.log((counts + np.repeat(concentration, k)) / np.repeat(totals, k))
         return cls(first_category, log_prob, concentration)
 
     def mean_log_likelihood(self, counts):
