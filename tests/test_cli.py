@@ -89,7 +89,7 @@ def test_fit_score_sample_show(data, tmp_path):
 
     shown = run("show", "m.treeflow", cwd=tmp_path).stdout
     assert 'colour: a, b, light "blue", red' in shown
-    assert "layer 1: TreePermutation" in shown
+    assert "layer 1: TreePermutation of 3 columns" in shown
     assert json.loads(run("show", "m.treeflow", "--json", cwd=tmp_path).stdout)["layers"] == 3
     assert "layer 2" in run("show", "m.treeflow", "--layer", 2, cwd=tmp_path).stdout
 

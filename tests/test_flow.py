@@ -209,11 +209,11 @@ def test_layers_print_names_and_categories():
     )
     flow = DiscreteTreeFlow(2, min_samples_split=20, max_depth=2).fit(table)
     text = str(flow.layers_[0])
-    assert text.splitlines()[0] == f"TreePermutation: 3 columns, {flow.layers_[0].n_leaves} leaves"
+    assert text.splitlines()[0] == f"TreePermutation of 3 columns, leaves: {flow.layers_[0].n_leaves}"
     assert "colour" in text
     assert any(name in text for name in ("red", "green", "blue"))
     assert "rows" in text
-    assert text.count("leaf") == flow.layers_[0].n_leaves
+    assert text.count("leaf ") == flow.layers_[0].n_leaves
     assert not any(name in str(flow.layers_[1]) for name in ("red", "green", "blue"))
 
 

@@ -192,7 +192,9 @@ def _show(arguments):
         print(f"  {name}: {', '.join(labels[:8])}{f', … ({len(labels)})' if len(labels) > 8 else ''}")
     print("\nlayers: negative log-likelihood, nats per training row")
     for t, score in enumerate(flow.train_score_[: n_layers + 1]):
-        print(f"  {t:3}: {-score:.4f}" + (f", {flow.layers_[t - 1].n_leaves} leaves" if t else ", independent columns"))
+        print(
+            f"  {t:3}: {-score:.4f}" + (f", leaves: {flow.layers_[t - 1].n_leaves}" if t else ", independent columns")
+        )
     if n_layers:
         print(f"\nlayer {arguments.layer}: {flow.layers_[arguments.layer - 1]}")
 

@@ -1,6 +1,5 @@
 """Independent columns: the base density of the paper's flow, and the baseline of every table."""
 
-
 import numpy as np
 
 from ._ext import encoding

@@ -77,7 +77,7 @@ class TreePermutation:
             raise ValueError("a set of a layer is no set")
 
     def __str__(self):
-        lines = [f"TreePermutation: {len(self.names)} columns, {self.n_leaves} leaves"]
+        lines = [f"TreePermutation of {len(self.names)} columns, leaves: {self.n_leaves}"]
         lines += self._draw(0 if len(self.column) else ~0, "", "")
         return "\n".join(lines)
 
