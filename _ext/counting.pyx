@@ -178,10 +178,6 @@ cdef class Counter:
     # ---- reading ----
 
     @property
-    def n_cells(self):
-        return len(self.cells)
-
-    @property
     def cell_rows(self):
         """Rows in each cell: ndarray of shape (n_cells,), int64."""
         return np.array([(<Cell> cell).n_rows for cell in self.cells], dtype=np.int64)

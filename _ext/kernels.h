@@ -63,7 +63,6 @@ typedef struct {
     int64_t histogram_cells;
 } tf_kernels;
 
-
 /* Best instruction set first, plain C last; the slot is what every module reads. */
 extern const tf_kernels *tf_current;
 int tf_n_available(void);

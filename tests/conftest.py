@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
 from treeflows._ext import isa
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import random_table
+
 from treeflows._ext.counting import Counter
 
 SHAPES = {

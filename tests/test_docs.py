@@ -3,10 +3,10 @@
 import doctest
 
 import pytest
-from treeflows._ext import isa
 
 import treeflows
 from treeflows import _flow
+from treeflows._ext import isa
 
 
 @pytest.mark.parametrize("module", [_flow])

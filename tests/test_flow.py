@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from treeflows._ext import isa
 
 from treeflows import DiscreteTreeFlow
+from treeflows._ext import isa
 from treeflows._independent import CONCENTRATIONS, IndependentColumns, leave_one_out
 
 

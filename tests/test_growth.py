@@ -6,9 +6,9 @@ import readable
 from conftest import random_table, small_tables
 from hypothesis import given
 from hypothesis import strategies as st
+
 from treeflows._ext.counting import Counter
 from treeflows._ext.permuting import Program, rank_tables
-
 from treeflows._growth import LikelihoodCriterion, RandomCriterion, _log, cost_table, learn_layer
 
 

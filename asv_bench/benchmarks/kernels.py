@@ -3,6 +3,7 @@
 from timeit import default_timer
 
 import numpy as np
+
 from treeflows._ext import isa
 from treeflows._ext.counting import Counter, aligned, pairwise_cooccurrences
 

@@ -6,9 +6,9 @@ import sys
 from timeit import default_timer
 
 import numpy as np
-from treeflows._ext import isa
 
 from treeflows import show_versions
+from treeflows._ext import isa
 
 from .common import flow, load
 
