@@ -1,6 +1,7 @@
 #include "kernels.h"
 
 #include <stddef.h>
+#include <string.h>
 
 
 /* Loops over lanes are vectorised as they stand, not unrolled first. */
@@ -49,16 +50,26 @@ TF_END_TARGET
 
 #endif
 
-#define TF_TABLE(isa, cells) \
-    {#isa, cooccurrence_##isa, compress_plane_##isa, compress_codes_##isa, split_costs_##isa, apply_layers_##isa, cells}
+#define TF_TABLE(isa, cells, wide) \
+    {#isa,                                                                                        \
+     cooccurrence_##isa,                                                                          \
+     compress_plane_##isa,                                                                        \
+     compress_codes_##isa,                                                                        \
+     split_costs_##isa,                                                                           \
+     apply_layers_##isa,                                                                          \
+     count_candidates_##isa,                                                                      \
+     compress_candidates_##isa,                                                                   \
+     candidate_scores_##isa,                                                                       \
+     cells,                                                                                       \
+     wide}
 
 /* Cells of a column pair from which a histogram counts faster: where the times of both met at 30,000 rows, rounded. */
 static const tf_kernels compiled[] = {
 #ifdef TF_X86
-    TF_TABLE(avx512, 600),
-    TF_TABLE(avx2, 150),
+    TF_TABLE(avx512, 600, 16),
+    TF_TABLE(avx2, 150, 16),
 #endif
-    TF_TABLE(baseline, 30),
+    TF_TABLE(baseline, 30, 16),
 };
 
 #define TF_N_COMPILED ((int)(sizeof(compiled) / sizeof(compiled[0])))

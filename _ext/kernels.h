@@ -11,6 +11,9 @@
 /* Candidate splits are scored this many at a time, one to a vector lane. */
 #define TF_LANES 16
 
+/* Low bits of a sum of costs that its rounding may have changed: sums that agree above them tie. */
+#define TF_TIE_BITS 12
+
 /* What the split search knows of one node. L: the node's counts, H = G - L: those of all other training rows. */
 typedef struct {
     const int32_t *table;         /* co-occurrences, [n_planes, stride]; candidate splits along the second axis */
@@ -59,8 +62,29 @@ typedef struct {
     void (*apply_layers)(const tf_layer *layers, int64_t n_layers, uint8_t *rows, int64_t n_rows, int64_t n_columns,
                          const int32_t *wide, int64_t n_wide, const int32_t *offsets);
 
+    /* The next three grow one column's tree. Candidate splits lie side by side: word w of all their planes, then word
+     * w + 1; `stride` words apart, a multiple of 8. */
+
+    /* out[v, i] = rows in both candidate i and selection v. Of each selection, [n_selected, n_where], only the words
+     * `where` of the planes are there. */
+    void (*count_candidates)(const uint64_t *words, int64_t stride, int64_t n_candidates, const int32_t *where,
+                             int64_t n_where, const uint64_t *selected, int64_t n_selected, int32_t *out,
+                             int64_t out_stride);
+
+    /* the rows of a mask alone, of the candidates `which`, moved together; every word of `out` is written */
+    void (*compress_candidates)(const uint64_t *words, int64_t stride, const int32_t *which, int64_t n_which,
+                                const uint64_t *mask, int64_t n_words, uint64_t *out, int64_t out_stride);
+
+    /* log-likelihood of both sides of candidates: sums of cost[count] over the target's categories less cost[rows],
+     * without their TF_TIE_BITS low bits; INT64_MIN where a side has fewer than min_rows rows. table: [n_counts, stride], the last row those of the left side. */
+    void (*candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
+                            int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost, int64_t *out);
+
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;
+
+    /* a column of more categories is counted row by row when trees grow */
+    int32_t wide;
 } tf_kernels;
 
 /* Best instruction set first, plain C last; the slot is what every module reads. */

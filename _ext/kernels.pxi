@@ -41,8 +41,22 @@ cdef extern from "kernels.h" nogil:
         void (*split_costs)(const tf_node *, int64_t, int32_t *, int64_t *) noexcept nogil
         void (*apply_layers)(const tf_layer *, int64_t, uint8_t *, int64_t, int64_t, const int32_t *, int64_t,
                              const int32_t *) noexcept nogil
+        void (*count_candidates)(const uint64_t *, int64_t, int64_t, const int32_t *, int64_t, const uint64_t *,
+                                 int64_t, int32_t *, int64_t) noexcept nogil
+        void (*compress_candidates)(const uint64_t *, int64_t, const int32_t *, int64_t, const uint64_t *, int64_t,
+                                    uint64_t *, int64_t) noexcept nogil
+        void (*candidate_scores)(const int32_t *, int64_t, int64_t, const int32_t *, int32_t, int32_t, int32_t,
+                                 const int64_t *, int64_t *) noexcept nogil
         int64_t histogram_cells
+        int32_t wide
 
 cdef inline const tf_kernels *current_kernels() except NULL:
     from treeflows._ext.isa import kernels
     return (<const tf_kernels **> PyCapsule_GetPointer(kernels, b"treeflows._ext.isa.kernels"))[0]
+
+
+# A user's own cost of describing n values that have these counts (see treeflows._objective).
+ctypedef double (*objective_function)(const int64_t *counts, int64_t n_categories, int64_t n) noexcept nogil
+
+cdef enum:
+    OBJECTIVE_BITS = 36  # costs that agree to 2**-36 of the node's own cost tie, whatever the rounding of their sums

@@ -342,6 +342,138 @@ static void TF_NAME(apply_layers)(const tf_layer *layers, int64_t n_layers, uint
     }
 }
 
+/* ---- growing one column's tree --------------------------------------------------------------------------------- */
+
+static void TF_NAME(count_candidates)(const uint64_t *words, int64_t stride, int64_t n_candidates,
+                                      const int32_t *where, int64_t n_where, const uint64_t *selected,
+                                      int64_t n_selected, int32_t *out, int64_t out_stride)
+{
+#if defined(TF_AVX512)
+    /* 32 candidates by 2 selections stay in registers */
+    for (int64_t v = 0; v < n_selected; v += 2) {
+        const int64_t second = v + 1 < n_selected ? v + 1 : v;
+        const uint64_t *p = selected + v * n_where, *q = selected + second * n_where;
+        for (int64_t i = 0; i < n_candidates; i += 32) {
+            const int blocks = n_candidates - i > 24 ? 4 : (int)(n_candidates - i + 7) / 8;
+            __m512i a[4], b[4];
+            for (int k = 0; k < 4; k++)
+                a[k] = b[k] = _mm512_setzero_si512();
+#define TF_COUNT(n)                                                                                    \
+    for (int64_t j = 0; j < n_where; j++) {                                                            \
+        const uint64_t *row = words + where[j] * stride + i;                                           \
+        const __m512i x = _mm512_set1_epi64((long long)p[j]), y = _mm512_set1_epi64((long long)q[j]);  \
+        for (int k = 0; k < n; k++) {                                                                  \
+            const __m512i c = _mm512_load_si512((const void *)(row + 8 * k));                          \
+            a[k] = _mm512_add_epi64(a[k], _mm512_popcnt_epi64(_mm512_and_si512(c, x)));                \
+            b[k] = _mm512_add_epi64(b[k], _mm512_popcnt_epi64(_mm512_and_si512(c, y)));                \
+        }                                                                                              \
+    }
+            if (blocks == 4)
+                TF_COUNT(4)
+            else if (blocks == 3)
+                TF_COUNT(3)
+            else if (blocks == 2)
+                TF_COUNT(2)
+            else
+                TF_COUNT(1)
+#undef TF_COUNT
+            for (int k = 0; k < blocks; k++) {
+                _mm256_storeu_si256((__m256i *)(out + v * out_stride + i + 8 * k), _mm512_cvtepi64_epi32(a[k]));
+                _mm256_storeu_si256((__m256i *)(out + second * out_stride + i + 8 * k), _mm512_cvtepi64_epi32(b[k]));
+            }
+        }
+    }
+#else
+    for (int64_t v = 0; v < n_selected; v++) {
+        int32_t *sums = out + v * out_stride;
+        memset(sums, 0, (size_t)n_candidates * sizeof(int32_t));
+        for (int64_t j = 0; j < n_where; j++) {
+            const uint64_t *row = words + where[j] * stride, s = selected[v * n_where + j];
+            if (s)
+                for (int64_t i = 0; i < n_candidates; i++)
+                    sums[i] += (int32_t)TF_BITS(row[i] & s);
+        }
+    }
+#endif
+}
+
+static void TF_NAME(compress_candidates)(const uint64_t *words, int64_t stride, const int32_t *which, int64_t n_which,
+                                         const uint64_t *mask, int64_t n_words, uint64_t *out, int64_t out_stride)
+{
+    int fill = 0;
+    for (int64_t w = 0; w < n_words; w++) {
+        const uint64_t *row = words + w * stride;
+        uint64_t moves[6];
+        const int n = TF_BITS(mask[w]);
+        if (n == 0)
+            continue;
+        TF_PREPARE(mask[w], moves);
+        if (fill == 0)
+            memset(out, 0, (size_t)out_stride * sizeof(uint64_t));
+        if (fill + n <= 64) {
+            for (int64_t i = 0; i < n_which; i++)
+                out[i] |= TF_EXTRACT(row[which[i]], mask[w], moves) << fill;
+        } else {
+            memset(out + out_stride, 0, (size_t)out_stride * sizeof(uint64_t));
+            for (int64_t i = 0; i < n_which; i++) {
+                const uint64_t bits = TF_EXTRACT(row[which[i]], mask[w], moves);
+                out[i] |= bits << fill;
+                out[out_stride + i] = bits >> (64 - fill);
+            }
+        }
+        fill += n;
+        if (fill >= 64) {
+            out += out_stride;
+            fill -= 64;
+        }
+    }
+}
+
+static void TF_NAME(candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
+                                     int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost,
+                                     int64_t *out)
+{
+    const int32_t *n_left = table + (n_counts - 1) * stride;
+    for (int64_t i = 0; i < n_candidates; i += TF_LANES) {
+        int32_t rest[TF_LANES], right[TF_LANES], possible[TF_LANES], any = 0;
+        int64_t sum[TF_LANES];
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++) {
+            rest[l] = n_left[i + l];
+            right[l] = n_rows - rest[l];
+            possible[l] = (rest[l] >= min_rows) & (right[l] >= min_rows);
+        }
+        for (int l = 0; l < TF_LANES; l++)
+            any |= possible[l];
+        if (!any) {
+            for (int l = 0; l < TF_LANES; l++)
+                out[i + l] = INT64_MIN;
+            continue;
+        }
+        /* what lies past the last candidate is no count */
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++) {
+            rest[l] = possible[l] ? rest[l] : 0;
+            right[l] = n_rows - rest[l];
+            sum[l] = -cost[rest[l]] - cost[right[l]];
+        }
+        for (int32_t v = 0; v + 1 < n_counts; v++) {
+            const int32_t *row = table + v * stride + i;
+            TF_SIMD
+            for (int l = 0; l < TF_LANES; l++) {
+                const int32_t c = possible[l] ? row[l] : 0;
+                sum[l] += cost[c] + cost[counts[v] - c];
+                rest[l] -= c;
+            }
+        }
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++) {
+            sum[l] += cost[rest[l]] + cost[counts[n_counts - 1] - rest[l]];
+            out[i + l] = possible[l] ? (sum[l] + (1 << (TF_TIE_BITS - 1))) >> TF_TIE_BITS : INT64_MIN;
+        }
+    }
+}
+
 #undef TF_PREPARE
 #undef TF_EXTRACT
 #undef TF_BITS

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 
-def entropy_table(n_rows, n_columns):
+def entropy_table(n_rows, n_columns, most_bits=32):
     """C -> c log c for c = 0..n_rows, in fixed point: integers add up the same in every order."""
     c = np.arange(n_rows + 1, dtype=np.float64)
     values = c * np.array([math.log(max(v, 1.0)) for v in c])
-    bits = min(32, 61 - int(np.ceil(np.log2(n_columns * values[-1] + 1.0))))
+    bits = min(most_bits, 61 - int(np.ceil(np.log2(n_columns * values[-1] + 1.0))))
     return np.rint(values * 2.0**bits).astype(np.int64), bits
 
 

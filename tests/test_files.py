@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import random_table
+from sklearn.neighbors import KernelDensity
 
 import treeflows
-from treeflows import DiscreteTreeFlow
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
 from treeflows._files import whole_file
 
 
@@ -39,6 +40,30 @@ def test_a_loaded_flow_is_the_saved_one(tmp_path, options):
     assert copy.get_params() == flow.get_params()
     treeflows.save(copy, tmp_path / "b.treeflow")
     assert (tmp_path / "a.treeflow").read_bytes() == (tmp_path / "b.treeflow").read_bytes()
+
+
+def test_bases_members_and_orders_are_kept(tmp_path):
+    _, table = some_flow()
+    trees = AutoregressiveTreeFlow(order=[2, 0, 1], min_samples_leaf=3)
+    flow = DiscreteTreeFlow(2, base=trees, min_samples_split=20)
+    for model in (trees, flow, TreeFlowEnsemble(flow, 2, random_state=0)):
+        treeflows.save(model.fit(table), tmp_path / "m")
+        copy = treeflows.load(tmp_path / "m")
+        np.testing.assert_array_equal(copy.score_samples(table), model.score_samples(table))
+        assert repr(copy) == repr(model)
+        refitted = copy.fit(table)
+        np.testing.assert_array_equal(refitted.score_samples(table), model.score_samples(table))
+    treeflows.save(trees.fit(table), tmp_path / "m")
+    copy = treeflows.load(tmp_path / "m")
+    assert [str(tree) for tree in copy.trees_] == [str(tree) for tree in trees.trees_]
+    assert copy.log_evidence_ == trees.log_evidence_
+
+
+def test_estimators_of_others_are_refused(tmp_path):
+    _, table = some_flow()
+    with pytest.raises(ValueError, match="KernelDensity.* is no model of treeflows"):
+        treeflows.save(DiscreteTreeFlow(1, base=KernelDensity()).fit(table), tmp_path / "m")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["int64", "U", "object", "bool", "float"])
@@ -140,10 +165,10 @@ def replaced(member, make):
 DAMAGES = {
     "version": (with_json(lambda m: m.update(version=99)), "version 99 .* reads version 1"),
     "format": (with_json(lambda m: m.update(format="other")), "not a treeflows model file"),
-    "class": (with_json(lambda m: m.update({"class": "Other"})), "unknown model 'Other'"),
-    "parameter": (with_json(lambda m: m["params"].update(depth=3)), "damaged"),
+    "class": (with_json(lambda m: m["model"].update({"class": "Other"})), "unknown model 'Other'"),
+    "parameter": (with_json(lambda m: m["model"]["params"].update(depth=3)), "damaged"),
     "dtypes": (with_json(lambda m: m.update(dtypes=["nothing"] * 3)), "damaged"),
-    "more layers": (with_json(lambda m: m.update(n_layers=4)), "damaged"),
+    "more layers": (with_json(lambda m: m["model"].update(n_layers=4)), "damaged"),
     "fewer categories": (with_json(lambda m: m["categories"][0].pop()), "damaged"),
     "no array": (lambda n, d: None if n == "log_prob.npy" else d, "damaged"),
     "column": (replaced("layer0_column", lambda a: array_of(a + 100, "<i4")), "column that is not there"),
@@ -162,11 +187,37 @@ DAMAGES = {
 }
 
 
+TREE_DAMAGES = {
+    "order": (replaced("member0_order", lambda a: array_of(a * 0, "<i4")), "no permutation"),
+    "no earlier column": (replaced("member1_column", lambda a: array_of(a * 0 + 2, "<i4")), "come before"),
+    "column": (replaced("member0_column", lambda a: array_of(a + 100, "<i4")), "column that is not there"),
+    "category": (replaced("member0_category", lambda a: array_of(a + 100, "u1")), "no category"),
+    "cycle": (replaced("member0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
+    "nodes": (replaced("member0_first_node", lambda a: array_of(a[::-1], "<i8")), "follow each other"),
+    "leaves": (replaced("member0_first_leaf", lambda a: array_of(a + 1, "<i8")), "follow each other"),
+    "probabilities": (replaced("member0_log_prob", lambda a: array_of(a - 1, "<f8")), "sum to one"),
+    "too few probabilities": (replaced("member0_log_prob", lambda a: array_of(a[:-1], "<f8")), "too few"),
+    "no numbers": (replaced("member0_log_prob", lambda a: array_of(a * np.nan, "<f8")), "sum to one"),
+    "no members": (with_json(lambda m: m["model"].update(members=[])), "at least one member"),
+    "member": (with_json(lambda m: m["model"]["members"][0].update({"class": "Tree"})), "unknown model 'Tree'"),
+}
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_named(tmp_path, damage):
     flow, _ = some_flow()
-    treeflows.save(flow, tmp_path / "m")
-    change, told = DAMAGES[damage]
+    assert_damage_is_named(flow, tmp_path, *DAMAGES[damage])
+
+
+@pytest.mark.parametrize("damage", TREE_DAMAGES)
+def test_damage_of_trees_is_named(tmp_path, damage):
+    _, table = some_flow()
+    ensemble = TreeFlowEnsemble(AutoregressiveTreeFlow(), 2).fit(table)
+    assert_damage_is_named(ensemble, tmp_path, *TREE_DAMAGES[damage])
+
+
+def assert_damage_is_named(model, tmp_path, change, told):
+    treeflows.save(model, tmp_path / "m")
     rewritten(tmp_path / "m", change)
     with pytest.raises(ValueError, match=told):
         treeflows.load(tmp_path / "m")

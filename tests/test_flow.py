@@ -1,6 +1,4 @@
-"""The estimator: exactness over whole domains, bijections, samples, scores, parameters."""
-
-import pickle
+"""The discrete tree flow: learning, stages, early stopping, bases, parameters."""
 
 import numpy as np
 import pytest
@@ -8,20 +6,13 @@ import readable
 from conftest import declared, random_table, small_tables, whole_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chisquare
-from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
 
-from treeflows import DiscreteTreeFlow
-from treeflows._ext import isa
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
 from treeflows._independent import CONCENTRATIONS, IndependentColumns, leave_one_out
-
-
-@parametrize_with_checks(
-    [DiscreteTreeFlow(), DiscreteTreeFlow(criterion="random", early_stopping=True, random_state=0)]
-)
-def test_scikit_learn_conventions(estimator, check):
-    check(estimator)
 
 
 def fitted(codes, n_categories, **options):
@@ -35,6 +26,7 @@ def options():
             "n_layers": st.integers(0, 4),
             "max_depth": st.integers(0, 4),
             "criterion": st.sampled_from(["likelihood", "random"]),
+            "base": st.sampled_from(["independent", "tree"]),
             "min_samples_split": st.integers(2, 50),
             "min_gain": st.sampled_from([0.0, -np.inf, 0.05]),
             "smoothing": st.sampled_from(["auto", 0.5, 0.001]),
@@ -42,57 +34,11 @@ def options():
     )
 
 
-# ---- exact over the whole domain ----
-
-
 @given(small_tables(), options())
-def test_probabilities_of_the_whole_domain_sum_to_one(table, options):
+def test_every_stage_is_a_distribution(table, options):
     codes, k = table
-    flow = fitted(codes, k, **options)
-    domain = whole_domain(k)
-    assert np.exp(flow.score_samples(domain)).sum() == pytest.approx(1, abs=1e-9)
-    for scores in flow.staged_score_samples(domain):
+    for scores in fitted(codes, k, **options).staged_score_samples(whole_domain(k)):
         assert np.exp(scores).sum() == pytest.approx(1, abs=1e-9)
-
-
-@given(small_tables(), options())
-def test_transform_is_a_bijection_of_the_whole_domain(table, options):
-    codes, k = table
-    flow = fitted(codes, k, **options)
-    domain = whole_domain(k)
-    z = flow.transform(domain)
-    assert len(np.unique(z, axis=0)) == len(domain)
-    np.testing.assert_array_equal(flow.inverse_transform(z), domain)
-    np.testing.assert_array_equal(flow.transform(flow.inverse_transform(domain)), domain)
-
-
-@given(small_tables(), options())
-def test_results_do_not_depend_on_threads_or_instruction_set(table, options):
-    codes, k = table
-    domain = whole_domain(k)
-    results = []
-    before = isa.current()
-    for name in isa.available():
-        isa.use(name)
-        for n_jobs in (1, 2, 3):
-            flow = fitted(codes, k, n_jobs=n_jobs, **options)
-            results.append((flow.transform(domain), flow.score_samples(domain), flow.sample(50)))
-    isa.use(before)
-    for other in results[1:]:
-        for a, b in zip(results[0], other, strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize("n_columns", [3, 50, 700])
-def test_scores_do_not_depend_on_batches(n_columns):
-    k = [2, 5] * n_columns
-    codes = random_table(0, 600, k)
-    flow = fitted(codes, k, n_jobs=2)
-    whole = flow.score_samples(codes)
-    parts = [flow.score_samples(codes[start : start + 7]) for start in range(0, 600, 7)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-    parts = [flow.transform(codes[start : start + 7]) for start in range(0, 600, 7)]
-    np.testing.assert_array_equal(np.concatenate(parts), flow.transform(codes))
 
 
 def test_like_the_readable_implementation():
@@ -115,36 +61,6 @@ def test_inverse_like_the_readable_implementation():
     for x, z in zip(whole_domain(k), flow.transform(whole_domain(k)), strict=True):
         assert readable.forward(nodes[0], x) == z.tolist()
         assert readable.inverse(nodes[0], z) == x.tolist()
-
-
-# ---- samples ----
-
-
-@pytest.mark.parametrize("criterion", ["likelihood", "random"])
-def test_sampled_frequencies_match_the_probabilities(criterion):
-    k = [2, 3, 1, 4]
-    flow = fitted(random_table(11, 400, k), k, criterion=criterion)
-    domain = whole_domain(k)
-    n = 200_000
-    samples = flow.sample(n, random_state=1)
-    observed = np.bincount(np.ravel_multi_index(samples.T, k), minlength=len(domain))
-    expected = n * np.exp(flow.score_samples(domain))
-    kept = expected > 5
-    rest = n - expected[kept].sum()
-    observed = np.append(observed[kept], n - observed[kept].sum())
-    assert chisquare(observed, np.append(expected[kept], rest)).pvalue > 1e-3
-
-
-def test_sampling_is_by_seed():
-    k = [3, 4, 5]
-    flow = fitted(random_table(0, 300, k), k)
-    np.testing.assert_array_equal(flow.sample(40, random_state=5), flow.sample(40, random_state=5))
-    np.testing.assert_array_equal(flow.sample(40), flow.sample(40))  # the estimator's own seed
-    assert (flow.sample(40, random_state=5) != flow.sample(40, random_state=6)).any()
-    state = np.random.RandomState(0)
-    assert (flow.sample(40, random_state=state) != flow.sample(40, random_state=state)).any()
-    np.testing.assert_array_equal(flow.sample(1000, random_state=5)[:40], flow.sample(40, random_state=5))
-    assert flow.sample(0).shape == (0, 3)
 
 
 # ---- learning ----
@@ -191,16 +107,6 @@ def test_random_criterion_is_by_seed():
     assert (a.transform(codes) != c.transform(codes)).any()
 
 
-def test_pickle_and_clone():
-    k = [3, 2, 4]
-    codes = random_table(0, 200, k)
-    flow = fitted(codes, k)
-    copy = pickle.loads(pickle.dumps(flow))
-    np.testing.assert_array_equal(copy.score_samples(codes), flow.score_samples(codes))
-    again = clone(flow).fit(codes)
-    np.testing.assert_array_equal(again.score_samples(codes), flow.score_samples(codes))
-
-
 def test_layers_print_names_and_categories():
     pandas = pytest.importorskip("pandas")
     codes = random_table(0, 400, [3, 2, 2])
@@ -243,6 +149,71 @@ def test_smoothing_is_chosen_per_column():
     np.testing.assert_array_equal(chosen, best)
     for j in range(2):
         assert np.exp(base.log_prob[first[j] : first[j + 1]]).sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_tree_base_is_an_autoregressive_flow_of_the_codes(early_stopping):
+    k = [3, 2, 4, 2]
+    codes = random_table(1, 600, k)
+    flow = fitted(codes, k, base="tree", n_layers=2, early_stopping=early_stopping)
+    z = flow.transform(codes)
+    assert isinstance(flow.base_, AutoregressiveTreeFlow)
+    np.testing.assert_array_equal(flow.base_.score_samples(z), flow.score_samples(codes))
+    if not early_stopping:
+        again = AutoregressiveTreeFlow(categories=declared(k)).fit(z)
+        np.testing.assert_array_equal(again.score_samples(z), flow.score_samples(codes))
+    stages = [scores.mean() for scores in flow.staged_score_samples(codes)]
+    if not early_stopping:
+        np.testing.assert_allclose(stages, flow.train_score_, rtol=0, atol=1e-12)
+    assert len(stages) == len(flow.layers_) + 1
+
+
+def test_any_model_of_the_package_as_base():
+    k = [3, 2, 4]
+    codes = random_table(1, 300, k)
+    base = TreeFlowEnsemble(DiscreteTreeFlow(1, criterion="random", min_samples_split=20), 3)
+    flow = fitted(codes, k, base=base, n_layers=1)
+    assert np.exp(flow.score_samples(whole_domain(k))).sum() == pytest.approx(1, abs=1e-9)
+    np.testing.assert_array_equal(
+        flow.score_samples(codes), fitted(codes, k, base=base, n_layers=1).score_samples(codes)
+    )
+    assert not hasattr(base, "estimators_")
+
+
+def test_another_estimator_as_base():
+    class Coins(BaseEstimator):
+        def fit(self, X, y=None):
+            self.p_ = (X.mean(axis=0) + 0.1) / 1.2
+            return self
+
+        def score_samples(self, X):
+            return np.log(np.where(X == 1, self.p_, 1 - self.p_)).sum(axis=1)
+
+        def sample(self, n_samples):
+            return np.random.default_rng(0).random((n_samples, len(self.p_))) < self.p_
+
+    k = [2, 2, 2]
+    codes = random_table(1, 300, k)
+    flow = fitted(codes, k, base=Coins(), n_layers=2)
+    assert isinstance(flow.base_, Coins)
+    assert np.exp(flow.score_samples(whole_domain(k))).sum() == pytest.approx(1, abs=1e-9)
+    samples = flow.sample(50_000)
+    observed = np.bincount(np.ravel_multi_index(samples.T, k), minlength=8) / 50_000
+    np.testing.assert_allclose(observed, np.exp(flow.score_samples(whole_domain(k))), atol=0.01)
+
+
+def test_bases_without_the_protocol_are_named():
+    X = np.zeros((5, 2), dtype=int)
+    with pytest.raises(TypeError, match="base must be .* has no score_samples and no sample"):
+        DiscreteTreeFlow(base=LogisticRegression()).fit(X)
+    with pytest.raises(TypeError, match="is a class"):
+        DiscreteTreeFlow(base=KernelDensity).fit(X)
+    flow = DiscreteTreeFlow(1, base=KernelDensity()).fit(random_table(0, 100, [2, 2]))
+    with pytest.raises(ValueError, match="codes must be integers"):
+        flow.sample(10)
+    flow = DiscreteTreeFlow(1, base=GaussianMixture(2)).fit(random_table(0, 100, [3, 3]))
+    with pytest.raises(ValueError, match="codes must be integers"):
+        flow.sample(10)
 
 
 # ---- parameters ----

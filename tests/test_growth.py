@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from treeflows._ext.counting import Counter
 from treeflows._ext.permuting import Program, rank_tables
-from treeflows._growth import LikelihoodCriterion, RandomCriterion, _log, cost_table, learn_layer
+from treeflows._growth import RandomCriterion, _log, cost_table, learn_layer, likelihood_criterion
 
 
 def learn(counter, n_categories, min_samples_leaf=1, min_gain=0.0, **options):
-    criterion = LikelihoodCriterion(counter.n_rows, len(n_categories), min_samples_leaf, min_gain)
+    criterion = likelihood_criterion(counter.n_rows, len(n_categories), min_samples_leaf, min_gain)
     names = tuple(f"x{j}" for j in range(len(n_categories)))
     labels = tuple(tuple(map(str, range(k))) for k in n_categories)
     return learn_layer(counter, criterion, names=names, labels=labels, **options)

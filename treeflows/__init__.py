@@ -1,9 +1,21 @@
-"""Exact probability models of categorical tables: discrete tree flows."""
+"""Exact probability models of categorical tables: tree flows."""
 
+from ._autoregressive import AutoregressiveTreeFlow, ConditionalTree
+from ._ensemble import TreeFlowEnsemble
 from ._flow import DiscreteTreeFlow
 from ._layer import TreePermutation
 from ._persistence import load, save
 from ._show_versions import show_versions
 from ._version import __version__
 
-__all__ = ["DiscreteTreeFlow", "TreePermutation", "__version__", "load", "save", "show_versions"]
+__all__ = [
+    "AutoregressiveTreeFlow",
+    "ConditionalTree",
+    "DiscreteTreeFlow",
+    "TreeFlowEnsemble",
+    "TreePermutation",
+    "__version__",
+    "load",
+    "save",
+    "show_versions",
+]

@@ -77,9 +77,10 @@ class Domain:
         return tuple(tuple(map(str, c.tolist())) for c in self.categories)
 
     @cached_property
-    def code_labels(self):
-        """What to print for categories after a layer: a permuted category no longer is what its name says."""
-        return tuple(tuple(str(v) for v in range(k)) for k in self.n_categories)
+    def of_codes(self):
+        """The domain of codes: where a flow has permuted a column, its categories no longer go by their names."""
+        categories = tuple(np.arange(k, dtype=np.uint8) for k in self.n_categories)
+        return Domain(categories, self.names, ("|u1",) * len(categories))
 
     @classmethod
     def learn(cls, X, categories="auto"):
@@ -132,6 +133,17 @@ class Domain:
         for j, known in enumerate(self.categories):
             table[:, j] = known[codes[:, j]]
         return table
+
+    def difference(self, other):
+        """What tells two domains apart, in words; None if they have the same columns with the same categories."""
+        if len(self.categories) != len(other.categories):
+            return f"{len(self.categories)} columns and {len(other.categories)}"
+        if self.column_names != other.column_names:
+            return f"columns {self.column_names} and {other.column_names}"
+        for name, a, b in zip(self.column_names, self.categories, other.categories, strict=True):
+            if a.tolist() != b.tolist():
+                return f"column {name!r} has the categories {_listing(a)} and {_listing(b)}"
+        return None
 
     def check_codes(self, Z):
         """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""

@@ -7,15 +7,15 @@ here one over the data (`grow`) and one over its counts (`align`).
 import numpy as np
 
 from ._ext.permuting import rank_tables
-from ._ext.splitting import best_splits
+from ._ext.splitting import best_splits, best_splits_by_objective
 from ._layer import TreePermutation
 
 
-def cost_table(n_rows, n_columns):
+def cost_table(n_rows, n_columns, most_bits=32):
     """The entropy cost c -> c log c of every possible count, in fixed point.
 
     Integers make every sum of costs exact: the same split wins on any machine and for any order of summation. The
-    scale is the largest that cannot overflow.
+    scale is the largest that cannot overflow, up to ``most_bits``.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def cost_table(n_rows, n_columns):
     """
     c = np.arange(n_rows + 1, dtype=np.float64)
     nats = c * _log(np.maximum(c, 1.0))
-    bits = min(32, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
+    bits = min(most_bits, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
     return np.rint(nats * 2.0**bits).astype(np.int64), bits
 
 
@@ -45,20 +45,35 @@ def _log(x):
     return e * 0.6931471805599453 + 2 * s * series
 
 
-class LikelihoodCriterion:
-    """Greedy local permutation (GLP): the split that most raises the training likelihood under independent columns."""
+class GreedyCriterion:
+    """The split that most lowers a cost of the training counts, summed over columns.
 
-    def __init__(self, n_rows, n_columns, min_samples_leaf, min_gain):
-        self.cost, bits = cost_table(n_rows, n_columns)
-        self.min_gain = min_gain * n_rows * 2.0**bits
+    Parameters
+    ----------
+    search : callable
+        `best_splits` or `best_splits_by_objective`.
+    cost : ndarray or Objective
+        What the search knows of the cost.
+    gain_dtype : type
+        Of the gains that the search finds.
+    min_samples_leaf : int
+    min_gain : float
+        In the units in which the search counts gains.
+    """
+
+    def __init__(self, search, cost, gain_dtype, min_samples_leaf, min_gain):
+        self.search = search
+        self.cost = cost
+        self.gain_dtype = gain_dtype
         self.min_samples_leaf = min_samples_leaf
+        self.min_gain = min_gain
 
     def choose(self, counter, which, total, local, cells):
         """Columns and categories of the best splits of cells; a column of -1 keeps the cell a leaf."""
-        planes, gains = np.full(len(which), -1), np.zeros(len(which), dtype=np.int64)
+        planes, gains = np.full(len(which), -1), np.zeros(len(which), dtype=self.gain_dtype)
         for slab in counter.slabs:
             for batch in counter.batches(len(which)):
-                p, g = best_splits(
+                p, g = self.search(
                     counter.cooccurrences(which[batch], slab),
                     *slab,
                     counter.first_plane,
@@ -78,6 +93,17 @@ class LikelihoodCriterion:
         columns[taken] = counter.plane_column[planes[taken]]
         categories[taken] = planes[taken] - counter.first_plane[columns[taken]]
         return columns, categories
+
+
+def likelihood_criterion(n_rows, n_columns, min_samples_leaf, min_gain):
+    """Greedy local permutation (GLP): the split that most raises the training likelihood under independent columns."""
+    cost, bits = cost_table(n_rows, n_columns)
+    return GreedyCriterion(best_splits, cost, np.int64, min_samples_leaf, min_gain * n_rows * 2.0**bits)
+
+
+def objective_criterion(objective, n_rows, min_samples_leaf, min_gain):
+    """The split that most lowers an `Objective`."""
+    return GreedyCriterion(best_splits_by_objective, objective, np.float64, min_samples_leaf, min_gain * n_rows)
 
 
 class RandomCriterion:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._base import uniform_blocks
 from ._ext import encoding
 from ._ext.permuting import Program
 
@@ -77,22 +78,18 @@ class IndependentColumns:
         """Nats per row of rows that have these counts."""
         return float(counts @ self.log_prob) / counts[: self.first_category[1]].sum()
 
-    def score_samples(self, codes, layers=None, n_threads=1):
+    def _score_codes(self, codes, threads, layers=None):
         """Log-likelihood of each row, nats; ``layers``: a `Program` that rows pass first, in the same sweep."""
         program = Program([], self.first_category) if layers is None else layers
-        return program.apply_and_sum(codes, self.log_prob, n_threads)
+        return program.apply_and_sum(codes, self.log_prob, threads)
 
-    def sample(self, n_samples, rng, n_threads=1):
+    def _sample_codes(self, n_samples, rng, threads):
         """Codes of random rows: ndarray of shape (n_samples, n_columns), uint8."""
         n_columns = len(self.concentration)
         cumulative = np.exp(self.log_prob)
         for start, end in zip(self.first_category[:-1], self.first_category[1:], strict=True):
             cumulative[start:end] = np.cumsum(cumulative[start:end])
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)
-        step = max(1, 1_000_000 // n_columns)  # bounds the memory of the uniform draws
-        for start in range(0, n_samples, step):
-            n = min(step, n_samples - start)
-            codes[start : start + n] = encoding.draw(
-                rng.random((n, n_columns)), cumulative, self.first_category, n_threads
-            )
+        for start, uniform in uniform_blocks(n_samples, n_columns, rng):
+            codes[start : start + len(uniform)] = encoding.draw(uniform, cumulative, self.first_category, threads)
         return codes

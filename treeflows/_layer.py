@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._tree import check_tree, draw_tree
+
 
 @dataclass(frozen=True, eq=False)
 class TreePermutation:
@@ -64,12 +66,7 @@ class TreePermutation:
         n_inner, n_columns = len(self.column), len(self.names)
         if n_inner and not (self.column.min() >= 0 and self.column.max() < n_columns):
             raise ValueError("a layer splits on a column that is not there")
-        inner, leaves = self.children[self.children >= 0], ~self.children[self.children < 0]
-        ordered = (self.children > np.arange(n_inner)[:, None]) | (self.children < 0)
-        if not ordered.all() or not np.array_equal(np.sort(inner), np.arange(1, n_inner)):
-            raise ValueError("the inner nodes of a layer make no tree")
-        if n_inner and not np.array_equal(np.sort(leaves), np.arange(self.n_leaves)):
-            raise ValueError("the leaves of a layer are not the leaves of its tree")
+        check_tree(self.children, "a layer")
         for start, end in zip(self.first_category[:-1], self.first_category[1:], strict=True):
             if (np.sort(self.tables[:, start:end], axis=1) != np.arange(end - start)).any():
                 raise ValueError("a table of a layer is no permutation")
@@ -78,25 +75,19 @@ class TreePermutation:
 
     def __str__(self):
         lines = [f"TreePermutation of {len(self.names)} columns, leaves: {self.n_leaves}"]
-        lines += self._draw(0 if len(self.column) else ~0, "", "")
+        lines += draw_tree(self.children, self._question, self._leaf)
         return "\n".join(lines)
 
-    def _draw(self, node, lead, condition):
-        """Lines of a subtree, the way file trees are drawn."""
-        if node < 0:
-            rows = int(self.leaf_rows[~node])
-            what = f"leaf {~node}: {rows:,} row{'s' * (rows != 1)}, {self._moved(~node)}"
-            return [f"{lead}{condition}{what}"]
+    def _question(self, node):
         j = self.column[node]
         k = self.first_category[j + 1] - self.first_category[j]
         goes_left = self.input_sets[node, :k].astype(bool)
         left = [label for label, inside in zip(self.labels[j], goes_left, strict=True) if inside]
-        test = f"{self.names[j]} = {left[0]}" if len(left) == 1 else f"{self.names[j]} in {{{', '.join(left)}}}"
-        lines = [f"{lead}{condition}{test}?"]
-        stem = lead.replace("├─ ", "│  ").replace("└─ ", "   ")
-        lines += self._draw(self.children[node, 0], stem + "├─ ", "yes: ")
-        lines += self._draw(self.children[node, 1], stem + "└─ ", "no:  ")
-        return lines
+        return f"{self.names[j]} = {left[0]}?" if len(left) == 1 else f"{self.names[j]} in {{{', '.join(left)}}}?"
+
+    def _leaf(self, leaf):
+        rows = int(self.leaf_rows[leaf])
+        return f"leaf {leaf}: {rows:,} row{'s' * (rows != 1)}, {self._moved(leaf)}"
 
     def _moved(self, leaf):
         """How many columns a leaf's table permutes, the first few written out."""

@@ -1,9 +1,14 @@
-"""Fitted flows as files: arrays and JSON, versioned, never pickle."""
+"""Fitted models as files: arrays and JSON, versioned, never pickle."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from ._autoregressive import AutoregressiveTreeFlow
+from ._base import OtherDensity
+from ._conditionals import Conditionals
 from ._domain import Domain
+from ._ensemble import TreeFlowEnsemble
 from ._files import read_archive, write_archive
 from ._flow import DiscreteTreeFlow
 from ._independent import IndependentColumns
@@ -11,6 +16,7 @@ from ._layer import TreePermutation
 
 FORMAT = "treeflows"
 VERSION = 1
+MODELS = {model.__name__: model for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble)}
 LAYER_ARRAYS = {  # name: dtype
     "column": np.int32,
     "children": np.int32,
@@ -20,63 +26,56 @@ LAYER_ARRAYS = {  # name: dtype
     "counts": np.int32,
     "leaf_rows": np.int64,
 }
+CONDITIONALS_ARRAYS = {
+    "order": np.int32,
+    "first_node": np.int64,
+    "first_leaf": np.int64,
+    "column": np.int32,
+    "category": np.uint8,
+    "children": np.int32,
+    "leaf_rows": np.int32,
+    "log_prob": np.float64,
+}
 
 
-def save(flow, path):
-    """Write a fitted flow to one file.
+def save(model, path):
+    """Write a fitted model to one file.
 
     The file is a NumPy .npz archive of arrays with one JSON member; nothing in it is code. It appears under its name
     only when it is complete.
 
     Parameters
     ----------
-    flow : DiscreteTreeFlow
-        A fitted flow. Its ``categories`` parameter is not kept (the fitted domain is), nor a ``random_state`` that is
-        no integer.
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow or TreeFlowEnsemble
+        A fitted model. Its ``categories`` parameter is not kept (the fitted domain is), nor a ``random_state`` that is
+        no integer, nor the code of a ``criterion`` of your own.
     path : str or path-like
 
     Raises
     ------
     ValueError
-        If a category is neither a number nor a string.
+        If a category is neither a number nor a string, or a base or member is no model of this package.
     OSError
         If the file cannot be written.
     """
-    check_is_fitted(flow)
-    params = flow.get_params(deep=False)
-    params["categories"] = "auto"
-    if not isinstance(params["random_state"], (int, np.integer)):
-        params["random_state"] = None
-    domain = flow._domain
-    model = {
+    check_is_fitted(model)
+    domain = model._domain
+    arrays = {}
+    written = {
         "format": FORMAT,
         "version": VERSION,
-        "class": type(flow).__name__,
-        "params": {key: value.item() if isinstance(value, np.generic) else value for key, value in params.items()},
         "names": None if domain.names is None else [_plain_name(name) for name in domain.names],
-        "feature_names_in": flow.feature_names_in_.tolist() if hasattr(flow, "feature_names_in_") else None,
         "dtypes": domain.dtypes,
         "categories": [_plain(c, name) for c, name in zip(domain.categories, domain.column_names, strict=True)],
         "category_dtypes": [c.dtype.str if c.dtype.kind in "iubfU" else "object" for c in domain.categories],
-        "n_layers": len(flow.layers_),
+        "feature_names_in": model.feature_names_in_.tolist() if hasattr(model, "feature_names_in_") else None,
+        "model": _describe(model, "", arrays),
     }
-    bases = flow._staged_bases
-    arrays = {
-        "log_prob": np.array([base.log_prob for base in bases]),
-        "concentration": np.array([base.concentration for base in bases]),
-        "train_score": flow.train_score_,
-    }
-    if flow.validation_score_ is not None:
-        arrays["validation_score"] = flow.validation_score_
-    for t, layer in enumerate(flow.layers_):
-        for name, dtype in LAYER_ARRAYS.items():
-            array = getattr(layer, name)
-            arrays[f"layer{t}_{name}"] = array.astype(np.dtype(dtype).newbyteorder("<"))
-    write_archive(path, model, arrays)
+    write_archive(path, written, arrays)
 
 
 def load(path):
-    """Read a flow that `save` wrote.
+    """Read a model that `save` wrote.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def load(path):
 
     Returns
     -------
-    flow : DiscreteTreeFlow
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow or TreeFlowEnsemble
 
     Raises
     ------
@@ -93,58 +92,170 @@ def load(path):
     OSError
         If the file cannot be read.
     """
-    model, arrays = read_archive(path)
-    if not isinstance(model, dict) or model.get("format") != FORMAT:
+    written, arrays = read_archive(path)
+    if not isinstance(written, dict) or written.get("format") != FORMAT:
         raise ValueError(f"{path} is not a treeflows model file")
-    if model.get("version") != VERSION:
+    if written.get("version") != VERSION:
         raise ValueError(
-            f"{path} has version {model.get('version')} of the model format; this package reads version {VERSION}"
+            f"{path} has version {written.get('version')} of the model format; this package reads version {VERSION}"
         )
     try:
-        return _restore(model, arrays)
-    except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
+        domain = _restore_domain(written)
+        model = _restore(written["model"], "", arrays, domain)
+        if written["feature_names_in"] is not None:
+            model.feature_names_in_ = np.array(written["feature_names_in"], dtype=object)
+        return model
+    except (KeyError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is a damaged treeflows model file ({error})") from error
 
 
-def _restore(model, arrays):
-    if model["class"] != DiscreteTreeFlow.__name__:
-        raise ValueError(f"unknown model {model['class']!r}")
-    flow = DiscreteTreeFlow(**model["params"])
+# ---- writing: what is no array as JSON, arrays under names that start with the model's own ----
+
+
+def _describe(model, prefix, arrays):
+    """Parameters and plain attributes of a model; its arrays go to ``arrays``."""
+    if type(model) not in MODELS.values():
+        raise ValueError(f"{model!r} is no model of treeflows, which no file can hold; use pickle or joblib")
+    written = {"class": type(model).__name__, "params": _plain_params(model)}
+    if isinstance(model, TreeFlowEnsemble):
+        written["default"] = model.estimator is None
+        written["members"] = [
+            _describe(member, f"{prefix}member{i}_", arrays) for i, member in enumerate(model.estimators_)
+        ]
+    elif isinstance(model, AutoregressiveTreeFlow):
+        for name, dtype in CONDITIONALS_ARRAYS.items():
+            arrays[f"{prefix}{name}"] = _stored(getattr(model._conditionals, name), dtype)
+        arrays[f"{prefix}evidence"] = _stored(model.evidence_, np.float64)
+        arrays[f"{prefix}concentration"] = _stored(model.concentration_, np.float64)
+    else:
+        bases = model._staged_bases
+        written["n_layers"] = len(model.layers_)
+        written["bases"] = None
+        if isinstance(bases[0], IndependentColumns):
+            arrays[f"{prefix}log_prob"] = _stored([base.log_prob for base in bases], np.float64)
+            arrays[f"{prefix}concentration"] = _stored([base.concentration for base in bases], np.float64)
+        else:
+            written["bases"] = [
+                _describe(base.estimator if isinstance(base, OtherDensity) else base, f"{prefix}base{t}_", arrays)
+                for t, base in enumerate(bases)
+            ]
+        arrays[f"{prefix}train_score"] = _stored(model.train_score_, np.float64)
+        if model.validation_score_ is not None:
+            arrays[f"{prefix}validation_score"] = _stored(model.validation_score_, np.float64)
+        for t, layer in enumerate(model.layers_):
+            for name, dtype in LAYER_ARRAYS.items():
+                arrays[f"{prefix}layer{t}_{name}"] = _stored(getattr(layer, name), dtype)
+    return written
+
+
+def _plain_params(model):
+    """Parameters as JSON holds them; what it cannot hold is replaced by the default."""
+    defaults = type(model)().get_params(deep=False)
+    plain = {}
+    for key, value in model.get_params(deep=False).items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        elif key == "order" and not isinstance(value, str):
+            value = np.asarray(value).tolist()
+        kept = key != "categories" and isinstance(value, (str, int, float, list, type(None)))
+        plain[key] = value if kept else defaults[key]
+    return plain
+
+
+def _stored(array, dtype):
+    return np.asarray(array).astype(np.dtype(dtype).newbyteorder("<"))
+
+
+# ---- reading ----
+
+
+def _restore_domain(written):
     domain = Domain(
-        tuple(_categories(c, dtype) for c, dtype in zip(model["categories"], model["category_dtypes"], strict=True)),
-        None if model["names"] is None else tuple(model["names"]),
-        tuple(model["dtypes"]),
+        tuple(
+            _categories(c, dtype) for c, dtype in zip(written["categories"], written["category_dtypes"], strict=True)
+        ),
+        None if written["names"] is None else tuple(written["names"]),
+        tuple(written["dtypes"]),
     )
-    n_columns, n = len(domain.categories), int(domain.first_category[-1])
+    n_columns = len(domain.categories)
     if len(domain.dtypes) != n_columns or len(domain.column_names) != n_columns or min(domain.n_categories) < 1:
         raise ValueError("columns and categories do not match")
     if not all(isinstance(dtype, str) for dtype in domain.dtypes):
         raise ValueError("a dtype is no name")
     domain.decode(np.zeros((1, n_columns), dtype=np.uint8))  # raises if a dtype cannot hold its categories
-    flow._domain = domain
-    flow.categories_ = list(domain.categories)
-    flow.n_features_in_ = n_columns
-    if model["feature_names_in"] is not None:
-        flow.feature_names_in_ = np.array(model["feature_names_in"], dtype=object)
-    n_layers = model["n_layers"]
-    labels = [domain.labels] + [domain.code_labels] * n_layers
-    flow.layers_ = [_layer(arrays, t, domain, labels[t]) for t in range(n_layers)]
-    log_prob = _array(arrays, "log_prob", np.float64, (n_layers + 1, n))
-    concentration = _array(arrays, "concentration", np.float64, (n_layers + 1, n_columns))
+    return domain
+
+
+def _restore(written, prefix, arrays, domain):
+    if written["class"] not in MODELS:
+        raise ValueError(f"unknown model {written['class']!r}")
+    model = MODELS[written["class"]](**written["params"])
+    if isinstance(model, TreeFlowEnsemble):
+        members = [_restore(w, f"{prefix}member{i}_", arrays, domain) for i, w in enumerate(written["members"])]
+        ensemble = TreeFlowEnsemble.from_members(members).set_params(**model.get_params(deep=False))
+        if not written["default"]:
+            ensemble.estimator = clone(members[0]).set_params(random_state=None)
+        return ensemble
+    model.fitted_to(domain)
+    if isinstance(model, AutoregressiveTreeFlow):
+        model._conditionals = _conditionals(arrays, prefix, domain)
+        model.order_ = model._conditionals.order
+        n_columns = (model.n_features_in_,)
+        model.evidence_ = _array(arrays, f"{prefix}evidence", np.float64, n_columns)
+        model.concentration_ = _array(arrays, f"{prefix}concentration", np.float64, n_columns)
+        model.log_evidence_ = float(model.evidence_.sum())
+        return model
+    n_layers = written["n_layers"]
+    labels = [domain.labels] + [domain.of_codes.labels] * n_layers
+    model.layers_ = [_layer(arrays, f"{prefix}layer{t}_", domain, labels[t]) for t in range(n_layers)]
+    if written["bases"] is None:
+        model._staged_bases = _independent_bases(arrays, prefix, n_layers + 1, domain)
+    else:
+        model._staged_bases = [
+            _restore(w, f"{prefix}base{t}_", arrays, domain.of_codes) for t, w in enumerate(written["bases"])
+        ]
+        if len(model._staged_bases) != n_layers + 1:
+            raise ValueError("the base of a stage is missing")
+        if isinstance(model.base, str) and model.base == "independent":
+            model.base = clone(model._staged_bases[-1]).set_params(random_state=None)
+    model.base_ = model._staged_bases[-1]
+    model.train_score_ = _array(arrays, f"{prefix}train_score", np.float64, (None,))
+    scored = f"{prefix}validation_score" in arrays
+    model.validation_score_ = _array(arrays, f"{prefix}validation_score", np.float64, (None,)) if scored else None
+    return model
+
+
+def _independent_bases(arrays, prefix, n_bases, domain):
+    n_columns, n = len(domain.categories), int(domain.first_category[-1])
+    log_prob = _array(arrays, f"{prefix}log_prob", np.float64, (n_bases, n))
+    concentration = _array(arrays, f"{prefix}concentration", np.float64, (n_bases, n_columns))
     if not np.allclose(np.add.reduceat(np.exp(log_prob), domain.first_category[:-1], axis=1), 1, rtol=0, atol=1e-9):
         raise ValueError("probabilities do not sum to one")
-    flow._staged_bases = [
-        IndependentColumns(domain.first_category, p, a) for p, a in zip(log_prob, concentration, strict=True)
-    ]
-    flow.base_ = flow._staged_bases[-1]
-    flow.train_score_ = _array(arrays, "train_score", np.float64, (None,))
-    scored = "validation_score" in arrays
-    flow.validation_score_ = _array(arrays, "validation_score", np.float64, (None,)) if scored else None
-    return flow
+    return [IndependentColumns(domain.first_category, p, a) for p, a in zip(log_prob, concentration, strict=True)]
 
 
-def _layer(arrays, t, domain, labels):
-    n_inner = len(arrays[f"layer{t}_column"])
+def _conditionals(arrays, prefix, domain):
+    n_inner, n_columns = len(arrays[f"{prefix}column"]), len(domain.categories)
+    shapes = {
+        "order": (n_columns,),
+        "first_node": (n_columns + 1,),
+        "first_leaf": (n_columns + 1,),
+        "column": (n_inner,),
+        "category": (n_inner,),
+        "children": (n_inner, 2),
+        "leaf_rows": (n_inner + n_columns,),
+        "log_prob": (None,),
+    }
+    conditionals = Conditionals(
+        n_categories=domain.n_categories,
+        **{name: _array(arrays, prefix + name, dtype, shapes[name]) for name, dtype in CONDITIONALS_ARRAYS.items()},
+    )
+    conditionals.check()
+    return conditionals
+
+
+def _layer(arrays, prefix, domain, labels):
+    n_inner = len(arrays[f"{prefix}column"])
     n, widest = int(domain.first_category[-1]), int(domain.n_categories.max())
     shapes = {
         "column": (n_inner,),
@@ -155,7 +266,7 @@ def _layer(arrays, t, domain, labels):
         "counts": (n,),
         "leaf_rows": (n_inner + 1,),
     }
-    parts = {name: _array(arrays, f"layer{t}_{name}", dtype, shapes[name]) for name, dtype in LAYER_ARRAYS.items()}
+    parts = {name: _array(arrays, prefix + name, dtype, shapes[name]) for name, dtype in LAYER_ARRAYS.items()}
     layer = TreePermutation(**parts, first_category=domain.first_category, names=domain.column_names, labels=labels)
     layer.check()
     return layer

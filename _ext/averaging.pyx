@@ -1,0 +1,177 @@
+"""Bayesian averaging over all prunings of grown trees, in closed form.
+
+At a node of target counts c, E is the evidence as a leaf, the Dirichlet-multinomial likelihood of c with concentration
+a per category; W = (1 - p) E + p W_left W_right, W = E at a leaf, is the evidence of the subtree under the prior
+probability p of splitting (context tree weighting: Willems, Shtarkov, Tjalkens, IEEE Trans. Inf. Theory 41, 1995). The
+posterior probability of stopping at a node that the pruned tree reaches is (1 - p) E / W, so the predictive
+distribution of a leaf is a mixture of the Dirichlet means (c + a) / (n + K a) on the path to it.
+"""
+
+import numpy as np
+
+from cython.parallel cimport prange, threadid
+from libc.math cimport exp, log, log1p
+from libc.stdint cimport int32_t, int64_t
+
+cdef enum:
+    PARALLEL_WORK = 4096  # nodes below which waking threads costs more than it saves
+
+
+ctypedef struct Tree:
+    int64_t n_nodes
+    int32_t n_categories
+    const int32_t *left
+    const int32_t *candidates
+    const int32_t *counts         # [n_nodes, n_categories]
+
+
+ctypedef struct Prior:
+    double split
+    double most_split
+    int64_t n_concentrations
+    int64_t n_tabled
+    const double *concentrations  # [n_concentrations]
+    const double *rising          # [n_concentrations, 2, n_tabled]
+
+
+def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, const int32_t[::1] candidates,
+                     const int32_t[::1] counts, const int32_t[::1] n_categories, const double[:, ::1] concentrations,
+                     const double[:, :, :, ::1] rising, const int32_t[::1] grid, double prior_split, double most_split,
+                     int n_threads=1):
+    """Evidence of every tree, and the predictive distributions of its leaves.
+
+    Parameters
+    ----------
+    first_node, left, candidates, counts
+        Trees as `grow_trees` gives them.
+    n_categories : ndarray of shape (n_trees,), int32
+        Of each tree's target.
+    concentrations : ndarray of shape (n_grids, n_concentrations), float64
+        The concentrations to choose from, for each number of categories that occurs.
+    rising : ndarray of shape (n_grids, n_concentrations, 2, n_tabled), float64
+        log Gamma(c + b) - log Gamma(b) for c = 0, 1, ..., with b the concentration, and the number of categories times
+        the concentration.
+    grid : ndarray of shape (n_trees,), int32
+        Which of the grids is each tree's.
+    prior_split, most_split : float
+        The prior probability of splitting is ``min(most_split, prior_split / (1 + candidates))``.
+    n_threads : int
+
+    Returns
+    -------
+    evidence : ndarray of shape (n_trees,), float64
+        Log-evidence of each tree under the concentration that makes it largest, nats.
+    chosen : ndarray of shape (n_trees,), int32
+        Which concentration that is.
+    prob : ndarray of shape (sum of n_leaves * n_categories,), float64
+        Predictive distribution of each leaf, tree after tree, in the order of the nodes.
+    """
+    cdef int64_t n_trees = n_categories.shape[0], n_nodes = first_node[n_trees], t, longest = np.diff(first_node).max()
+    leaves = np.add.reduceat(np.equal(left, 0), first_node[:n_trees], dtype=np.int64) * n_categories
+    cdef int64_t[::1] first_prob = np.concatenate(([0], np.cumsum(leaves)))
+    cdef int64_t[::1] first_count = np.concatenate(([0], np.cumsum(np.diff(first_node) * n_categories)))
+    evidence, chosen, prob = np.empty(n_trees), np.empty(n_trees, dtype=np.int32), np.empty(first_prob[n_trees])
+    cdef double[::1] evidence_of = evidence, prob_of = prob
+    cdef int32_t[::1] chosen_of = chosen
+    cdef double[:, :, ::1] scratch = np.empty((n_threads, 2 * concentrations.shape[1], longest))
+    cdef int32_t[:, ::1] parents = np.empty((n_threads, longest), dtype=np.int32)
+    for t in prange(n_trees, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=n_nodes > PARALLEL_WORK):
+        chosen_of[t] = average_tree(
+            Tree(first_node[t + 1] - first_node[t], n_categories[t], &left[first_node[t]], &candidates[first_node[t]],
+                 &counts[first_count[t]]),
+            Prior(prior_split, most_split, concentrations.shape[1], rising.shape[3], &concentrations[grid[t], 0],
+                  &rising[grid[t], 0, 0, 0]),
+            &scratch[threadid(), 0, 0], longest, &parents[threadid(), 0], &evidence_of[t], &prob_of[first_prob[t]])
+    return evidence, chosen, prob
+
+
+cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, int64_t stride, int32_t *parent, double *evidence,
+                          double *prob) noexcept nogil:
+    """Returns the concentration of highest evidence."""
+    cdef int64_t n = prior.n_concentrations, i, g, best = 0
+    cdef double p, log_split, log_stop, stop, split
+    cdef double *w             # log W of each node
+    cdef double *log_stopping  # log of the posterior probability of stopping there
+    for i in range(tree.n_nodes - 1, -1, -1):
+        leaf_evidence(&tree, &prior, i, scratch, 2 * stride)
+        if tree.left[i] == 0:
+            for g in range(n):
+                scratch[(2 * g + 1) * stride + i] = 0.0
+            continue
+        parent[tree.left[i]] = parent[tree.left[i] + 1] = i
+        p = min(prior.most_split, prior.split / (1 + tree.candidates[i]))
+        log_split, log_stop = log(p), log1p(-p)
+        for g in range(n):
+            w, log_stopping = scratch + 2 * g * stride, scratch + (2 * g + 1) * stride
+            stop = log_stop + w[i]
+            split = log_split + w[tree.left[i]] + w[tree.left[i] + 1]
+            w[i] = max(stop, split) + log1p(exp(-abs(stop - split)))
+            log_stopping[i] = stop - w[i]
+    for g in range(1, n):
+        if scratch[2 * g * stride] > scratch[2 * best * stride]:
+            best = g
+    evidence[0] = scratch[2 * best * stride]
+    log_stopping = scratch + (2 * best + 1) * stride
+    for i in range(tree.n_nodes):
+        log_stopping[i] = exp(log_stopping[i])
+    for i in range(tree.n_nodes):
+        if tree.left[i] == 0:
+            mix(&tree, prior.concentrations[best], log_stopping, parent, i, prob)
+            prob += tree.n_categories
+    return best
+
+
+cdef inline void leaf_evidence(const Tree *tree, const Prior *prior, int64_t node, double *out,
+                               int64_t stride) noexcept nogil:
+    """Log-evidence of a node as a leaf under every concentration: out[g * stride + node]."""
+    cdef const int32_t *counts = tree.counts + node * tree.n_categories
+    cdef const double *table
+    cdef int64_t g, n = 0
+    cdef int32_t v
+    cdef double sum, a
+    for v in range(tree.n_categories):
+        n += counts[v]
+    for g in range(prior.n_concentrations):
+        table, a = prior.rising + 2 * g * prior.n_tabled, prior.concentrations[g]
+        sum = -log_rising(table + prior.n_tabled, prior.n_tabled, n, tree.n_categories * a)
+        for v in range(tree.n_categories):
+            if counts[v] > 0:
+                sum = sum + log_rising(table, prior.n_tabled, counts[v], a)
+        out[g * stride + node] = sum
+
+
+cdef inline double log_rising(const double *table, int64_t n_tabled, int64_t n, double b) noexcept nogil:
+    """log Gamma(n + b) - log Gamma(b): tabled where n is small, by Stirling's series above."""
+    cdef int64_t last = n_tabled - 1
+    if n < n_tabled:
+        return table[n]
+    return table[last] + log_gamma(n + b) - log_gamma(last + b)
+
+
+cdef inline double log_gamma(double x) noexcept nogil:
+    """Stirling's series without its constant; the next term is below 1e-13 for x > 30."""
+    cdef double r = 1.0 / (x * x)
+    return (x - 0.5) * log(x) - x + (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r / 1680))) / x
+
+
+cdef inline void mix(const Tree *tree, double a, const double *stopping, const int32_t *parent, int64_t leaf,
+                     double *out) noexcept nogil:
+    """Predictive distribution of a leaf: the posterior mixture of the Dirichlet means on its path, from below."""
+    cdef const int32_t *counts = tree.counts + leaf * tree.n_categories
+    cdef int32_t v
+    cdef int64_t node = leaf
+    cdef double n = 0.0, stop = 1.0
+    for v in range(tree.n_categories):
+        n = n + counts[v]
+    for v in range(tree.n_categories):
+        out[v] = (counts[v] + a) / (n + tree.n_categories * a)
+    while node > 0:
+        node = parent[node]
+        counts, stop, n = tree.counts + node * tree.n_categories, stopping[node], 0.0
+        if stop == 0.0:
+            continue
+        for v in range(tree.n_categories):
+            n = n + counts[v]
+        for v in range(tree.n_categories):
+            out[v] = (1 - stop) * out[v] + stop * ((counts[v] + a) / (n + tree.n_categories * a))

@@ -1,0 +1,24 @@
+import numpy as np
+from numpy.typing import NDArray
+
+class Router:
+    def __init__(
+        self,
+        order: NDArray[np.int32],
+        n_categories: NDArray[np.int32],
+        first_node: NDArray[np.int64],
+        column: NDArray[np.int32],
+        category: NDArray[np.uint8],
+        children: NDArray[np.int32],
+        first_value: NDArray[np.int64],
+    ) -> None: ...
+    def sum_values(
+        self, rows: NDArray[np.uint8], values: NDArray[np.float64], n_threads: int = 1
+    ) -> NDArray[np.float64]: ...
+    def look_up(self, rows: NDArray[np.uint8], tables: NDArray[np.uint8], n_threads: int = 1) -> NDArray[np.uint8]: ...
+    def look_up_in_turn(
+        self, codes: NDArray[np.uint8], tables: NDArray[np.uint8], n_threads: int = 1
+    ) -> NDArray[np.uint8]: ...
+    def draw(
+        self, uniform: NDArray[np.float64], cumulative: NDArray[np.float64], n_threads: int = 1
+    ) -> NDArray[np.uint8]: ...

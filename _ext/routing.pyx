@@ -1,0 +1,158 @@
+"""Rows sent through one tree for each column: their leaves, and what the leaves say of the column's value."""
+
+import numpy as np
+
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+cdef enum:
+    BLOCK_BYTES = 131072    # rows of a block stay in the second-level cache while they go through all trees
+    PARALLEL_WORK = 65536   # rows x columns below which waking threads costs more than it saves
+
+
+# An inner node as the loops over rows read it. Children below zero are leaves, ~leaf.
+ctypedef struct Node:
+    int32_t column
+    int32_t category
+    int32_t children[2]  # of other rows, of rows with x[column] == category
+
+
+cdef class Router:
+    """The trees of all columns.
+
+    Parameters
+    ----------
+    order, n_categories : ndarray of shape (n_columns,), int32
+        ``order[t]`` is the t-th column; categories are by column.
+    first_node : ndarray of shape (n_columns + 1,), int64
+        Where the inner nodes of each tree start, in the order of the trees.
+    column, category : ndarray of shape (n_nodes,), int32
+    children : ndarray of shape (n_nodes, 2), int32
+        Of rows whose value is the category, and of others: an inner node, numbered within the tree, or ``~leaf``.
+    first_value : ndarray of shape (n_columns + 1,), int64
+        Where the leaves of each tree start among their values: that of category v at leaf l of tree t stands at
+        ``first_value[t] + l * n_categories[order[t]] + v``.
+    """
+
+    cdef int64_t n_columns
+    cdef object owner                    # keeps alive what `nodes` points into
+    cdef const Node *nodes
+    cdef const int32_t[::1] order, n_categories
+    cdef const int64_t[::1] first_node, first_value
+
+    def __init__(self, order, n_categories, first_node, column, category, children, first_value):
+        # one more node than there are: the address of the first of none is asked for
+        self.owner = np.zeros((len(column) + 1, 4), dtype=np.int32)
+        self.owner[:-1, 0], self.owner[:-1, 1] = column, category
+        self.owner[:-1, 2:] = children[:, ::-1]
+        cdef const int32_t[:, ::1] packed = self.owner
+        self.nodes = <const Node *> &packed[0, 0]
+        self.order, self.n_categories, self.n_columns = order, n_categories, len(order)
+        self.first_node, self.first_value = first_node, first_value
+
+    def sum_values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1):
+        """Sum over columns of the value of x_j at its leaf, in the order of the trees: (n_rows,), float64."""
+        result = np.zeros(rows.shape[0])
+        cdef double[::1] out = result
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
+            self.sum_block(&rows[b * size, 0], min(size, n_rows - b * size), &values[0], &out[b * size])
+        return result
+
+    def look_up(self, const uint8_t[:, ::1] rows, const uint8_t[::1] tables, int n_threads=1):
+        """Every value by the table of its leaf: ndarray of shape (n_rows, n_columns), uint8."""
+        result = np.empty((rows.shape[0], rows.shape[1]), dtype=np.uint8)
+        cdef uint8_t[:, ::1] out = result
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
+            self.look_up_block(&rows[b * size, 0], min(size, n_rows - b * size), &tables[0], &rows[b * size, 0],
+                               &out[b * size, 0])
+        return result
+
+    def look_up_in_turn(self, const uint8_t[:, ::1] codes, const uint8_t[::1] tables, int n_threads=1):
+        """Like `look_up`, but the rows are known by their results alone: each column's tree sees those before it."""
+        result = np.empty((codes.shape[0], codes.shape[1]), dtype=np.uint8)
+        cdef uint8_t[:, ::1] out = result
+        cdef int64_t n_rows = codes.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
+            self.look_up_block(&out[b * size, 0], min(size, n_rows - b * size), &tables[0], &codes[b * size, 0],
+                               &out[b * size, 0])
+        return result
+
+    def draw(self, const double[:, ::1] uniform, const double[::1] cumulative, int n_threads=1):
+        """Turn uniform draws into values, column after column, by the distribution function of each leaf.
+
+        Parameters
+        ----------
+        uniform : ndarray of shape (n_rows, n_columns), float64 in [0, 1)
+            Draws of the columns in the order of the trees.
+        cumulative : ndarray of float64
+            Cumulative probabilities within each leaf.
+        n_threads : int
+
+        Returns
+        -------
+        rows : ndarray of shape (n_rows, n_columns), uint8
+        """
+        result = np.empty((uniform.shape[0], uniform.shape[1]), dtype=np.uint8)
+        cdef uint8_t[:, ::1] out = result
+        cdef int64_t n_rows = uniform.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
+            self.draw_block(&uniform[b * size, 0], min(size, n_rows - b * size), &cumulative[0], &out[b * size, 0])
+        return result
+
+    cdef int64_t block_rows(self):
+        return max(16, BLOCK_BYTES // self.n_columns)
+
+    cdef void sum_block(self, const uint8_t *rows, int64_t n_rows, const double *values, double *out) noexcept nogil:
+        cdef int64_t t, r
+        cdef int32_t j, k
+        cdef const double *of
+        for t in range(self.n_columns):
+            j, of = self.order[t], values + self.first_value[t]
+            k = self.n_categories[j]
+            for r in range(n_rows):
+                out[r] += of[self.leaf(t, rows + r * self.n_columns) * k + rows[r * self.n_columns + j]]
+
+    cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,
+                            uint8_t *out) noexcept nogil:
+        cdef int64_t t, r
+        cdef int32_t j, k
+        cdef const uint8_t *of
+        for t in range(self.n_columns):
+            j, of = self.order[t], tables + self.first_value[t]
+            k = self.n_categories[j]
+            for r in range(n_rows):
+                out[r * self.n_columns + j] = of[
+                    self.leaf(t, rows + r * self.n_columns) * k + codes[r * self.n_columns + j]]
+
+    cdef void draw_block(self, const double *uniform, int64_t n_rows, const double *cumulative,
+                         uint8_t *out) noexcept nogil:
+        cdef int64_t t, r
+        cdef int32_t j, k, v
+        cdef double u
+        cdef const double *of
+        for t in range(self.n_columns):
+            j = self.order[t]
+            k = self.n_categories[j]
+            for r in range(n_rows):
+                u = uniform[r * self.n_columns + t]
+                of = cumulative + self.first_value[t] + self.leaf(t, out + r * self.n_columns) * k
+                v = 0
+                # the last category takes what rounding leaves
+                while v < k - 1 and u >= of[v]:
+                    v = v + 1
+                out[r * self.n_columns + j] = <uint8_t> v
+
+    cdef inline int64_t leaf(self, int64_t t, const uint8_t *row) noexcept nogil:
+        cdef const Node *nodes = self.nodes + self.first_node[t]
+        cdef const Node *node
+        cdef int64_t at = 0 if self.first_node[t + 1] > self.first_node[t] else ~0
+        while at >= 0:
+            node = nodes + at
+            at = node.children[row[node.column] == node.category]
+        return ~at

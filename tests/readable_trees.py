@@ -1,0 +1,101 @@
+"""The slow, readable autoregressive tree flow: the specification that the compiled engine is held to.
+
+Plain loops and recursion, no engine and no package code. Splits and counts must equal what stands here exactly;
+probabilities to rounding.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from readable import entropy_table
+
+
+@dataclass
+class Node:
+    rows: np.ndarray
+    counts: np.ndarray
+    candidates: int = 0
+    column: int = -1
+    category: int = -1
+    children: list = field(default_factory=list)  # of rows with the category, of others
+
+
+def log_likelihood(phi, sides):
+    """Of values with these counts at their own frequencies, in fixed point without the bits that rounding touches."""
+    exact = sum(int(phi[counts].sum() - phi[counts.sum()]) for counts in sides)
+    return (exact + 2**11) // 2**12
+
+
+def grow(codes, n_categories, target, before, min_samples_leaf, max_depth=math.inf, rows=None):
+    """The tree of a target column on the columns before it."""
+    phi, _ = entropy_table(len(codes), 1, 40)
+    rows = np.arange(len(codes)) if rows is None else rows
+    k = n_categories[target]
+    node = Node(rows, np.bincount(codes[rows, target], minlength=k))
+    if max_depth == 0 or len(rows) < 2 * min_samples_leaf or node.counts.max() == len(rows):
+        return node
+    best = None
+    for s in before:
+        for v in range(n_categories[s] if n_categories[s] > 2 else n_categories[s] - 1):
+            goes_left = codes[rows, s] == v
+            if min(goes_left.sum(), (~goes_left).sum()) < min_samples_leaf:
+                continue
+            node.candidates += 1
+            sides = [np.bincount(codes[side, target], minlength=k) for side in (rows[goes_left], rows[~goes_left])]
+            score = log_likelihood(phi, sides)
+            if best is None or score > best[0]:
+                best = (score, s, v)
+    if best is not None:
+        _, node.column, node.category = best
+        goes_left = codes[rows, node.column] == node.category
+        node.children = [
+            grow(codes, n_categories, target, before, min_samples_leaf, max_depth - 1, side)
+            for side in (rows[goes_left], rows[~goes_left])
+        ]
+    return node
+
+
+def leaf_evidence(counts, a):
+    """Dirichlet-multinomial likelihood of a sequence of values with these counts, log."""
+    k, n = len(counts), counts.sum()
+    return math.lgamma(k * a) - math.lgamma(n + k * a) + sum(math.lgamma(c + a) - math.lgamma(a) for c in counts)
+
+
+def split_prior(node, prior_split):
+    return min(0.9, prior_split / (1 + node.candidates))
+
+
+def prunings(node, prior_split):
+    """Every pruning of a tree: (prior probability, leaves)."""
+    if not node.children:
+        yield 1.0, [node]
+        return
+    p = split_prior(node, prior_split)
+    yield 1 - p, [node]
+    for (p_left, left), (p_right, right) in itertools.product(*(prunings(c, prior_split) for c in node.children)):
+        yield p * p_left * p_right, left + right
+
+
+def average(root, a, prior_split):
+    """Log-evidence of the tree, and each leaf's predictive distribution, by summing over all prunings one by one."""
+    leaves = leaves_of(root)
+    evidence, mean = 0.0, np.zeros((len(leaves), len(root.counts)))
+    for prior, kept in prunings(root, prior_split):
+        weight = prior * math.exp(sum(leaf_evidence(node.counts, a) for node in kept))
+        evidence += weight
+        for i, leaf in enumerate(leaves):
+            node = next(node for node in kept if np.isin(leaf.rows, node.rows).all())
+            mean[i] += weight * (node.counts + a) / (node.counts.sum() + len(node.counts) * a)
+    return math.log(evidence), mean / evidence
+
+
+def leaves_of(node):
+    return [leaf for child in node.children for leaf in leaves_of(child)] if node.children else [node]
+
+
+def leaf_at(node, row):
+    while node.children:
+        node = node.children[0] if row[node.column] == node.category else node.children[1]
+    return node

@@ -1,0 +1,228 @@
+"""The autoregressive tree flow and its ensemble: likelihoods, ranks, orders, evidence, printing, parameters."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import readable_trees as readable
+from conftest import declared, random_table, whole_domain
+from sklearn.linear_model import LogisticRegression
+
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
+from treeflows._conditionals import concentrations
+
+K = [3, 2, 4, 2, 20]
+
+
+def fitted(codes, n_categories=K, **options):
+    return AutoregressiveTreeFlow(categories=declared(n_categories), **options).fit(codes)
+
+
+# ---- the model ----
+
+
+@pytest.mark.parametrize("order", ["natural", [4, 2, 0, 1, 3]])
+def test_likelihood_is_the_product_of_the_averaged_leaves(order):
+    codes = random_table(0, 120, K)
+    flow = fitted(codes, order=order, smoothing=0.4, min_samples_leaf=12)
+    expected = np.zeros(len(codes))
+    for t, j in enumerate(flow.order_.tolist()):
+        root = readable.grow(codes, K, j, flow.order_[:t].tolist(), 12)
+        evidence, mean = readable.average(root, 0.4, 1.0)
+        assert flow.evidence_[j] == pytest.approx(evidence, rel=1e-9)
+        number = {id(leaf): i for i, leaf in enumerate(readable.leaves_of(root))}
+        for i, row in enumerate(codes):
+            expected[i] += np.log(mean[number[id(readable.leaf_at(root, row))], row[j]])
+    np.testing.assert_allclose(flow.score_samples(codes), expected, rtol=1e-9)
+    assert flow.log_evidence_ == pytest.approx(flow.evidence_.sum())
+
+
+def test_codes_are_ranks_within_the_leaf():
+    k = [2, 4]
+    codes = random_table(3, 500, k)
+    flow = fitted(codes, k)
+    domain = whole_domain(k)
+    z, log_prob = flow.transform(domain), flow.score_samples(domain)
+    for first in range(2):  # given the first column, a more probable second value has the higher code
+        rows = np.flatnonzero(domain[:, 0] == first)
+        assert z[rows[np.argsort(log_prob[rows], kind="stable")], 1].tolist() == [0, 1, 2, 3]
+
+
+def test_concentrations_are_chosen_from_the_grid_by_column():
+    codes = random_table(0, 400, K)
+    flow = fitted(codes, order=[4, 2, 0, 1, 3])
+    for a, k in zip(flow.concentration_, K, strict=True):
+        assert a in concentrations(k)
+    fixed = [fitted(codes, order=[4, 2, 0, 1, 3], smoothing=a).log_evidence_ for a in (0.01, 0.1, 0.5)]
+    assert flow.log_evidence_ > max(fixed) - 5  # each column's own is as good as any common one, but for the grid
+
+
+def test_evidence_prefers_what_explains_the_table():
+    rng = np.random.default_rng(0)
+    coin = rng.integers(0, 2, 500)
+    X = np.column_stack([coin, coin, rng.integers(0, 2, 500)])
+    related, unrelated = fitted(X, [2, 2, 2]), fitted(X, [2, 2, 2], max_depth=0)
+    assert related.evidence_[1] > unrelated.evidence_[1] + 300
+    assert related.evidence_[2] == pytest.approx(
+        unrelated.evidence_[2], abs=2
+    )  # nothing is lost where nothing is found
+
+
+def test_a_strict_prior_prunes_everything():
+    codes = random_table(0, 300, K)
+    np.testing.assert_allclose(
+        fitted(codes, prior_split=1e-200).score_samples(codes), fitted(codes, max_depth=0).score_samples(codes)
+    )
+
+
+def test_orders():
+    codes = random_table(0, 300, K)
+    assert fitted(codes).order_.tolist() == [0, 1, 2, 3, 4]
+    assert fitted(codes, order=np.array([1, 0, 4, 3, 2])).order_.tolist() == [1, 0, 4, 3, 2]
+    a, b, c = (fitted(codes, order="random", random_state=seed).order_.tolist() for seed in (0, 0, 1))
+    assert a == b != c
+    assert sorted(a) == [0, 1, 2, 3, 4]
+    assert fitted(codes, order=[4, 3, 2, 1, 0]).trees_[4].before == ()
+
+
+def test_depth_and_leaf_size_are_bounded():
+    codes = random_table(0, 2000, K)
+    flow = fitted(codes, min_samples_leaf=40, max_depth=3)
+    for tree in flow.trees_:
+        assert tree.leaf_rows.min() >= 40
+        assert len(tree.leaf_rows) <= 8
+        assert tree.leaf_rows.sum() == 2000
+    assert max(len(tree.leaf_rows) for tree in fitted(codes).trees_) > 8
+
+
+def test_columns_per_split():
+    codes = random_table(0, 2000, K)
+    flow = fitted(codes, max_features=1, random_state=0)
+    np.testing.assert_array_equal(
+        flow.score_samples(codes), fitted(codes, max_features=0.2, random_state=0).score_samples(codes)
+    )
+    assert (flow.score_samples(codes) != fitted(codes, max_features=1, random_state=1).score_samples(codes)).any()
+    np.testing.assert_array_equal(
+        fitted(codes, max_features=1.0).score_samples(codes), fitted(codes).score_samples(codes)
+    )
+    np.testing.assert_array_equal(
+        fitted(codes, max_features="sqrt", random_state=0).score_samples(codes),
+        fitted(codes, max_features=2, random_state=0).score_samples(codes),
+    )
+
+
+def test_trees_print_names_categories_and_probabilities():
+    coin = np.array(["heads", "tails"])[random_table(0, 400, [2])[:, 0]]
+    table = pd.DataFrame({"coin": coin, "bet": np.where(coin == "heads", "won", "lost"), "day": ["Monday"] * 400})
+    flow = AutoregressiveTreeFlow(smoothing=0.5).fit(table)
+    heads = int((coin == "heads").sum())
+    assert str(flow.trees_[1]).splitlines() == [
+        "bet given coin",
+        "coin = heads?",
+        f"├─ yes: {heads} rows: won {100 * (heads + 0.5) / (heads + 1):.1f}%, lost {50 / (heads + 1):.1f}%",
+        f"└─ no:  {400 - heads} rows: lost {100 * (400.5 - heads) / (401 - heads):.1f}%, won {50 / (401 - heads):.1f}%",
+    ]
+    assert str(flow.trees_[0]).startswith("coin given nothing\n400 rows: ")
+    assert flow.trees_[1].to_text(max_depth=0).splitlines()[1:] == ["… 2 leaves"]
+    assert str(flow.trees_[2]) == "day given coin, bet\n400 rows: Monday 100.0%"
+
+
+def test_real_table(shared_npz):
+    data = shared_npz("nltcs")
+    flow = fitted(data["train"], data["n_categories"], n_jobs=2)
+    assert -flow.score(data["valid"]) < 6.0
+    np.testing.assert_array_equal(flow.inverse_transform(flow.transform(data["valid"])), data["valid"])
+
+
+# ---- parameters ----
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("order", "sorted"),
+        ("order", [0, 0]),
+        ("order", [0]),
+        ("order", [0.0, 1.0]),
+        ("order", [1, 2]),
+        ("criterion", "gini"),
+        ("max_depth", -1),
+        ("min_samples_leaf", 0),
+        ("prior_split", 0.0),
+        ("prior_split", np.inf),
+        ("prior_split", np.nan),
+        ("smoothing", "auto"),
+        ("smoothing", 0),
+        ("max_features", 0),
+        ("max_features", 1.5),
+        ("max_features", 0.0),
+        ("max_features", "log2"),
+        ("n_jobs", "all"),
+    ],
+)
+def test_parameters_out_of_range_are_named(name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        AutoregressiveTreeFlow(**{name: value}).fit(np.zeros((5, 2), dtype=int))
+
+
+# ---- the ensemble ----
+
+
+def test_an_ensemble_is_the_mean_of_its_members():
+    codes = random_table(0, 400, K)
+    ensemble = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random", categories=declared(K)), 4, random_state=0).fit(
+        codes
+    )
+    members = np.array([member.score_samples(codes) for member in ensemble.estimators_])
+    np.testing.assert_allclose(ensemble.score_samples(codes), np.log(np.exp(members).mean(axis=0)), rtol=1e-12)
+    assert len({tuple(member.order_) for member in ensemble.estimators_}) > 1
+    table = pd.DataFrame(codes, columns=list("abcde"))
+    named = TreeFlowEnsemble(n_estimators=2, random_state=0).fit(table)
+    assert named.feature_names_in_.tolist() == list("abcde")
+    assert named.estimators_[0].sample(3).columns.tolist() == list("abcde")
+
+
+def test_members_fitted_elsewhere():
+    k = [2, 3]
+    halves = np.split(random_table(0, 400, k), 2)
+    members = [fitted(half, k) for half in halves]
+    ensemble = TreeFlowEnsemble.from_members(members)
+    domain = whole_domain(k)
+    assert np.exp(ensemble.score_samples(domain)).sum() == pytest.approx(1)
+    expected = np.mean([np.exp(member.score_samples(domain)) for member in members], axis=0)
+    np.testing.assert_allclose(np.exp(ensemble.score_samples(domain)), expected)
+    assert ensemble.n_estimators == 2
+    assert ensemble.sample(5).shape == (5, 2)
+
+
+def test_members_that_do_not_go_together():
+    codes = random_table(0, 200, [2, 3])
+    member = fitted(codes, [2, 3])
+    with pytest.raises(ValueError, match="at least one member"):
+        TreeFlowEnsemble.from_members([])
+    with pytest.raises(ValueError, match="members 0 and 1 were fitted on different domains: column 'x1' has"):
+        TreeFlowEnsemble.from_members([member, fitted(codes, [2, 4])])
+    with pytest.raises(ValueError, match="different domains: 2 columns and 1"):
+        TreeFlowEnsemble.from_members([member, fitted(codes[:, :1], [2])])
+    with pytest.raises(ValueError, match="different domains: columns"):
+        TreeFlowEnsemble.from_members([member, AutoregressiveTreeFlow().fit(pd.DataFrame(codes, columns=["a", "b"]))])
+    with pytest.raises(TypeError, match="member 0 must be a fitted model of treeflows"):
+        TreeFlowEnsemble.from_members([LogisticRegression()])
+    with pytest.raises(ValueError, match="not fitted"):
+        TreeFlowEnsemble.from_members([AutoregressiveTreeFlow()])
+
+
+def test_what_an_ensemble_cannot_be_made_of():
+    X = np.zeros((5, 2), dtype=int)
+    with pytest.raises(ValueError, match="n_estimators"):
+        TreeFlowEnsemble(n_estimators=0).fit(X)
+    with pytest.raises(TypeError, match="estimator must be .* has no score_samples and no sample"):
+        TreeFlowEnsemble(LogisticRegression()).fit(X)
+    with pytest.raises(ValueError, match="max_depth"):
+        TreeFlowEnsemble(AutoregressiveTreeFlow(max_depth=-1)).fit(X)
+
+
+def test_an_ensemble_of_layers_and_of_ensembles():
+    codes = random_table(0, 300, [2, 3])
+    inner = TreeFlowEnsemble(DiscreteTreeFlow(1, criterion="random", categories=declared([2, 3])), 2)
+    ensemble = TreeFlowEnsemble(inner, 2, random_state=0).fit(codes)
+    assert np.exp(ensemble.score_samples(whole_domain([2, 3]))).sum() == pytest.approx(1)

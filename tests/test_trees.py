@@ -1,0 +1,215 @@
+"""Trees of one column against the readable implementation, and sums over all prunings."""
+
+import numpy as np
+import pytest
+import readable_trees as readable
+from conftest import random_table, small_tables
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treeflows._conditionals import COST_BITS, N_TABLED, _log_rising, concentrations
+from treeflows._ext import isa
+from treeflows._ext.averaging import average_prunings
+from treeflows._ext.growing import grow_trees
+from treeflows._growth import cost_table
+
+NO_LIMIT = 2**30
+
+
+def grow(codes, n_categories, order, min_samples_leaf=1, max_depth=NO_LIMIT, max_features=0, seed=0, n_threads=1):
+    return grow_trees(
+        codes.astype(np.uint8),
+        np.array(n_categories, dtype=np.int32),
+        np.array(order, dtype=np.int32),
+        cost_table(len(codes), 1, COST_BITS)[0],
+        min_samples_leaf,
+        max_depth,
+        max_features,
+        seed,
+        n_threads,
+    )
+
+
+def assert_same_tree(node, i, column, category, left, candidates, counts):
+    assert counts[i].tolist() == node.counts.tolist()
+    assert candidates[i] == node.candidates
+    assert column[i] == node.column
+    if node.children:
+        assert category[i] == node.category
+        for child, at in zip(node.children, (left[i], left[i] + 1), strict=True):
+            assert at > i
+            assert_same_tree(child, at, column, category, left, candidates, counts)
+
+
+def assert_same_trees(codes, n_categories, order, min_samples_leaf, max_depth=NO_LIMIT, n_threads=1):
+    first, *parts, counts = grow(codes, n_categories, order, min_samples_leaf, max_depth, n_threads=n_threads)
+    start = 0
+    for t, target in enumerate(order):
+        nodes = slice(first[t], first[t + 1])
+        k, n_nodes = n_categories[target], first[t + 1] - first[t]
+        tree = readable.grow(codes, n_categories, target, order[:t], min_samples_leaf, max_depth)
+        own = counts[start : start + n_nodes * k].reshape(n_nodes, k)
+        assert_same_tree(tree, 0, *(part[nodes] for part in parts), own)
+        start += n_nodes * k
+
+
+@pytest.mark.parametrize(
+    "n_categories", [[2] * 12, [2, 3, 4, 1, 5], [40, 25, 3], [2, 17, 3, 16, 40, 2], [100, 2, 9, 2], [16] * 4]
+)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_like_the_readable_implementation(each_isa, n_categories, n_threads):
+    codes = random_table(5, 900, n_categories)
+    order = np.random.default_rng(0).permutation(len(n_categories)).tolist()
+    assert_same_trees(codes, n_categories, order, 2, n_threads=n_threads)
+    assert_same_trees(codes, n_categories, order, 5, 3, n_threads)
+
+
+@given(small_tables(), st.integers(1, 12), st.integers(0, 6), st.randoms())
+def test_like_the_readable_implementation_on_any_options(table, min_samples_leaf, max_depth, random):
+    codes, n_categories = table
+    order = list(range(len(n_categories)))
+    random.shuffle(order)
+    assert_same_trees(codes, n_categories, order, min_samples_leaf, max_depth)
+
+
+def test_real_table_like_the_readable_implementation(each_isa, shared_npz):
+    data = shared_npz("mushroom")
+    codes, k = data["train"][:1500].astype(int), data["n_categories"]
+    assert_same_trees(codes[:, :9], k[:9], list(range(9)), 5, n_threads=2)
+
+
+def test_more_rows_than_a_domain_holds_at_once(each_isa):
+    # node after node of one domain, and domains within domains, in trees of thousands of rows
+    n_categories = [2, 3, 2, 2, 20, 2]
+    assert_same_trees(random_table(1, 5000, n_categories), n_categories, list(range(6)), 5)
+
+
+# ---- columns drawn for each split ----
+
+
+def test_drawn_columns_are_by_seed_alone():
+    k = [2, 3, 17, 2, 4, 2, 2]
+    codes = random_table(3, 800, k)
+    one = grow(codes, k, range(7), max_features=2, seed=1)
+    before = isa.current()
+    for name in isa.available():
+        isa.use(name)
+        for a, b in zip(one, grow(codes, k, range(7), max_features=2, seed=1, n_threads=3), strict=True):
+            np.testing.assert_array_equal(a, b)
+    isa.use(before)
+    other = grow(codes, k, range(7), max_features=2, seed=2)
+    assert any(len(a) != len(b) or (a != b).any() for a, b in zip(one, other, strict=True))
+    for a, b in zip(grow(codes, k, range(7), max_features=7), grow(codes, k, range(7)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_drawn_column_has_all_its_candidates():
+    k = [4, 4, 4, 2]
+    codes = random_table(3, 4000, k)
+    first, _, _, _, candidates, _ = grow(codes, k, range(4), max_features=1)
+    assert set(candidates[first[3] : first[3] + 1]) == {4}
+
+
+# ---- averaging over prunings ----
+
+
+def average(grown, n_categories, choices, prior_split, n_threads=1):
+    sizes, grid = np.unique(n_categories, return_inverse=True)
+    concentration = np.array([np.broadcast_to(choices(size), np.shape(choices(2))) for size in sizes])
+    rising = [[[_log_rising(a), _log_rising(k * a)] for a in row] for k, row in zip(sizes, concentration, strict=True)]
+    first, _, _, left, candidates, counts = grown
+    k = np.array(n_categories, dtype=np.int32)
+    return average_prunings(
+        first,
+        left,
+        candidates,
+        counts,
+        k,
+        concentration,
+        np.array(rising),
+        grid.astype(np.int32),
+        prior_split,
+        0.9,
+        n_threads,
+    )
+
+
+def values_of_leaves(root, i, left, values, out):
+    """Values of the leaves in the order of the readable tree, from values in the order of the nodes."""
+    if root.children:
+        for child, at in zip(root.children, (left[i], left[i] + 1), strict=True):
+            values_of_leaves(child, at, left, values, out)
+    else:
+        out.append(values[i])
+    return out
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.3, 1.0, 5.0]), st.sampled_from([0.05, 0.5, 2.0]))
+def test_like_the_sum_over_all_prunings(seed, prior_split, a):
+    k = [2, 3, 2, 4]
+    codes = random_table(seed, 60, k)
+    grown = grow(codes, k, range(4), 4, 4)
+    evidence, _, prob = average(grown, k, lambda size: [a], prior_split)
+    first, left = grown[0], grown[3]
+    start = 0
+    for t in range(4):
+        root = readable.grow(codes, k, t, range(t), 4, 4)
+        expected_evidence, expected = readable.average(root, a, prior_split)
+        assert evidence[t] == pytest.approx(expected_evidence, rel=1e-10)
+        own = left[first[t] : first[t + 1]]
+        leaves = np.flatnonzero(own == 0)
+        by_node = np.zeros((len(own), k[t]))
+        by_node[leaves] = prob[start : start + len(leaves) * k[t]].reshape(-1, k[t])
+        np.testing.assert_allclose(values_of_leaves(root, 0, own, by_node, []), expected, rtol=1e-9)
+        start += len(leaves) * k[t]
+
+
+def test_evidence_is_the_probability_of_the_rows_one_after_the_other():
+    # without columns before it, a column's evidence is that of drawing from an urn
+    values = random_table(0, 50, [3])[:, 0]
+    a, expected, seen = 0.25, 0.0, np.zeros(3)
+    for v in values:
+        expected += np.log((seen[v] + a) / (seen.sum() + 3 * a))
+        seen[v] += 1
+    evidence, _, prob = average(grow(values[:, None], [3], [0]), [3], lambda k: [a], 1.0)
+    assert evidence[0] == pytest.approx(expected, abs=1e-10)
+    np.testing.assert_allclose(prob, (seen + a) / (50 + 3 * a))
+
+
+def test_the_concentration_of_highest_evidence_is_chosen():
+    k = [2, 6, 17]
+    codes = random_table(2, 3000, k)
+    codes[:, 2] = codes[:, 1]  # leaves with one category each: the lowest concentration
+    grown = grow(codes, k, range(3), 5)
+    evidence, chosen, prob = average(grown, k, concentrations, 1.0)
+    alone = [average(grown, k, lambda size, i=i: concentrations(size)[i : i + 1], 1.0) for i in range(6)]
+    np.testing.assert_array_equal(evidence, np.max([e for e, _, _ in alone], axis=0))
+    np.testing.assert_array_equal(chosen, np.argmax([e for e, _, _ in alone], axis=0))
+    assert len(set(chosen)) > 1
+    for other in (2, 3):
+        for x, y in zip((evidence, chosen, prob), average(grown, k, concentrations, 1.0, other), strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_counts_too_large_for_the_table():
+    n = 50 * N_TABLED
+    column = (np.arange(n) % 7 == 0).astype(np.uint8)[:, None]
+    evidence, _, _ = average(grow(column, [2], [0]), [2], lambda k: [0.3], 1.0)
+    counts = np.array([n - column.sum(), column.sum()])
+    assert evidence[0] == pytest.approx(readable.leaf_evidence(counts, 0.3), rel=1e-12)
+
+
+@given(small_tables())
+def test_leaves_hold_distributions(table):
+    codes, k = table
+    grown = grow(codes, k, range(len(k)), 1)
+    _, _, prob = average(grown, k, concentrations, 1.0)
+    assert (prob > 0).all()
+    first, left = grown[0], grown[3]
+    start = 0
+    for t, size in enumerate(k):
+        n_leaves = int((left[first[t] : first[t + 1]] == 0).sum())
+        sums = prob[start : start + n_leaves * size].reshape(n_leaves, size).sum(axis=1)
+        np.testing.assert_allclose(sums, 1, rtol=0, atol=1e-12)
+        start += n_leaves * size
+    assert start == len(prob)

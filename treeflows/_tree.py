@@ -1,0 +1,53 @@
+"""Binary trees as arrays: the children of inner node m are row m, an inner node or ``~leaf``; the root is node 0."""
+
+import numpy as np
+
+
+def check_tree(children, what):
+    """Raise ValueError unless the children, below or after their parents, make one tree; ``what`` it is."""
+    n_inner = len(children)
+    inner, leaves = children[children >= 0], ~children[children < 0]
+    after = (children > np.arange(n_inner)[:, None]) | (children < 0)
+    if not after.all() or not np.array_equal(np.sort(inner), np.arange(1, n_inner)):
+        raise ValueError(f"the inner nodes of {what} make no tree")
+    if n_inner and not np.array_equal(np.sort(leaves), np.arange(n_inner + 1)):
+        raise ValueError(f"the leaves of {what} are not the leaves of its tree")
+
+
+def draw_tree(children, ask, tell, max_depth=None):
+    """Lines of a tree, the way file trees are drawn.
+
+    Parameters
+    ----------
+    children : ndarray of shape (n_inner, 2)
+    ask, tell : callable
+        Of an inner node, the question whose answers yes and no are its children; of a leaf, what is to say of it.
+    max_depth : int or None
+        Below it only the number of leaves is said.
+    """
+    lines = []
+    stack = [(0 if len(children) else ~0, 0, "", "")]
+    while stack:
+        node, depth, lead, answer = stack.pop()
+        if node < 0:
+            lines.append(f"{lead}{answer}{tell(~node)}")
+            continue
+        if depth == max_depth:
+            lines.append(f"{lead}{answer}… {_count_leaves(children, node)} leaves")
+            continue
+        lines.append(f"{lead}{answer}{ask(node)}")
+        stem = lead.replace("├─ ", "│  ").replace("└─ ", "   ")
+        stack.append((children[node, 1], depth + 1, stem + "└─ ", "no:  "))
+        stack.append((children[node, 0], depth + 1, stem + "├─ ", "yes: "))
+    return lines
+
+
+def _count_leaves(children, node):
+    n, stack = 0, [node]
+    while stack:
+        at = stack.pop()
+        if at < 0:
+            n += 1
+        else:
+            stack += children[at].tolist()
+    return n
