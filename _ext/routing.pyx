@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
     BLOCK_BYTES = 131072    # rows of a block stay in the second-level cache while they go through all trees
     PARALLEL_WORK = 65536   # rows x columns below which waking threads costs more than it saves
+    ABREAST = 8             # rows that go down a tree together
 
 
 # An inner node as the loops over rows read it. Children below zero are leaves, ~leaf.
@@ -55,9 +56,11 @@ cdef class Router:
         result = np.zeros(rows.shape[0])
         cdef double[::1] out = result
         cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
-            self.sum_block(&rows[b * size, 0], min(size, n_rows - b * size), &values[0], &out[b * size])
+            self.sum_block(&rows[b * size, 0], min(size, n_rows - b * size), &values[0],
+                           &leaves[threadid(), 0], &out[b * size])
         return result
 
     def look_up(self, const uint8_t[:, ::1] rows, const uint8_t[::1] tables, int n_threads=1):
@@ -65,10 +68,11 @@ cdef class Router:
         result = np.empty((rows.shape[0], rows.shape[1]), dtype=np.uint8)
         cdef uint8_t[:, ::1] out = result
         cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
             self.look_up_block(&rows[b * size, 0], min(size, n_rows - b * size), &tables[0], &rows[b * size, 0],
-                               &out[b * size, 0])
+                               &leaves[threadid(), 0], &out[b * size, 0])
         return result
 
     def look_up_in_turn(self, const uint8_t[:, ::1] codes, const uint8_t[::1] tables, int n_threads=1):
@@ -76,10 +80,11 @@ cdef class Router:
         result = np.empty((codes.shape[0], codes.shape[1]), dtype=np.uint8)
         cdef uint8_t[:, ::1] out = result
         cdef int64_t n_rows = codes.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
             self.look_up_block(&out[b * size, 0], min(size, n_rows - b * size), &tables[0], &codes[b * size, 0],
-                               &out[b * size, 0])
+                               &leaves[threadid(), 0], &out[b * size, 0])
         return result
 
     def draw(self, const double[:, ::1] uniform, const double[::1] cumulative, int n_threads=1):
@@ -100,37 +105,41 @@ cdef class Router:
         result = np.empty((uniform.shape[0], uniform.shape[1]), dtype=np.uint8)
         cdef uint8_t[:, ::1] out = result
         cdef int64_t n_rows = uniform.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
-            self.draw_block(&uniform[b * size, 0], min(size, n_rows - b * size), &cumulative[0], &out[b * size, 0])
+            self.draw_block(&uniform[b * size, 0], min(size, n_rows - b * size), &cumulative[0],
+                            &leaves[threadid(), 0], &out[b * size, 0])
         return result
 
     cdef int64_t block_rows(self):
         return max(16, BLOCK_BYTES // self.n_columns)
 
-    cdef void sum_block(self, const uint8_t *rows, int64_t n_rows, const double *values, double *out) noexcept nogil:
+    cdef void sum_block(self, const uint8_t *rows, int64_t n_rows, const double *values, int32_t *leaves,
+                        double *out) noexcept nogil:
         cdef int64_t t, r
         cdef int32_t j, k
         cdef const double *of
         for t in range(self.n_columns):
             j, of = self.order[t], values + self.first_value[t]
             k = self.n_categories[j]
+            self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
-                out[r] += of[self.leaf(t, rows + r * self.n_columns) * k + rows[r * self.n_columns + j]]
+                out[r] += of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
 
     cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,
-                            uint8_t *out) noexcept nogil:
+                            int32_t *leaves, uint8_t *out) noexcept nogil:
         cdef int64_t t, r
         cdef int32_t j, k
         cdef const uint8_t *of
         for t in range(self.n_columns):
             j, of = self.order[t], tables + self.first_value[t]
             k = self.n_categories[j]
+            self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
-                out[r * self.n_columns + j] = of[
-                    self.leaf(t, rows + r * self.n_columns) * k + codes[r * self.n_columns + j]]
+                out[r * self.n_columns + j] = of[<int64_t> leaves[r] * k + codes[r * self.n_columns + j]]
 
-    cdef void draw_block(self, const double *uniform, int64_t n_rows, const double *cumulative,
+    cdef void draw_block(self, const double *uniform, int64_t n_rows, const double *cumulative, int32_t *leaves,
                          uint8_t *out) noexcept nogil:
         cdef int64_t t, r
         cdef int32_t j, k, v
@@ -139,20 +148,38 @@ cdef class Router:
         for t in range(self.n_columns):
             j = self.order[t]
             k = self.n_categories[j]
+            self.find_leaves(t, out, n_rows, leaves)
             for r in range(n_rows):
                 u = uniform[r * self.n_columns + t]
-                of = cumulative + self.first_value[t] + self.leaf(t, out + r * self.n_columns) * k
+                of = cumulative + self.first_value[t] + <int64_t> leaves[r] * k
                 v = 0
                 # the last category takes what rounding leaves
                 while v < k - 1 and u >= of[v]:
                     v = v + 1
                 out[r * self.n_columns + j] = <uint8_t> v
 
-    cdef inline int64_t leaf(self, int64_t t, const uint8_t *row) noexcept nogil:
+    cdef void find_leaves(self, int64_t t, const uint8_t *rows, int64_t n_rows, int32_t *leaves) noexcept nogil:
+        """Leaf of each row in tree t. Rows go down side by side: one alone would wait for memory at every step."""
         cdef const Node *nodes = self.nodes + self.first_node[t]
         cdef const Node *node
-        cdef int64_t at = 0 if self.first_node[t + 1] > self.first_node[t] else ~0
-        while at >= 0:
-            node = nodes + at
-            at = node.children[row[node.column] == node.category]
-        return ~at
+        cdef const uint8_t *row[ABREAST]
+        cdef int32_t at[ABREAST]
+        cdef int32_t root = 0 if self.first_node[t + 1] > self.first_node[t] else ~0, all_down, below
+        cdef int64_t r = 0
+        cdef int i
+        while r < n_rows:
+            for i in range(ABREAST):
+                row[i] = rows + min(r + i, n_rows - 1) * self.n_columns
+                at[i] = root
+            all_down = root
+            while all_down >= 0:
+                all_down = -1
+                for i in range(ABREAST):
+                    # a row that is down stays there; it asks the root, to no effect
+                    node = nodes + (at[i] if at[i] >= 0 else 0)
+                    below = node.children[row[i][node.column] == node.category]
+                    at[i] = below if at[i] >= 0 else at[i]
+                    all_down &= at[i]
+            for i in range(<int> min(ABREAST, n_rows - r)):
+                leaves[r + i] = ~at[i]
+            r += ABREAST
