@@ -26,8 +26,7 @@ ctypedef struct Tree:
 
 
 ctypedef struct Prior:
-    double split
-    double most_split
+    const double *log_split       # log p and log(1 - p) for each number of candidates
     int64_t n_concentrations
     int64_t n_tabled
     const double *concentrations  # [n_concentrations]
@@ -73,58 +72,57 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
     evidence, chosen, prob = np.empty(n_trees), np.empty(n_trees, dtype=np.int32), np.empty(first_prob[n_trees])
     cdef double[::1] evidence_of = evidence, prob_of = prob
     cdef int32_t[::1] chosen_of = chosen
-    cdef double[:, :, ::1] scratch = np.empty((n_threads, 2 * concentrations.shape[1], longest))
-    cdef int32_t[:, ::1] parents = np.empty((n_threads, longest), dtype=np.int32)
+    cdef double[:, ::1] scratch = np.empty((n_threads, 2 * concentrations.shape[1] * longest))
+    cdef double[:, ::1] above = np.empty((n_threads, np.max(np.diff(first_node) * (1 + np.asarray(n_categories)))))
+    split = np.minimum(most_split, prior_split / (1 + np.arange(1 + np.max(candidates))))
+    cdef double[:, ::1] log_split = np.column_stack([np.log(split), np.log1p(-split)])
     for t in prange(n_trees, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_nodes > PARALLEL_WORK):
         chosen_of[t] = average_tree(
             Tree(first_node[t + 1] - first_node[t], n_categories[t], &left[first_node[t]], &candidates[first_node[t]],
                  &counts[first_count[t]]),
-            Prior(prior_split, most_split, concentrations.shape[1], rising.shape[3], &concentrations[grid[t], 0],
+            Prior(&log_split[0, 0], concentrations.shape[1], rising.shape[3], &concentrations[grid[t], 0],
                   &rising[grid[t], 0, 0, 0]),
-            &scratch[threadid(), 0, 0], longest, &parents[threadid(), 0], &evidence_of[t], &prob_of[first_prob[t]])
+            &scratch[threadid(), 0], &above[threadid(), 0], &evidence_of[t], &prob_of[first_prob[t]])
     return evidence, chosen, prob
 
 
-cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, int64_t stride, int32_t *parent, double *evidence,
+cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, double *above, double *evidence,
                           double *prob) noexcept nogil:
     """Returns the concentration of highest evidence."""
     cdef int64_t n = prior.n_concentrations, i, g, best = 0
-    cdef double p, log_split, log_stop, stop, split
-    cdef double *w             # log W of each node
-    cdef double *log_stopping  # log of the posterior probability of stopping there
+    cdef double log_split, log_stop, stop, split
+    cdef double *w         # log W of the node under each concentration
+    cdef double *stopping  # the posterior probability of stopping there
+    cdef const double *w_left
     for i in range(tree.n_nodes - 1, -1, -1):
-        leaf_evidence(&tree, &prior, i, scratch, 2 * stride)
+        w, stopping = scratch + 2 * n * i, scratch + 2 * n * i + n
+        leaf_evidence(&tree, &prior, i, w)
         if tree.left[i] == 0:
-            for g in range(n):
-                scratch[(2 * g + 1) * stride + i] = 0.0
             continue
-        parent[tree.left[i]] = parent[tree.left[i] + 1] = i
-        p = min(prior.most_split, prior.split / (1 + tree.candidates[i]))
-        log_split, log_stop = log(p), log1p(-p)
+        w_left = scratch + 2 * n * tree.left[i]
+        log_split, log_stop = prior.log_split[2 * tree.candidates[i]], prior.log_split[2 * tree.candidates[i] + 1]
         for g in range(n):
-            w, log_stopping = scratch + 2 * g * stride, scratch + (2 * g + 1) * stride
-            stop = log_stop + w[i]
-            split = log_split + w[tree.left[i]] + w[tree.left[i] + 1]
-            w[i] = max(stop, split) + log1p(exp(-abs(stop - split)))
-            log_stopping[i] = stop - w[i]
+            stop = log_stop + w[g]
+            split = log_split + w_left[g] + w_left[2 * n + g]
+            w[g] = log_sum(stop, split)
+            stopping[g] = stop - w[g]
     for g in range(1, n):
-        if scratch[2 * g * stride] > scratch[2 * best * stride]:
+        if scratch[g] > scratch[best]:
             best = g
-    evidence[0] = scratch[2 * best * stride]
-    log_stopping = scratch + (2 * best + 1) * stride
-    for i in range(tree.n_nodes):
-        log_stopping[i] = exp(log_stopping[i])
-    for i in range(tree.n_nodes):
-        if tree.left[i] == 0:
-            mix(&tree, prior.concentrations[best], log_stopping, parent, i, prob)
-            prob += tree.n_categories
+    evidence[0] = scratch[best]
+    mix(&tree, prior.concentrations[best], scratch + n + best, 2 * n, above, prob)
     return best
 
 
-cdef inline void leaf_evidence(const Tree *tree, const Prior *prior, int64_t node, double *out,
-                               int64_t stride) noexcept nogil:
-    """Log-evidence of a node as a leaf under every concentration: out[g * stride + node]."""
+cdef inline double log_sum(double x, double y) noexcept nogil:
+    """log(exp(x) + exp(y)); beyond 40 nats the smaller is below the rounding of the larger."""
+    cdef double least = min(x, y), most = max(x, y)
+    return most if most - least > 40.0 else most + log1p(exp(least - most))
+
+
+cdef inline void leaf_evidence(const Tree *tree, const Prior *prior, int64_t node, double *out) noexcept nogil:
+    """Log-evidence of a node as a leaf under every concentration."""
     cdef const int32_t *counts = tree.counts + node * tree.n_categories
     cdef const double *table
     cdef int64_t g, n = 0
@@ -138,7 +136,7 @@ cdef inline void leaf_evidence(const Tree *tree, const Prior *prior, int64_t nod
         for v in range(tree.n_categories):
             if counts[v] > 0:
                 sum = sum + log_rising(table, prior.n_tabled, counts[v], a)
-        out[g * stride + node] = sum
+        out[g] = sum
 
 
 cdef inline double log_rising(const double *table, int64_t n_tabled, int64_t n, double b) noexcept nogil:
@@ -155,23 +153,38 @@ cdef inline double log_gamma(double x) noexcept nogil:
     return (x - 0.5) * log(x) - x + (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r / 1680))) / x
 
 
-cdef inline void mix(const Tree *tree, double a, const double *stopping, const int32_t *parent, int64_t leaf,
+cdef inline void mix(const Tree *tree, double a, const double *log_stopping, int64_t stride, double *above,
                      double *out) noexcept nogil:
-    """Predictive distribution of a leaf: the posterior mixture of the Dirichlet means on its path, from below."""
-    cdef const int32_t *counts = tree.counts + leaf * tree.n_categories
+    """Predictive distributions of the leaves: mixtures of the Dirichlet means on the path to each, from above.
+
+    The part of a node's mixture that lies above it, and the posterior probability of reaching the node, are kept in
+    `above`: [n_nodes, 1 + n_categories].
+    """
+    cdef int64_t i, k = tree.n_categories
     cdef int32_t v
-    cdef int64_t node = leaf
-    cdef double n = 0.0, stop = 1.0
-    for v in range(tree.n_categories):
-        n = n + counts[v]
-    for v in range(tree.n_categories):
-        out[v] = (counts[v] + a) / (n + tree.n_categories * a)
-    while node > 0:
-        node = parent[node]
-        counts, stop, n = tree.counts + node * tree.n_categories, stopping[node], 0.0
-        if stop == 0.0:
-            continue
-        for v in range(tree.n_categories):
+    cdef const int32_t *counts = tree.counts
+    cdef double *reach = above
+    cdef double *below
+    cdef double n, stop
+    above[0] = 1.0
+    for v in range(k):
+        above[1 + v] = 0.0
+    for i in range(tree.n_nodes):
+        stop, n = reach[0], k * a
+        if tree.left[i] != 0:
+            stop = stop * exp(log_stopping[i * stride])
+        for v in range(k):
             n = n + counts[v]
-        for v in range(tree.n_categories):
-            out[v] = (1 - stop) * out[v] + stop * ((counts[v] + a) / (n + tree.n_categories * a))
+        for v in range(k):
+            reach[1 + v] = reach[1 + v] + stop * ((counts[v] + a) / n)
+        if tree.left[i] == 0:
+            for v in range(k):
+                out[v] = reach[1 + v]
+            out += k
+        else:
+            below = above + tree.left[i] * (1 + k)
+            below[0] = below[1 + k] = reach[0] - stop
+            for v in range(k):
+                below[1 + v] = below[2 + k + v] = reach[1 + v]
+        counts += k
+        reach += 1 + k

@@ -7,7 +7,7 @@ from conftest import random_table, small_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treeflows._conditionals import COST_BITS, N_TABLED, _log_rising, concentrations
+from treeflows._conditionals import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
 from treeflows._ext import isa
 from treeflows._ext.averaging import average_prunings
 from treeflows._ext.growing import grow_trees
@@ -182,7 +182,7 @@ def test_the_concentration_of_highest_evidence_is_chosen():
     codes[:, 2] = codes[:, 1]  # leaves with one category each: the lowest concentration
     grown = grow(codes, k, range(3), 5)
     evidence, chosen, prob = average(grown, k, concentrations, 1.0)
-    alone = [average(grown, k, lambda size, i=i: concentrations(size)[i : i + 1], 1.0) for i in range(6)]
+    alone = [average(grown, k, lambda size, i=i: concentrations(size)[i : i + 1], 1.0) for i in range(N_CONCENTRATIONS)]
     np.testing.assert_array_equal(evidence, np.max([e for e, _, _ in alone], axis=0))
     np.testing.assert_array_equal(chosen, np.argmax([e for e, _, _ in alone], axis=0))
     assert len(set(chosen)) > 1

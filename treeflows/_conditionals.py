@@ -13,7 +13,7 @@ from ._growth import cost_table
 from ._tree import check_tree
 
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
-N_CONCENTRATIONS = 6
+N_CONCENTRATIONS = 4
 N_TABLED = 1024  # counts whose log Gamma is tabled
 COST_BITS = 40  # of the cost table's fixed point: the low ones serve to tell ties from rounding
 NO_LIMIT = 2**30  # depth of trees without a bound
