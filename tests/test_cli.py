@@ -29,6 +29,19 @@ def run(*arguments, cwd, code=0):
 
 
 @pytest.fixture
+def said(tmp_path, monkeypatch, capsys):
+    """Run a command in this process; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments):
+        capsys.readouterr()
+        assert main(list(map(str, arguments))) == 0
+        return capsys.readouterr().out
+
+    return said
+
+
+@pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
     """Run a command in this process that must end with exit code 2 and one line; returns the line."""
     monkeypatch.chdir(tmp_path)
@@ -63,7 +76,8 @@ def read(path):
 
 
 def test_fit_score_sample_show(data, tmp_path):
-    done = run("fit", data, "-o", "m.treeflow", "--layers", 3, "--min-samples-split", 20, cwd=tmp_path)
+    options = ["--layers", 3, "--min-samples-split", 20]
+    done = run("fit", data, "-o", "m.treeflow", "--model", "dtf", *options, cwd=tmp_path)
     assert "400 rows, 3 columns, 9 categories" in done.stdout
     assert "m.treeflow" in done.stdout
     assert done.stderr == ""
@@ -91,12 +105,35 @@ def test_fit_score_sample_show(data, tmp_path):
     assert 'colour: a, b, light "blue", red' in shown
     assert "layer 1: TreePermutation of 3 columns" in shown
     assert json.loads(run("show", "m.treeflow", "--json", cwd=tmp_path).stdout)["layers"] == 3
-    assert "layer 2" in run("show", "m.treeflow", "--layer", 2, cwd=tmp_path).stdout
+    shown = run("show", "m.treeflow", "--layer", 2, "--depth", 0, cwd=tmp_path).stdout
+    assert "layer 2" in shown
+    assert " leaves\n" in shown
+
+
+def test_trees_and_ensembles(data, said):
+    done = said("fit", data, "-o", "m")
+    assert "with this AutoregressiveTreeFlow" in done
+    shown = said("show", "m")
+    assert "columns in order: leaves of the tree" in shown
+    shown = said("show", "m", "--column", "ja, nein", "--depth", 1)
+    assert "ja, nein given colour, code\n" in shown
+    assert json.loads(said("show", "m", "--json"))["order"] == ["colour", "code", "ja, nein"]
+    single = json.loads(said("score", "m", data, "--json"))["log_likelihood"]
+
+    figures = json.loads(said("fit", data, "-o", "e", "--model", "ensemble", "--json"))
+    assert figures["kind"] == "TreeFlowEnsemble"
+    assert "members, each of weight 1/10" in said("show", "e")
+    assert len(json.loads(said("show", "e", "--json"))["members"]) == 10
+    score = json.loads(said("score", "e", data, "--json"))["log_likelihood"]
+    assert score == pytest.approx(-figures["nll"], abs=1e-9)
+    assert abs(score - single) < 0.1
+    assert len(said("sample", "e", "-n", 5).splitlines()) == 6
 
 
 def test_fit_is_by_seed_and_options(data, tmp_path):
+    options = ["--criterion", "random", "--early-stopping"]
     for name in ("a", "b"):
-        run("fit", data, "-o", name, "--criterion", "random", "--early-stopping", "--seed", 3, cwd=tmp_path)
+        run("fit", data, "-o", name, "--model", "dtf", *options, "--seed", 3, cwd=tmp_path)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     figures = json.loads(run("fit", data, "--drop", "code", "--json", cwd=tmp_path).stdout)
     assert figures["columns"] == 2
@@ -132,7 +169,8 @@ def test_bad_tables_get_one_line(refused, tmp_path, text, told):
 
 
 def test_other_mistakes_get_one_line(refused, data, tmp_path):
-    assert main(["fit", str(data), "-o", "m", "--json"]) == 0
+    for name, model in (("m", "auto"), ("d", "dtf"), ("e", "ensemble")):
+        assert main(["fit", str(data), "-o", name, "--model", model, "--json"]) == 0
     (tmp_path / "other.csv").write_text('colour,code,"ja, nein"\nred,,maybe\n')
     (tmp_path / "fewer.csv").write_text("colour\nred\n")
     for arguments, told in [
@@ -140,18 +178,24 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["fit", data, "-o", "no/such/folder/m"], "no/such/folder"),
         (["fit", data, "--drop", "size"], "no column 'size'"),
         (["fit", data, "-o", data], "would replace the data"),
-        (["fit", data, "--layers", "-1"], "n_layers"),
+        (["fit", data, "--model", "dtf", "--layers", "-1"], "n_layers"),
+        (["fit", data, "--max-depth", "3"], "--max-depth is an option of --model dtf"),
         (["score", "m", "other.csv"], "column 'ja, nein' holds 'maybe' at row 0"),
         (["score", "m", "fewer.csv"], "feature names"),
         (["score", data, data], "is not a treeflows model file"),
         (["score", "nowhere", data], "nowhere"),
         (["sample", "m", "-n", "-5"], "n_samples"),
         (["sample", "m", "-o", "no/such/folder/x.csv"], "no/such/folder"),
-        (["show", "m", "--layer", "99"], "layers 1 to 10"),
+        (["show", "d", "--layer", "99"], "layers 1 to 10"),
+        (["show", "d", "--column", "code"], "--column is not for d, which holds a DiscreteTreeFlow"),
+        (["show", "e", "--column", "code"], "--column is not for e"),
+        (["show", "m", "--layer", "1"], "--layer is not for m"),
+        (["show", "m", "--column", "size"], "no column 'size'; there are colour, code, ja, nein"),
+        (["show", "m", "--depth", "-1"], "--depth"),
         (["demo", "-o", "other.csv"], "other.csv"),
     ]:
         assert told in refused(*arguments)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv", "fewer.csv", "m", "other.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["d", "data.csv", "e", "fewer.csv", "m", "other.csv"]
 
 
 def test_mistakes_end_the_process_with_exit_code_2(tmp_path):
@@ -178,7 +222,8 @@ def test_a_closed_pipe_is_no_error(data, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
-    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m", "--layers", "100000000"]
+    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m", "--model", "dtf"]
+    command += ["--layers", "100000000"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         with pytest.raises(subprocess.TimeoutExpired):  # it is at work, on more layers than anybody waits for
             process.wait(timeout=4)
@@ -190,9 +235,13 @@ def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
-def test_progress_is_shown_on_a_terminal_alone(data, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [([], b"growing trees"), (["--model", "ensemble"], b"fitting members"), (["--model", "dtf"], b"learning layers")],
+)
+def test_progress_is_shown_on_a_terminal_alone(data, tmp_path, options, told):
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m"]
+    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m", *options]
     subprocess.run(command, cwd=tmp_path, stderr=follower, stdout=subprocess.DEVNULL, check=True)
     os.close(follower)
     shown = b""
@@ -201,10 +250,10 @@ def test_progress_is_shown_on_a_terminal_alone(data, tmp_path):
             shown += os.read(leader, 65536)
         except OSError:
             break
-        if not shown.endswith(b"\n") and b"learning layers" in shown:
+        if not shown.endswith(b"\n") and told in shown:
             break
     os.close(leader)
-    assert b"learning layers" in shown
+    assert told in shown
 
 
 def test_demo(tmp_path):
@@ -220,14 +269,15 @@ def test_demo(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mushroom", "nursery"])
-def test_real_tables(shared_path, tmp_path, name):
+@pytest.mark.parametrize("model", ["auto", "dtf", "ensemble"])
+def test_real_tables(shared_path, said, name, model):
     path = shared_path(f"data/csv/{name}.csv")
-    figures = json.loads(run("fit", path, "-o", "m", "--json", cwd=tmp_path).stdout)
+    figures = json.loads(said("fit", path, "-o", "m", "--model", model, "--json"))
     assert figures["nll"] < figures["nll_independent"]
-    scored = json.loads(run("score", "m", path, "--json", cwd=tmp_path).stdout)
+    scored = json.loads(said("score", "m", path, "--json"))
     assert -scored["log_likelihood"] == pytest.approx(figures["nll"], abs=1e-9)
-    run("sample", "m", "-n", 100, "-o", "s.csv", cwd=tmp_path)
-    run("score", "m", "s.csv", cwd=tmp_path)
+    said("sample", "m", "-n", 100, "-o", "s.csv")
+    said("score", "m", "s.csv")
 
 
 def test_numeric_columns_are_named(refused, shared_path):

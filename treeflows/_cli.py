@@ -10,10 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ._autoregressive import AutoregressiveTreeFlow
+from ._ensemble import TreeFlowEnsemble
 from ._files import whole_file
 from ._flow import DiscreteTreeFlow
+from ._independent import IndependentColumns
 from ._persistence import load, save
+from ._threads import n_threads
 from ._version import __version__
+
+MODELS = {"auto": AutoregressiveTreeFlow, "ensemble": TreeFlowEnsemble, "dtf": DiscreteTreeFlow}
+LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
 
 
 def main(argv=None):
@@ -39,21 +46,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    parser = _Parser(
-        prog="treeflows", description="Exact probability models of categorical tables: discrete tree flows."
-    )
+    parser = _Parser(prog="treeflows", description="Exact probability models of categorical tables: tree flows.")
     parser.add_argument("--version", action="version", version=f"treeflows {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    fit = commands.add_parser("fit", help="learn a flow from a CSV file with a header", description=_fit.__doc__)
+    fit = commands.add_parser("fit", help="learn a model of a CSV file with a header", description=_fit.__doc__)
     fit.add_argument("data", metavar="DATA.csv")
     fit.add_argument("-o", "--output", metavar="MODEL", help="model file to write (default: DATA.treeflow)")
     fit.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out (repeatable)")
-    fit.add_argument("--layers", type=int, default=10, metavar="N", help="layers to learn (default: %(default)s)")
-    fit.add_argument("--max-depth", type=int, default=4, metavar="N", help="depth of a layer's tree (default: 4)")
-    fit.add_argument("--min-samples-split", type=int, default=200, metavar="N", help="smaller nodes stay leaves")
-    fit.add_argument("--criterion", choices=["likelihood", "random"], default="likelihood")
-    fit.add_argument("--early-stopping", action="store_true", help="keep the layers that a held-out tenth likes best")
+    fit.add_argument(
+        "--model",
+        choices=list(MODELS),
+        default="auto",
+        help="auto: a tree for each column (default); ensemble: ten of them, more likely and slower; "
+        "dtf: the discrete tree flow of layers",
+    )
+    layers = fit.add_argument_group("options of --model dtf")
+    layers.add_argument("--layers", type=int, metavar="N", help="layers to learn (default: 10)")
+    layers.add_argument("--max-depth", type=int, metavar="N", help="depth of a layer's tree (default: 4)")
+    layers.add_argument("--min-samples-split", type=int, metavar="N", help="smaller nodes stay leaves (default: 200)")
+    layers.add_argument("--criterion", choices=["likelihood", "random"])
+    layers.add_argument(
+        "--early-stopping", action="store_true", default=None, help="keep the layers that a held-out tenth likes best"
+    )
     fit.set_defaults(run=_fit)
 
     score = commands.add_parser("score", help="log-likelihood of the rows of a CSV file", description=_score.__doc__)
@@ -68,9 +83,11 @@ def _parser():
     sample.add_argument("-o", "--output", metavar="OUT.csv", help="file to write (default: standard output)")
     sample.set_defaults(run=_sample)
 
-    show = commands.add_parser("show", help="describe a model and print a layer", description=_show.__doc__)
+    show = commands.add_parser("show", help="describe a model and print a tree", description=_show.__doc__)
     show.add_argument("model", metavar="MODEL")
-    show.add_argument("--layer", type=int, default=1, metavar="T", help="layer to print, from 1 (default: the first)")
+    show.add_argument("--column", metavar="NAME", help="column whose tree to print")
+    show.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow to print, from 1 (default)")
+    show.add_argument("--depth", type=int, metavar="N", help="how deep to print the tree (default: all of it)")
     show.set_defaults(run=_show)
 
     demo = commands.add_parser(
@@ -89,7 +106,7 @@ def _parser():
 
 
 def _fit(arguments):
-    """Learn a discrete tree flow from a CSV file, every column categorical, every value as it is written."""
+    """Learn a model of a CSV file, every column categorical, every value as it is written."""
     table = _read_csv(arguments.data)
     unknown = [name for name in arguments.drop if name not in table.columns]
     if unknown:
@@ -100,26 +117,21 @@ def _fit(arguments):
         raise ValueError(f"the model would replace the data, {output}; name another file with -o")
     if not Path(output).parent.is_dir():
         raise FileNotFoundError(f"cannot write {output}: there is no folder {Path(output).parent}")
+    model = _unfitted(arguments)
     start = time.perf_counter()
-    flow = DiscreteTreeFlow(
-        arguments.layers,
-        max_depth=arguments.max_depth,
-        min_samples_split=arguments.min_samples_split,
-        criterion=arguments.criterion,
-        early_stopping=arguments.early_stopping,
-        random_state=arguments.seed,
-        n_jobs=arguments.jobs,
-        verbose=1,
-    ).fit(table)
+    model.fit(table)
     seconds = time.perf_counter() - start
-    save(flow, output)
+    save(model, output)
+    threads = n_threads(arguments.jobs)
+    codes, first = model._domain.encode(table, threads), model._domain.first_category
+    counts = np.concatenate([np.bincount(codes[:, j], minlength=k) for j, k in enumerate(np.diff(first))])
     figures = {
+        "kind": type(model).__name__,
         "rows": len(table),
         "columns": table.shape[1],
-        "categories": int(sum(len(c) for c in flow.categories_)),
-        "layers": len(flow.layers_),
-        "nll_independent": -flow.train_score_[0],
-        "nll": -flow.train_score_[len(flow.layers_)],
+        "categories": int(first[-1]),
+        "nll_independent": -IndependentColumns.from_counts(counts, first).mean_log_likelihood(counts),
+        "nll": -float(model._score_codes(codes, threads).mean()),
         "seconds": seconds,
         "model": output,
     }
@@ -129,9 +141,20 @@ def _fit(arguments):
     print(
         "{rows:,} rows, {columns} columns, {categories} categories\n"
         "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
-        "{nll:.3f} with {layers} layers\n"
+        "{nll:.3f} with this {kind}\n"
         "fitted in {seconds:.2f} s, wrote {model}".format(**figures)
     )
+
+
+def _unfitted(arguments):
+    """The model that the options of fit ask for."""
+    given = {name: value for name in LAYER_OPTIONS if (value := getattr(arguments, name)) is not None}
+    shared = {"random_state": arguments.seed, "n_jobs": arguments.jobs, "verbose": 1}
+    if arguments.model == "dtf":
+        return DiscreteTreeFlow(given.pop("layers", 10), **given, **shared)
+    if given:
+        raise ValueError(f"--{next(iter(given)).replace('_', '-')} is an option of --model dtf")
+    return MODELS[arguments.model](**shared)
 
 
 def _score(arguments):
@@ -168,35 +191,73 @@ def _sample(arguments):
 
 
 def _show(arguments):
-    """Describe a model: its columns, the likelihood after each layer, and the tree of one layer."""
-    flow = load(arguments.model)
-    n_layers = len(flow.layers_)
-    if n_layers and not 1 <= arguments.layer <= n_layers:
-        raise ValueError(f"{arguments.model} has layers 1 to {n_layers}, not {arguments.layer}")
+    """Describe a model: its columns, what was learned of each or by each layer, and a tree as text."""
+    model = load(arguments.model)
+    domain = model._domain
+    if arguments.depth is not None and arguments.depth < 0:
+        raise ValueError(f"--depth must be at least 0, got {arguments.depth}")
+    describe = {AutoregressiveTreeFlow: _show_trees, TreeFlowEnsemble: _show_members, DiscreteTreeFlow: _show_layers}
+    figures, text = describe[type(model)](model, arguments)
     if arguments.json:
-        domain = flow._domain
-        print(
-            json.dumps(
-                {
-                    "columns": dict(zip(domain.column_names, domain.labels, strict=True)),
-                    "layers": n_layers,
-                    "leaves": [layer.n_leaves for layer in flow.layers_],
-                    "nll": [-s for s in flow.train_score_[: n_layers + 1]],
-                }
-            )
-        )
+        columns = dict(zip(domain.column_names, domain.labels, strict=True))
+        print(json.dumps({"kind": type(model).__name__, "columns": columns} | figures))
         return
-    print(f"DiscreteTreeFlow: {flow.n_features_in_} columns, {n_layers} layers")
-    print("\ncolumn: categories")
-    for name, labels in zip(flow._domain.column_names, flow._domain.labels, strict=True):
+    print(f"{type(model).__name__}: {model.n_features_in_} columns\n\ncolumn: categories")
+    for name, labels in zip(domain.column_names, domain.labels, strict=True):
         print(f"  {name}: {', '.join(labels[:8])}{f', … ({len(labels)})' if len(labels) > 8 else ''}")
-    print("\nlayers: negative log-likelihood, nats per training row")
-    for t, score in enumerate(flow.train_score_[: n_layers + 1]):
-        print(
-            f"  {t:3}: {-score:.4f}" + (f", leaves: {flow.layers_[t - 1].n_leaves}" if t else ", independent columns")
-        )
+    print(f"\n{text}")
+
+
+def _show_trees(model, arguments):
+    """Figures and text of an autoregressive tree flow."""
+    _refuse(arguments, "layer", model)
+    names, trees = model._domain.column_names, model.trees_
+    leaves = [len(tree.leaf_rows) for tree in trees]
+    n_rows = int(trees[0].leaf_rows.sum())
+    nll = (0.0 - model.evidence_ / n_rows).tolist()
+    order = [names[j] for j in model.order_]
+    figures = {"order": order, "leaves": leaves, "nll_by_evidence": nll}
+    lines = [f"columns in order: leaves of the tree, and cost of the {n_rows:,} rows by its evidence, nats a row"]
+    lines += [f"  {names[j]}: {leaves[j]}, {nll[j]:.4f}" for j in model.order_]
+    lines.append(f"  all: {sum(leaves)}, {sum(nll):.4f}")
+    if arguments.column is None:
+        lines.append("\n--column NAME prints the tree of a column")
+    elif arguments.column not in names:
+        raise ValueError(f"there is no column {arguments.column!r}; there are {', '.join(names)}")
+    else:
+        lines.append("\n" + trees[names.index(arguments.column)].to_text(arguments.depth))
+    return figures, "\n".join(lines)
+
+
+def _show_members(model, arguments):
+    """Figures and text of an ensemble."""
+    _refuse(arguments, "layer", model)
+    _refuse(arguments, "column", model)
+    kinds = [type(member).__name__ for member in model.estimators_]
+    lines = [f"members, each of weight 1/{len(kinds)}:"]
+    for i, member in enumerate(model.estimators_):
+        evidence = getattr(member, "log_evidence_", None)
+        lines.append(f"  {i + 1}: {kinds[i]}" + (f", log-evidence {evidence:.1f} nats" if evidence is not None else ""))
+    return {"members": kinds}, "\n".join(lines)
+
+
+def _show_layers(model, arguments):
+    """Figures and text of a discrete tree flow."""
+    _refuse(arguments, "column", model)
+    n_layers, shown = len(model.layers_), 1 if arguments.layer is None else arguments.layer
+    if n_layers and not 1 <= shown <= n_layers:
+        raise ValueError(f"{arguments.model} has layers 1 to {n_layers}, not {shown}")
+    leaves, nll = [layer.n_leaves for layer in model.layers_], [-s for s in model.train_score_[: n_layers + 1]]
+    lines = ["layers: negative log-likelihood, nats per training row", f"  0: {nll[0]:.4f}, the base alone"]
+    lines += [f"  {t}: {nll[t]:.4f}, leaves: {leaves[t - 1]}" for t in range(1, n_layers + 1)]
     if n_layers:
-        print(f"\nlayer {arguments.layer}: {flow.layers_[arguments.layer - 1]}")
+        lines.append(f"\nlayer {shown}: {model.layers_[shown - 1].to_text(arguments.depth)}")
+    return {"layers": n_layers, "leaves": leaves, "nll": nll}, "\n".join(lines)
+
+
+def _refuse(arguments, option, model):
+    if getattr(arguments, option) is not None:
+        raise ValueError(f"--{option} is not for {arguments.model}, which holds a {type(model).__name__}")
 
 
 def _demo(arguments):

@@ -73,10 +73,14 @@ class TreePermutation:
         if max(self.input_sets.max(initial=0), self.output_sets.max(initial=0)) > 1:
             raise ValueError("a set of a layer is no set")
 
-    def __str__(self):
+    def to_text(self, max_depth=None):
+        """The tree as text, as far down as ``max_depth``."""
         lines = [f"TreePermutation of {len(self.names)} columns, leaves: {self.n_leaves}"]
-        lines += draw_tree(self.children, self._question, self._leaf)
+        lines += draw_tree(self.children, self._question, self._leaf, max_depth)
         return "\n".join(lines)
+
+    def __str__(self):
+        return self.to_text()
 
     def _question(self, node):
         j = self.column[node]
