@@ -37,7 +37,7 @@ class Independent:
 
 
 class ProductMixture:
-    """Baseline: a mixture of independent columns, learned by EM from random responsibilities."""
+    """Baseline: a mixture of independent columns, learned by EM from states that resemble random rows."""
 
     def __init__(self, n_states, n_steps=100, seed=0):
         self.n_states, self.n_steps, self.seed = n_states, n_steps, seed
@@ -46,15 +46,16 @@ class ProductMixture:
         """EM until a step gains less than 1e-4 nats a row."""
         self.k = np.asarray(n_categories)
         x, first = one_hot(codes, self.k), np.cumsum(self.k) - self.k
-        responsibility = np.random.default_rng(self.seed).dirichlet(np.ones(self.n_states), len(x)).astype("f4")
+        centres = x[np.random.default_rng(self.seed).choice(len(x), self.n_states, replace=len(x) < self.n_states)]
+        self.log_weight = np.full(self.n_states, -np.log(self.n_states))
+        self.log_prob = normalise(centres + x.mean(axis=0), first, self.k, 0.1)
         before = -np.inf
         for _ in range(self.n_steps):
-            counts = (responsibility.T @ x).astype(float)
-            self.log_weight = np.log((responsibility.sum(axis=0, dtype=float) + 1) / (len(x) + self.n_states))
-            self.log_prob = normalise(counts, first, self.k, 0.1)
             joint = self._joint(x)
             score = logsumexp(joint, axis=1)
             responsibility = np.exp(joint - score[:, None]).astype("f4")
+            self.log_weight = np.log((responsibility.sum(axis=0, dtype=float) + 1) / (len(x) + self.n_states))
+            self.log_prob = normalise((responsibility.T @ x).astype(float), first, self.k, 0.1)
             if score.mean() - before < 1e-4:
                 break
             before = score.mean()
