@@ -6,9 +6,12 @@ import pytest
 import readable_trees as readable
 from conftest import declared, random_table, whole_domain
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mutual_info_score
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
 from treeflows._conditionals import concentrations
+from treeflows._growth import cost_table
+from treeflows._orders import informative_order, pairwise_information
 
 K = [3, 2, 4, 2, 20]
 
@@ -76,12 +79,47 @@ def test_a_strict_prior_prunes_everything():
 
 def test_orders():
     codes = random_table(0, 300, K)
-    assert fitted(codes).order_.tolist() == [0, 1, 2, 3, 4]
+    assert fitted(codes, order="natural").order_.tolist() == [0, 1, 2, 3, 4]
     assert fitted(codes, order=np.array([1, 0, 4, 3, 2])).order_.tolist() == [1, 0, 4, 3, 2]
     a, b, c = (fitted(codes, order="random", random_state=seed).order_.tolist() for seed in (0, 0, 1))
     assert a == b != c
     assert sorted(a) == [0, 1, 2, 3, 4]
     assert fitted(codes, order=[4, 3, 2, 1, 0]).trees_[4].before == ()
+
+
+def information(codes, n_categories, n_threads=1):
+    cost, _bits = cost_table(len(codes), 1)
+    return pairwise_information(codes.astype(np.uint8), np.array(n_categories, dtype=np.int32), cost, n_threads)
+
+
+def test_the_order_of_more_evidence_is_kept():
+    for seed in range(4):
+        codes = random_table(seed, 300, K)
+        best, natural = fitted(codes), fitted(codes, order="natural")
+        other = fitted(codes, order=informative_order(information(codes, K)))
+        assert best.log_evidence_ == max(natural.log_evidence_, other.log_evidence_)
+        chosen = natural if best.order_.tolist() == natural.order_.tolist() else other
+        np.testing.assert_array_equal(best.score_samples(codes), chosen.score_samples(codes))
+        np.testing.assert_array_equal(best.evidence_, chosen.evidence_)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_categories", [[2] * 9, [2, 1, 3, 40, 2, 1], [5, 4]])
+def test_mutual_information_like_scikit_learn(n_categories, n_threads):
+    codes = random_table(1, 500, n_categories).astype(np.uint8)
+    found = information(codes, n_categories, n_threads)
+    assert (found == found.T).all()
+    pairs = [(i, j) for i in range(len(n_categories)) for j in range(i)]
+    ours = np.array([found[i, j] for i, j in pairs], dtype=float)
+    expected = np.array([mutual_info_score(codes[:, i], codes[:, j]) for i, j in pairs])
+    np.testing.assert_allclose(ours / ours.sum(), expected / expected.sum(), atol=1e-6)
+    assert (np.diagonal(found) == 0).all()
+
+
+def test_informative_order_appends_what_shares_most():
+    shared = np.array([[0, 1, 9, 0], [1, 0, 2, 0], [9, 2, 0, 4], [0, 0, 4, 0]])
+    assert informative_order(shared).tolist() == [2, 0, 3, 1]
+    assert informative_order(np.zeros((3, 3), dtype=np.int64)).tolist() == [0, 1, 2]
 
 
 def test_depth_and_leaf_size_are_bounded():

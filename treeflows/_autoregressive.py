@@ -7,8 +7,10 @@ import numpy as np
 from sklearn.utils.validation import check_scalar
 
 from ._base import CategoricalFlow, check_criterion, check_n_jobs, check_smoothing
-from ._conditionals import NO_LIMIT, learn_conditionals
+from ._conditionals import COST_BITS, NO_LIMIT, learn_conditionals
+from ._growth import cost_table
 from ._objective import Objective
+from ._orders import informative_order, pairwise_information
 from ._progress import progress_bar
 from ._tree import draw_tree
 
@@ -24,8 +26,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
     Parameters
     ----------
-    order : "natural", "random" or array-like of int of shape (n_columns,), default="natural"
-        The order of the columns: as in the table, drawn, or given as a permutation of 0 .. n_columns - 1.
+    order : "evidence", "natural", "random" or array-like of int of shape (n_columns,), default="evidence"
+        The order of the columns. "natural": as in the table. "evidence": that, or the order in which each next column
+        shares most mutual information with those before it, whichever has more evidence. "random": drawn. Or a
+        permutation of 0 .. n_columns - 1.
     criterion : "likelihood" or callable, default="likelihood"
         What a split is chosen by. "likelihood": the log-likelihood of the column. A function ``f(counts, n) -> float``:
         the cost of describing n values that have these counts (int64, one a category), compiled with Numba; the split
@@ -59,7 +63,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         The tree of each column; print one to read it.
     evidence_ : ndarray of shape (n_columns,), float64
         Log-evidence of each column's tree, nats: the probability of the training column given those before it, under
-        all prunings at once. It needs no held-out rows to compare columns orders or parameters.
+        all prunings at once. It compares columns, orders and parameters without held-out rows.
     log_evidence_ : float
         Their sum.
     concentration_ : ndarray of shape (n_columns,), float64
@@ -96,7 +100,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     def __init__(
         self,
         *,
-        order="natural",
+        order="evidence",
         criterion="likelihood",
         max_depth=None,
         min_samples_leaf=5,
@@ -141,26 +145,34 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         return tuple(trees)
 
     def _fit_codes(self, codes, domain, rng, threads):
-        order = self._choose_order(codes.shape[1], rng)
         n_columns = codes.shape[1]
+        cost, _bits = cost_table(len(codes), 1, COST_BITS)
+        orders = self._candidate_orders(codes, domain.n_categories, cost, rng, threads)
         max_features = self._columns_per_split(n_columns)
-        with progress_bar(n_columns, "growing trees", self.verbose) as progress:
-            self._conditionals, self.evidence_, self.concentration_ = learn_conditionals(
-                codes,
-                domain.n_categories,
-                order,
-                min_samples_leaf=self.min_samples_leaf,
-                max_depth=NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
-                max_features=max_features,
-                seed=int(rng.randint(2**31)) if max_features else 0,
-                prior_split=self.prior_split,
-                smoothing=self.smoothing,
-                objective=None if self.criterion == "likelihood" else Objective(self.criterion),
-                n_threads=threads,
-                progress=progress,
-            )
-        self.order_ = order
-        self.log_evidence_ = float(self.evidence_.sum())
+        options = {
+            "min_samples_leaf": self.min_samples_leaf,
+            "max_depth": NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
+            "max_features": max_features,
+            "seed": int(rng.randint(2**31)) if max_features else 0,
+            "prior_split": self.prior_split,
+            "smoothing": self.smoothing,
+            "objective": None if self.criterion == "likelihood" else Objective(self.criterion),
+            "n_threads": threads,
+        }
+        self.log_evidence_ = -np.inf
+        with progress_bar(n_columns * len(orders), "growing trees", self.verbose) as progress:
+            for i, order in enumerate(orders):
+                conditionals, evidence, concentration = learn_conditionals(
+                    codes,
+                    domain.n_categories,
+                    order,
+                    cost,
+                    progress=lambda done, before=i * n_columns: progress(before + done),
+                    **options,
+                )
+                if evidence.sum() > self.log_evidence_:
+                    self._conditionals, self.evidence_, self.concentration_ = conditionals, evidence, concentration
+                    self.order_, self.log_evidence_ = order, float(evidence.sum())
 
     def _score_codes(self, codes, threads):
         return self._conditionals.score_codes(codes, threads)
@@ -174,9 +186,17 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     def _invert_codes(self, codes, threads):
         return self._conditionals.invert_codes(codes, threads)
 
-    def _choose_order(self, n_columns, rng):
+    def _candidate_orders(self, codes, n_categories, cost, rng, threads):
+        """The orders to learn; the one of most evidence is kept."""
+        n_columns = codes.shape[1]
+        natural = np.arange(n_columns, dtype=np.int32)
         if isinstance(self.order, str):
-            return (np.arange(n_columns) if self.order == "natural" else rng.permutation(n_columns)).astype(np.int32)
+            if self.order == "random":
+                return [rng.permutation(n_columns).astype(np.int32)]
+            if self.order == "natural":
+                return [natural]
+            other = informative_order(pairwise_information(codes, n_categories, cost, threads))
+            return [natural] if np.array_equal(natural, other) else [natural, other]
         order = np.asarray(self.order)
         if (
             order.shape != (n_columns,)
@@ -184,9 +204,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             or (np.sort(order) != np.arange(n_columns)).any()
         ):
             raise ValueError(
-                f"order must be 'natural', 'random' or a permutation of 0 to {n_columns - 1}, got {self.order!r}"
+                "order must be 'evidence', 'natural', 'random' or a permutation "
+                f"of 0 to {n_columns - 1}, got {self.order!r}"
             )
-        return order.astype(np.int32)
+        return [order.astype(np.int32)]
 
     def _columns_per_split(self, n_columns):
         """Columns to draw for each split, 0 for all."""
@@ -200,8 +221,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
     def _check_parameters(self):
         check_criterion(self.criterion, ["likelihood"])
-        if isinstance(self.order, str) and self.order not in ("natural", "random"):
-            raise ValueError(f"order must be 'natural', 'random' or a permutation of the columns, got {self.order!r}")
+        if isinstance(self.order, str) and self.order not in ("evidence", "natural", "random"):
+            raise ValueError(
+                f"order must be 'evidence', 'natural', 'random' or a permutation of the columns, got {self.order!r}"
+            )
         if self.max_depth is not None:
             check_scalar(self.max_depth, "max_depth", Integral, min_val=0)
         check_scalar(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1, max_val=NO_LIMIT)

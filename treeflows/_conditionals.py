@@ -9,7 +9,6 @@ from ._base import uniform_blocks
 from ._ext.averaging import average_prunings
 from ._ext.growing import grow_trees
 from ._ext.routing import Router
-from ._growth import cost_table
 from ._tree import check_tree
 
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
@@ -149,6 +148,7 @@ def learn_conditionals(
     codes,
     n_categories,
     order,
+    cost,
     *,
     min_samples_leaf,
     max_depth,
@@ -166,6 +166,8 @@ def learn_conditionals(
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories, order : ndarray of shape (n_columns,), int32
+    cost : ndarray of shape (n_rows + 1,), int64
+        `cost_table` of one column, with `COST_BITS`.
     min_samples_leaf, max_depth, max_features, seed, objective, progress
         As `grow_trees` takes them.
     prior_split : float
@@ -182,7 +184,6 @@ def learn_conditionals(
     concentration : ndarray of shape (n_columns,), float64
         By column.
     """
-    cost, _bits = cost_table(len(codes), 1, most_bits=COST_BITS)
     first, column, category, left, candidates, counts = grow_trees(
         codes,
         n_categories,
