@@ -63,6 +63,27 @@ cdef class Router:
                            &leaves[threadid(), 0], &out[b * size])
         return result
 
+    def values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1):
+        """The value of each x_j at its leaf: (n_rows, n_columns), float64, in the order of the trees."""
+        result = np.empty((rows.shape[0], rows.shape[1]))
+        cdef double[:, ::1] out = result
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
+            self.values_block(&rows[b * size, 0], min(size, n_rows - b * size), &values[0], &leaves[threadid(), 0],
+                              &out[b * size, 0])
+        return result
+
+    def leaves(self, int64_t t, const uint8_t[:, ::1] rows, int n_threads=1):
+        """Leaf of each row in tree t: ndarray of shape (n_rows,), int32."""
+        result = np.empty(rows.shape[0], dtype=np.int32)
+        cdef int32_t[::1] out = result
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        for b in prange(n_blocks, nogil=True, num_threads=n_threads, use_threads_if=n_rows > PARALLEL_WORK):
+            self.find_leaves(t, &rows[b * size, 0], min(size, n_rows - b * size), &out[b * size])
+        return result
+
     def look_up(self, const uint8_t[:, ::1] rows, const uint8_t[::1] tables, int n_threads=1):
         """Every value by the table of its leaf: ndarray of shape (n_rows, n_columns), uint8."""
         result = np.empty((rows.shape[0], rows.shape[1]), dtype=np.uint8)
@@ -126,6 +147,18 @@ cdef class Router:
             self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
                 out[r] += of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
+
+    cdef void values_block(self, const uint8_t *rows, int64_t n_rows, const double *values, int32_t *leaves,
+                           double *out) noexcept nogil:
+        cdef int64_t t, r
+        cdef int32_t j, k
+        cdef const double *of
+        for t in range(self.n_columns):
+            j, of = self.order[t], values + self.first_value[t]
+            k = self.n_categories[j]
+            self.find_leaves(t, rows, n_rows, leaves)
+            for r in range(n_rows):
+                out[r * self.n_columns + t] = of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
 
     cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,
                             int32_t *leaves, uint8_t *out) noexcept nogil:

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows._ext import isa
 
 MODELS = {
@@ -23,8 +23,17 @@ MODELS = {
     "trees of random order": lambda **o: AutoregressiveTreeFlow(
         order="random", max_features=2, min_samples_leaf=1, random_state=0, **o
     ),
+    "mixture": lambda n_jobs=None, **o: TreeFlowMixture(
+        AutoregressiveTreeFlow(min_samples_leaf=2, **o), 3, 3, random_state=0, n_jobs=n_jobs
+    ),
+    "mixture of one tree": lambda n_jobs=None, **o: TreeFlowMixture(
+        AutoregressiveTreeFlow(**o), n_trees=1, random_state=0, n_jobs=n_jobs
+    ),
     "ensemble": lambda n_jobs=None, **o: TreeFlowEnsemble(
         AutoregressiveTreeFlow(order="random", **o), 3, random_state=0, n_jobs=n_jobs
+    ),
+    "ensemble of mixtures": lambda n_jobs=None, **o: TreeFlowEnsemble(
+        TreeFlowMixture(AutoregressiveTreeFlow(order="random", **o), 2, 2), 2, random_state=0, n_jobs=n_jobs
     ),
     "ensemble of layers": lambda n_jobs=None, **o: TreeFlowEnsemble(
         DiscreteTreeFlow(2, criterion="random", min_samples_split=10, **o), 2, random_state=0, n_jobs=n_jobs
@@ -39,6 +48,7 @@ FLOWS = [name for name in MODELS if "ensemble" not in name]
         DiscreteTreeFlow(criterion="random", base="tree", early_stopping=True, random_state=0),
         AutoregressiveTreeFlow(),
         TreeFlowEnsemble(n_estimators=2),
+        TreeFlowMixture(n_components=2, n_trees=2, random_state=0),
     ]
 )
 def test_scikit_learn_conventions(estimator, check):

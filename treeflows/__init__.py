@@ -4,6 +4,7 @@ from ._autoregressive import AutoregressiveTreeFlow, ConditionalTree
 from ._ensemble import TreeFlowEnsemble
 from ._flow import DiscreteTreeFlow
 from ._layer import TreePermutation
+from ._mixture import TreeFlowMixture
 from ._persistence import load, save
 from ._show_versions import show_versions
 from ._version import __version__
@@ -13,6 +14,7 @@ __all__ = [
     "ConditionalTree",
     "DiscreteTreeFlow",
     "TreeFlowEnsemble",
+    "TreeFlowMixture",
     "TreePermutation",
     "__version__",
     "load",

@@ -63,6 +63,14 @@ class Conditionals:
         """Log-likelihood of each row, nats."""
         return self._router.sum_values(codes, self.log_prob, n_threads)
 
+    def probabilities(self, codes, n_threads=1):
+        """Probability of every value given those before it: (n_rows, n_columns), in the order of the trees."""
+        return self._router.values(codes, self._prob, n_threads)
+
+    def distributions(self, t, codes, n_threads=1):
+        """Distribution of the column of tree t in each row: (n_rows, n_categories)."""
+        return self.leaves(self._prob, t)[self._router.leaves(t, codes, n_threads)]
+
     def transform_codes(self, codes, n_threads=1):
         """The rank of every value at its leaf, the least probable 0."""
         return self._router.look_up(codes, self._ranks[0], n_threads)
@@ -101,8 +109,12 @@ class Conditionals:
         )
 
     @cached_property
+    def _prob(self):
+        return np.exp(self.log_prob)
+
+    @cached_property
     def _cumulative(self):
-        cumulative = np.exp(self.log_prob)
+        cumulative = self._prob.copy()
         for t in range(len(self.order)):
             part = self.leaves(cumulative, t)
             np.cumsum(part, axis=1, out=part)

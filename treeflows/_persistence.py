@@ -13,10 +13,14 @@ from ._files import read_archive, write_archive
 from ._flow import DiscreteTreeFlow
 from ._independent import IndependentColumns
 from ._layer import TreePermutation
+from ._mixture import TreeFlowMixture
+from ._products import ProductMixture
 
 FORMAT = "treeflows"
 VERSION = 1
-MODELS = {model.__name__: model for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble)}
+MODELS = {
+    model.__name__: model for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture)
+}
 LAYER_ARRAYS = {  # name: dtype
     "column": np.int32,
     "children": np.int32,
@@ -46,7 +50,7 @@ def save(model, path):
 
     Parameters
     ----------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow or TreeFlowEnsemble
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble or TreeFlowMixture
         A fitted model. Its ``categories`` parameter is not kept (the fitted domain is), nor a ``random_state`` that is
         no integer, nor the code of a ``criterion`` of your own.
     path : str or path-like
@@ -83,7 +87,7 @@ def load(path):
 
     Returns
     -------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow or TreeFlowEnsemble
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble or TreeFlowMixture
 
     Raises
     ------
@@ -122,6 +126,13 @@ def _describe(model, prefix, arrays):
         written["members"] = [
             _describe(member, f"{prefix}member{i}_", arrays) for i, member in enumerate(model.estimators_)
         ]
+    elif isinstance(model, TreeFlowMixture):
+        written["default"] = model.estimator is None
+        written["flows"] = [_describe(flow, f"{prefix}flow{i}_", arrays) for i, flow in enumerate(model.flows_)]
+        written["validation_score"] = [[n, score] for n, score in model.validation_score_.items()]
+        arrays[f"{prefix}weight"] = _stored(model._products.weight, np.float64)
+        arrays[f"{prefix}prob"] = _stored(model._products.prob, np.float64)
+        arrays[f"{prefix}share"] = _stored(model.share_, np.float64)
     elif isinstance(model, AutoregressiveTreeFlow):
         for name, dtype in CONDITIONALS_ARRAYS.items():
             arrays[f"{prefix}{name}"] = _stored(getattr(model._conditionals, name), dtype)
@@ -197,6 +208,8 @@ def _restore(written, prefix, arrays, domain):
             ensemble.estimator = clone(members[0]).set_params(random_state=None)
         return ensemble
     model.fitted_to(domain)
+    if isinstance(model, TreeFlowMixture):
+        return _restore_mixture(model, written, prefix, arrays, domain)
     if isinstance(model, AutoregressiveTreeFlow):
         model._conditionals = _conditionals(arrays, prefix, domain)
         model.order_ = model._conditionals.order
@@ -222,6 +235,29 @@ def _restore(written, prefix, arrays, domain):
     model.train_score_ = _array(arrays, f"{prefix}train_score", np.float64, (None,))
     scored = f"{prefix}validation_score" in arrays
     model.validation_score_ = _array(arrays, f"{prefix}validation_score", np.float64, (None,)) if scored else None
+    return model
+
+
+def _restore_mixture(model, written, prefix, arrays, domain):
+    model.flows_ = [_restore(w, f"{prefix}flow{i}_", arrays, domain) for i, w in enumerate(written["flows"])]
+    if not model.flows_ or any(type(flow) is not AutoregressiveTreeFlow for flow in model.flows_):
+        raise ValueError("a part of the mixture is no tree flow")
+    if any(not np.array_equal(flow.order_, model.flows_[0].order_) for flow in model.flows_):
+        raise ValueError("the tree flows of the mixture have different orders")
+    if not written["default"]:
+        model.estimator = clone(model.flows_[0]).set_params(order="evidence", random_state=None)
+    first = domain.first_category
+    weight = _array(arrays, f"{prefix}weight", np.float64, (None,))
+    prob = _array(arrays, f"{prefix}prob", np.float64, (int(first[-1]), len(weight)))
+    model.share_ = _array(arrays, f"{prefix}share", np.float64, (model.n_features_in_, 3))
+    sums = [weight.sum(keepdims=True), np.add.reduceat(prob, first[:-1], axis=0), model.share_.sum(axis=1)]
+    if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums) or min(p.min() for p in (weight, model.share_)) < 0:
+        raise ValueError("probabilities do not sum to one")
+    if not (prob > 0).all():
+        raise ValueError("a state of the hidden column has a probability that is not above 0")
+    model._products = ProductMixture(first, weight, prob)
+    model.weights_ = model._products.weight
+    model.validation_score_ = {int(n): float(score) for n, score in written["validation_score"]}
     return model
 
 

@@ -1,0 +1,90 @@
+"""A mixture of products, column after column: what a hidden state with independent columns says of the next one.
+
+The posterior of the states given the columns so far, w, weighs their distributions of the next column:
+p(x_j = v) = sum over s of w_s theta_sj(v); once x_j is known, w_s becomes w_s theta_sj(x_j) / p(x_j).
+Sums run over the states in eight strands, the same on every machine.
+"""
+
+import numpy as np
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+cdef enum:
+    STRANDS = 8             # states are padded to a multiple of these with ones of weight zero
+    PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves
+
+
+def conditionals(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int32_t[::1] first_category,
+                 const double[:, ::1] prob, const double[::1] weight, int n_threads=1):
+    """Probability of every value given the columns before it.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_columns), uint8
+    order : ndarray of shape (n_columns,), int32
+    first_category : ndarray of shape (n_columns + 1,), int32
+    prob : ndarray of shape (n_categories, n_states), float64
+        Of each category, column after column, in each state; above 0 where the state's weight is.
+    weight : ndarray of shape (n_states,), float64
+        Of the states before any column; a multiple of eight of them.
+    n_threads : int
+
+    Returns
+    -------
+    probability : ndarray of shape (n_rows, n_columns), float64
+        In the order of the columns given by ``order``.
+    """
+    cdef int64_t n_rows = rows.shape[0], n_columns = rows.shape[1], n_states = weight.shape[0], r, t, s
+    cdef int32_t j
+    result = np.empty((n_rows, n_columns))
+    cdef double[:, ::1] out = result, scratch = np.empty((n_threads, n_states))
+    cdef double *w
+    for r in prange(n_rows, nogil=True, num_threads=n_threads,
+                    use_threads_if=n_rows * n_columns * n_states > PARALLEL_WORK):
+        w = &scratch[threadid(), 0]
+        for s in range(n_states):
+            w[s] = weight[s]
+        for t in range(n_columns):
+            j = order[t]
+            out[r, t] = meet(w, &prob[first_category[j] + rows[r, j], 0], n_states)
+    return result
+
+
+def observe(double[:, ::1] weights, const double[:, ::1] prob, const uint8_t[::1] values, int n_threads=1):
+    """Update the states' weights of each row, (n_rows, n_states), in place by the row's value of one column."""
+    cdef int64_t n_rows = weights.shape[0], n_states = weights.shape[1], r
+    for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states > PARALLEL_WORK):
+        meet(&weights[r, 0], &prob[values[r], 0], n_states)
+
+
+def predict(const double[:, ::1] weights, const double[:, ::1] prob, int n_threads=1):
+    """Distribution of one column by the states' weights of each row: ndarray of shape (n_rows, n_categories)."""
+    cdef int64_t n_rows = weights.shape[0], n_states = weights.shape[1], k = prob.shape[0], r, v
+    result = np.empty((n_rows, k))
+    cdef double[:, ::1] out = result
+    for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * k * n_states > PARALLEL_WORK):
+        for v in range(k):
+            out[r, v] = dot(&weights[r, 0], &prob[v, 0], n_states)
+    return result
+
+
+cdef inline double dot(const double *w, const double *theta, int64_t n_states) noexcept nogil:
+    cdef double sums[STRANDS]
+    cdef int64_t s
+    cdef int i
+    for i in range(STRANDS):
+        sums[i] = 0.0
+    for s in range(n_states // STRANDS):
+        for i in range(STRANDS):
+            sums[i] += w[STRANDS * s + i] * theta[STRANDS * s + i]
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
+
+
+cdef inline double meet(double *w, const double *theta, int64_t n_states) noexcept nogil:
+    """Probability of a value; the weights become those given the value."""
+    cdef double p = dot(w, theta, n_states), scale = 1.0 / p
+    cdef int64_t s
+    for s in range(n_states):
+        w[s] = w[s] * theta[s] * scale
+    return p

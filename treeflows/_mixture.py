@@ -1,0 +1,265 @@
+"""The tree flow with a hidden column: at every column, trees and the states of a mixture share the say."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_scalar
+
+from ._autoregressive import AutoregressiveTreeFlow
+from ._base import CategoricalFlow, check_n_jobs, density_of_codes, uniform_blocks
+from ._products import Learner
+from ._progress import progress_bar
+
+FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
+DRAWN = 0.3  # of the columns, for each split of the further trees
+HELD_OUT = 0.1  # of the rows, and at most so many:
+MOST_HELD_OUT = 10_000
+MOST_ROWS = 50_000  # that EM learns from
+SHARED = 20.0  # rows' worth of the whole table in the share of each column
+BLOCK_ROWS = 4096
+
+
+class TreeFlowMixture(CategoricalFlow):
+    """Tree flow with several trees a column and a hidden column, for structure that no few columns explain.
+
+    A mixture of products (latent class model) explains a row by an unobserved state in which the columns are
+    independent. Given the columns so far its states have a posterior, and so say what the next column may be. At every
+    column, three have a share in the say: the column's tree, the average of further trees whose splits see drawn
+    columns alone, and the hidden column:
+    ``p(x_j | before) = sum over the three of share_je p_e(x_j | before)``.
+    The shares are those of highest likelihood on a tenth of the rows, held out for that; afterwards trees and states
+    are learned from all rows. So each column is told by whoever tells it best, and the model is an exact, invertible
+    density like the tree flow.
+
+    Parameters
+    ----------
+    estimator : AutoregressiveTreeFlow, default=None
+        The tree flow; None is ``AutoregressiveTreeFlow()``. Its ``categories`` say the domain.
+    n_components : "auto" or int, default="auto"
+        States of the hidden column. "auto" tries 8, 16, ... 128 until the held-out rows gain no more.
+    n_trees : int, default=8
+        Trees of each column: one that sees all columns before, the others 0.3 of all columns at each split, or the
+        estimator's ``max_features``.
+    random_state : int, RandomState or None, default=None
+        Draws the rows to hold out, those that EM starts from, and what the estimator draws.
+    n_jobs : int or None, default=None
+        Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
+    verbose : int, default=0
+        1 shows a progress bar if standard error is a terminal.
+
+    Attributes
+    ----------
+    flows_ : list of AutoregressiveTreeFlow
+        The tree flows, all in the order of the first; ``flows_[0].trees_`` can be read.
+    weights_ : ndarray of shape (n_components,), float64
+        Probability of each state, the largest first.
+    share_ : ndarray of shape (n_columns, 3), float64
+        In each column's distribution, the share of its tree, of the further trees, and of the hidden column.
+    validation_score_ : dict of int to float
+        For each number of states that was tried, the mean log-likelihood of the held-out rows, nats; 0 stands for the
+        trees alone.
+    categories_ : list of ndarray
+        Categories of each column, in the order of their codes.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Column names, where the table has them.
+
+    Notes
+    -----
+    Mixtures of experts at every step of the chain rule stay normalised whatever the shares. The mixture is learned by
+    EM (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from treeflows import TreeFlowMixture
+    >>> rng = np.random.default_rng(0)
+    >>> group = rng.integers(0, 2, 1000)  # not in the table
+    >>> X = (rng.random((1000, 12)) < np.where(group == 1, 0.8, 0.3)[:, None]).astype(int)
+    >>> model = TreeFlowMixture(n_components=2, random_state=0).fit(X)
+    >>> agree = (model.predict(X) == group).mean()
+    >>> bool(max(agree, 1 - agree) > 0.9)
+    True
+    """
+
+    def __init__(self, estimator=None, n_components="auto", n_trees=8, *, random_state=None, n_jobs=None, verbose=0):
+        self.estimator = estimator
+        self.n_components = n_components
+        self.n_trees = n_trees
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def predict_proba(self, X):
+        """Posterior probability of every state of the hidden column given whole rows.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_rows, n_components), float64
+        """
+        codes, threads = self._encode(X)
+        return self._products.posterior(codes, threads)
+
+    def predict(self, X):
+        """The most probable state of each row: ndarray of shape (n_rows,), int64."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def _fit_codes(self, codes, domain, rng, threads):
+        first = domain.first_category
+        rows = rng.permutation(len(codes))
+        n_held_out = min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
+        # too few rows to hold any out: then all are looked at twice
+        held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
+        seeds = rng.randint(2**31, size=2 + self.n_trees)
+        flow = density_of_codes(self._estimator(), "estimator", int(seeds[2])).learn(codes[rest], domain, threads)
+        flows = self._in_the_order_of(flow, seeds)
+        trees = [flow, *(other.learn(codes[rest], domain, threads) for other in flows[1:])]
+        tree, forest = _trees_say(trees, codes[held_out], threads)
+        of_forest = _shares(tree, forest) if len(trees) > 1 else np.zeros(codes.shape[1])
+        grown = (1 - of_forest) * tree + of_forest * forest
+        self.validation_score_ = {0: float(np.log(grown).sum(axis=1).mean())}
+        learner = Learner(codes[rest[:MOST_ROWS]], first)
+        numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
+        if self.n_components != "auto":
+            numbers = [self.n_components]
+        tried = []
+        with progress_bar(len(numbers) + 1, "learning the hidden column", self.verbose) as progress:
+            for n in numbers:
+                products = learner.improve(learner.start(n, np.random.default_rng([int(seeds[1]), n])))
+                hidden = products.conditionals(codes[held_out], flow.order_, threads)
+                share = _shares(grown, hidden)
+                score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
+                self.validation_score_[n] = score
+                tried.append((score, products, share))
+                progress(len(tried))
+                if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
+                    break
+            _, products, of_hidden = max(tried, key=_score)
+            # the rows that were held out come in: trees afresh, states from where they are
+            learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first)
+            self._products = learner.improve(products).by_weight()
+            self.flows_ = [other.learn(codes, domain, threads) for other in flows]
+        share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
+        self.share_ = share[np.argsort(flow.order_)]
+        self.weights_ = self._products.weight
+
+    def _in_the_order_of(self, flow, seeds):
+        """Unfitted flows for the columns' trees: the first like the fitted one, the others with drawn columns."""
+        first = clone(flow).set_params(order=flow.order_)
+        drawn = DRAWN if flow.max_features is None else flow.max_features
+        return [first] + [clone(first).set_params(max_features=drawn, random_state=int(seed)) for seed in seeds[3:]]
+
+    def _score_codes(self, codes, threads):
+        scores = np.empty(len(codes))
+        order = self.flows_[0].order_
+        for block in _blocks(len(codes)):
+            hidden = self._products.conditionals(codes[block], order, threads)
+            prob = _blend(*_trees_say(self.flows_, codes[block], threads), hidden, self.share_[order].T)
+            scores[block] = np.log(prob).sum(axis=1)
+        return scores
+
+    def _sample_codes(self, n_samples, rng, threads):
+        n_columns = len(self.share_)
+        codes = np.empty((n_samples, n_columns), dtype=np.uint8)
+        for start, uniform in uniform_blocks(n_samples, n_columns, rng):
+            for block in _blocks(len(uniform)):
+                drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
+                for t, j, prob in self._walk(drawn, threads):
+                    cumulative = np.cumsum(prob, axis=1)[:, :-1]
+                    drawn[:, j] = (uniform[block][:, [t]] >= cumulative).sum(axis=1)
+                codes[start + block.start : start + block.start + len(drawn)] = drawn
+        return codes
+
+    def _transform_codes(self, codes, threads):
+        """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
+        ranks = np.empty_like(codes)
+        for block in _blocks(len(codes)):
+            for _, j, prob in self._walk(codes[block], threads):
+                order = np.argsort(prob, axis=1, kind="stable")
+                ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
+        return ranks
+
+    def _invert_codes(self, ranks, threads):
+        codes = np.zeros_like(ranks)
+        for block in _blocks(len(codes)):
+            for _, j, prob in self._walk(codes[block], threads):
+                order = np.argsort(prob, axis=1, kind="stable")
+                codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
+        return codes
+
+    def _walk(self, codes, threads):
+        """Column after column in order: its place, the column, and its distribution in each row.
+
+        The caller has until the next step to write the column's values.
+        """
+        posterior = self._products.begin(len(codes))
+        for t, j in enumerate(self.flows_[0].order_.tolist()):
+            tree, *others = (flow._conditionals.distributions(t, codes, threads) for flow in self.flows_)
+            hidden = self._products.predict(posterior, j, threads)
+            yield t, j, _blend(tree, _mean(others), hidden, self.share_[j])
+            self._products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
+
+    def _estimator(self):
+        return AutoregressiveTreeFlow() if self.estimator is None else self.estimator
+
+    def _declared_categories(self):
+        return self._estimator()._declared_categories()
+
+    def _check_parameters(self):
+        if not isinstance(self._estimator(), AutoregressiveTreeFlow):
+            raise TypeError(f"estimator must be an AutoregressiveTreeFlow, got {self.estimator!r}")
+        self._estimator()._check_parameters()
+        check_scalar(self.n_trees, "n_trees", Integral, min_val=1)
+        if self.n_components != "auto":
+            check_scalar(self.n_components, "n_components", Integral, min_val=1, max_val=65_536)
+        check_n_jobs(self.n_jobs)
+
+
+def _trees_say(flows, codes, threads):
+    """Probability of every value by the first flow's trees, and by the others' on average: (n_rows, n_columns)."""
+    tree, *others = (flow._conditionals.probabilities(codes, threads) for flow in flows)
+    return tree, _mean(others)
+
+
+def _mean(parts):
+    """Mean of arrays; 0 of none, whose share is 0."""
+    return sum(parts) / len(parts) if parts else 0.0
+
+
+def _blend(tree, forest, hidden, share):
+    return share[0] * tree + share[1] * forest + share[2] * hidden
+
+
+def _score(tried):
+    return tried[0]
+
+
+def _shares(present, newcomer):
+    """The share of a newcomer in each column's say of highest likelihood on held-out rows, drawn to that of the table.
+
+    Both arguments are probabilities of the values, (n_rows, n_columns). The likelihood is concave in the share: its
+    derivative is bisected.
+    """
+
+    def best(present, newcomer, mean, strength):
+        low, high = np.zeros(present.shape[1]), np.ones(present.shape[1])
+        gain = newcomer - present
+        for _ in range(24):
+            share = (low + high) / 2
+            slope = (gain / (present + share * gain)).sum(axis=0)
+            slope += strength * (mean / share - (1 - mean) / (1 - share))
+            low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
+        return (low + high) / 2
+
+    common = best(present.reshape(-1, 1), newcomer.reshape(-1, 1), 0.5, 1.0)[0]
+    return best(present, newcomer, common, SHARED)
+
+
+def _blocks(n_rows):
+    return [slice(start, min(start + BLOCK_ROWS, n_rows)) for start in range(0, n_rows, BLOCK_ROWS)]

@@ -1,0 +1,131 @@
+"""Mixtures of products: a hidden state, and independent columns given the state. Learned by EM."""
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ._ext import products
+
+SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's
+TOLERANCE = 1e-3  # nats per row that a step of EM must gain
+MOST_STEPS = 60
+MULTIPLE = 8  # of which the engine wants the number of states
+
+
+class ProductMixture:
+    """p(x) = sum over states s of weight_s times the product over columns j of p_s(x_j).
+
+    Parameters
+    ----------
+    first_category : ndarray of shape (n_columns + 1,), int32
+        Where each column starts when all categories stand in a row.
+    weight : ndarray of shape (n_states,), float64
+        Probability of each state.
+    prob : ndarray of shape (n, n_states), float64
+        Probability of each category of each column in each state.
+    """
+
+    def __init__(self, first_category, weight, prob):
+        self.first_category = first_category
+        self.weight = weight
+        self.prob = prob
+
+    @property
+    def n_states(self):
+        """Number of states."""
+        return len(self.weight)
+
+    def by_weight(self):
+        """The same mixture with its states in the order of their weights, the largest first."""
+        order = np.argsort(-self.weight, kind="stable")
+        return ProductMixture(self.first_category, self.weight[order], np.ascontiguousarray(self.prob[:, order]))
+
+    def conditionals(self, codes, order, threads=1):
+        """Probability of every value given the values before it: (n_rows, n_columns), in the order of the columns."""
+        return products.conditionals(codes, order, self.first_category, *self._padded, threads)
+
+    def begin(self, n_rows):
+        """Posterior of the states before any column is known, a row for each: to be handed to the next two."""
+        return np.tile(self._padded[1], (n_rows, 1))
+
+    def predict(self, posterior, column, threads=1):
+        """Distribution of a column: (n_rows, n_categories)."""
+        return products.predict(posterior, self._of(column), threads)
+
+    def observe(self, posterior, column, values, threads=1):
+        """Update the posterior, in place, by each row's value of a column."""
+        products.observe(posterior, self._of(column), values, threads)
+
+    def posterior(self, codes, threads=1):
+        """Posterior of the states given whole rows: (n_rows, n_states)."""
+        posterior = self.begin(len(codes))
+        for j in range(codes.shape[1]):
+            self.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
+        return posterior[:, : self.n_states]
+
+    def _of(self, column):
+        return self._padded[0][self.first_category[column] : self.first_category[column + 1]]
+
+    @cached_property
+    def _padded(self):
+        """Probabilities and weights with states of weight zero, up to a multiple that the engine wants."""
+        extra = -self.n_states % MULTIPLE
+        return np.pad(self.prob, ((0, 0), (0, extra))), np.pad(self.weight, (0, extra))
+
+
+class Learner:
+    """EM on the rows of one table.
+
+    What a row has in common with most rows is told once for all: only the cells that differ from their column's most
+    common category are visited, so a step takes time linear in those.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    first_category : ndarray of shape (n_columns + 1,), int32
+    """
+
+    def __init__(self, codes, first_category):
+        n_rows, n_columns = codes.shape
+        n = int(first_category[-1])
+        k = np.diff(first_category)
+        self.first_category, self.column = first_category, np.repeat(np.arange(n_columns), k)
+        cells = codes + first_category[:-1]
+        counts = np.bincount(cells.ravel(), minlength=n).astype(np.float64)
+        self.common = np.array([start + counts[start:end].argmax() for start, end in pairwise(first_category)])
+        rare = cells != self.common
+        self.marginal = (counts + 0.5) / (n_rows + 0.5 * np.repeat(k, k))
+        starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1))))
+        self.rare = csr_array((np.ones(starts[-1]), cells[rare], starts), shape=(n_rows, n))
+
+    def start(self, n_states, rng):
+        """A mixture whose states resemble random rows."""
+        centres = self.rare[rng.integers(self.rare.shape[0], size=n_states)].toarray().T
+        centres[self.common] = 1 - np.add.reduceat(centres, self.first_category[:-1], axis=0)
+        prob = (centres + self.marginal[:, None]) / 2
+        return ProductMixture(self.first_category, np.full(n_states, 1 / n_states), prob)
+
+    def improve(self, mixture, most_steps=MOST_STEPS):
+        """EM from a mixture until a step gains less than `TOLERANCE`."""
+        n_rows = self.rare.shape[0]
+        before = -np.inf
+        for _ in range(most_steps):
+            log_prob = np.log(mixture.prob)
+            joint = self.rare @ (log_prob - log_prob[self.common][self.column])
+            joint += np.log(mixture.weight) + log_prob[self.common].sum(axis=0)
+            most = joint.max(axis=1, keepdims=True)
+            np.exp(joint - most, out=joint)
+            total = joint.sum(axis=1, keepdims=True)
+            joint /= total
+            rows = joint.sum(axis=0)
+            counts = self.rare.T @ joint
+            counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
+            prob = (np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]) / (rows + SMOOTHING)
+            mixture = ProductMixture(self.first_category, (rows + 1) / (n_rows + mixture.n_states), prob)
+            score = (most + np.log(total)).mean()
+            if score - before < TOLERANCE:
+                break
+            before = score
+        return mixture
