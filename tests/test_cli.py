@@ -112,12 +112,17 @@ def test_fit_score_sample_show(data, tmp_path):
 
 def test_trees_and_ensembles(data, said):
     done = said("fit", data, "-o", "m")
-    assert "with this AutoregressiveTreeFlow" in done
+    assert "with this TreeFlowMixture" in done
     shown = said("show", "m")
+    assert "hidden column: " in shown
+    assert "7 further trees" in shown
     assert "columns in order: leaves of the tree" in shown
     shown = said("show", "m", "--column", "ja, nein", "--depth", 1)
-    assert "ja, nein given colour, code\n" in shown
-    assert json.loads(said("show", "m", "--json"))["order"] == ["colour", "code", "ja, nein"]
+    assert "\nja, nein given code, colour\n" in shown
+    assert json.loads(said("show", "m", "--json"))["order"] == ["code", "colour", "ja, nein"]
+    said("fit", data, "-o", "t", "--model", "tree")
+    assert "\nja, nein given code, colour\n" in said("show", "t", "--column", "ja, nein")
+    assert "hidden" not in said("show", "t")
     single = json.loads(said("score", "m", data, "--json"))["log_likelihood"]
 
     figures = json.loads(said("fit", data, "-o", "e", "--model", "ensemble", "--json"))
@@ -237,7 +242,12 @@ def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(
     ("options", "told"),
-    [([], b"growing trees"), (["--model", "ensemble"], b"fitting members"), (["--model", "dtf"], b"learning layers")],
+    [
+        ([], b"learning the hidden column"),
+        (["--model", "tree"], b"growing trees"),
+        (["--model", "ensemble"], b"fitting members"),
+        (["--model", "dtf"], b"learning layers"),
+    ],
 )
 def test_progress_is_shown_on_a_terminal_alone(data, tmp_path, options, told):
     leader, follower = pty.openpty()
@@ -268,8 +278,9 @@ def test_demo(tmp_path):
     assert figures["round_trip_exact"]
 
 
-@pytest.mark.parametrize("name", ["mushroom", "nursery"])
-@pytest.mark.parametrize("model", ["auto", "dtf", "ensemble"])
+@pytest.mark.parametrize(
+    ("name", "model"), [("mushroom", "auto"), ("mushroom", "dtf"), ("nursery", "tree"), ("nursery", "ensemble")]
+)
 def test_real_tables(shared_path, said, name, model):
     path = shared_path(f"data/csv/{name}.csv")
     figures = json.loads(said("fit", path, "-o", "m", "--model", model, "--json"))

@@ -15,11 +15,17 @@ from ._ensemble import TreeFlowEnsemble
 from ._files import whole_file
 from ._flow import DiscreteTreeFlow
 from ._independent import IndependentColumns
+from ._mixture import TreeFlowMixture
 from ._persistence import load, save
 from ._threads import n_threads
 from ._version import __version__
 
-MODELS = {"auto": AutoregressiveTreeFlow, "ensemble": TreeFlowEnsemble, "dtf": DiscreteTreeFlow}
+MODELS = {
+    "auto": TreeFlowMixture,
+    "tree": AutoregressiveTreeFlow,
+    "ensemble": TreeFlowEnsemble,
+    "dtf": DiscreteTreeFlow,
+}
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
 
 
@@ -58,8 +64,8 @@ def _parser():
         "--model",
         choices=list(MODELS),
         default="auto",
-        help="auto: a tree for each column (default); ensemble: ten of them, more likely and slower; "
-        "dtf: the discrete tree flow of layers",
+        help="auto: several trees for each column and a hidden column (default); tree: one tree for each column, in "
+        "milliseconds; ensemble: ten of auto, each in an order of its own; dtf: the discrete tree flow of layers",
     )
     layers = fit.add_argument_group("options of --model dtf")
     layers.add_argument("--layers", type=int, metavar="N", help="layers to learn (default: 10)")
@@ -196,7 +202,12 @@ def _show(arguments):
     domain = model._domain
     if arguments.depth is not None and arguments.depth < 0:
         raise ValueError(f"--depth must be at least 0, got {arguments.depth}")
-    describe = {AutoregressiveTreeFlow: _show_trees, TreeFlowEnsemble: _show_members, DiscreteTreeFlow: _show_layers}
+    describe = {
+        AutoregressiveTreeFlow: _show_trees,
+        TreeFlowMixture: _show_mixture,
+        TreeFlowEnsemble: _show_members,
+        DiscreteTreeFlow: _show_layers,
+    }
     figures, text = describe[type(model)](model, arguments)
     if arguments.json:
         columns = dict(zip(domain.column_names, domain.labels, strict=True))
@@ -227,6 +238,20 @@ def _show_trees(model, arguments):
     else:
         lines.append("\n" + trees[names.index(arguments.column)].to_text(arguments.depth))
     return figures, "\n".join(lines)
+
+
+def _show_mixture(model, arguments):
+    """Figures and text of a tree flow with a hidden column; its first tree flow stands for the others."""
+    figures, text = _show_trees(model.flows_[0], arguments)
+    names, shares, states = model._domain.column_names, model.share_, model.weights_
+    lines = [
+        f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
+        f"{', …' if len(states) > 8 else ''}",
+        f"\nshares in each column's distribution: its tree, {len(model.flows_) - 1} further trees, the hidden column",
+    ]
+    lines += [f"  {names[j]}: {', '.join(f'{s:.2f}' for s in shares[j])}" for j in model.flows_[0].order_]
+    figures |= {"states": states.tolist(), "shares": shares.tolist()}
+    return figures, "\n".join([*lines, "", text])
 
 
 def _show_members(model, arguments):

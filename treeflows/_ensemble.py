@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
 from ._base import CategoricalDensity, OtherDensity, check_n_jobs, density_of_codes
+from ._mixture import TreeFlowMixture
 from ._progress import progress_bar
 
 
@@ -20,8 +21,9 @@ class TreeFlowEnsemble(CategoricalDensity):
     Parameters
     ----------
     estimator : estimator, default=None
-        What to fit; None is ``AutoregressiveTreeFlow(order="random")``. Any model of this package, or an estimator with
-        ``fit``, ``score_samples`` and ``sample`` on arrays of codes. Its ``categories`` say the domain.
+        What to fit; None is a `TreeFlowMixture` of ``AutoregressiveTreeFlow(order="random", min_samples_leaf=2)``. Any
+        model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes. Its
+        ``categories`` say the domain.
     n_estimators : int, default=10
         Number of members.
     random_state : int, RandomState or None, default=None
@@ -124,7 +126,9 @@ class TreeFlowEnsemble(CategoricalDensity):
         return codes
 
     def _estimator(self):
-        return AutoregressiveTreeFlow(order="random") if self.estimator is None else self.estimator
+        if self.estimator is not None:
+            return self.estimator
+        return TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=2))
 
     def _declared_categories(self):
         estimator = self._estimator()

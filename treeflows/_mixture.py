@@ -12,7 +12,10 @@ from ._products import Learner
 from ._progress import progress_bar
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
-DRAWN = 0.3  # of the columns, for each split of the further trees
+# Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
+DRAWN = 0.2  # of all columns, and at least so many:
+FEWEST_DRAWN = 4
+DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 HELD_OUT = 0.1  # of the rows, and at most so many:
 MOST_HELD_OUT = 10_000
 MOST_ROWS = 50_000  # that EM learns from
@@ -35,12 +38,12 @@ class TreeFlowMixture(CategoricalFlow):
     Parameters
     ----------
     estimator : AutoregressiveTreeFlow, default=None
-        The tree flow; None is ``AutoregressiveTreeFlow()``. Its ``categories`` say the domain.
+        The tree flow; None is ``AutoregressiveTreeFlow(min_samples_leaf=2)``. Its ``categories`` say the domain.
     n_components : "auto" or int, default="auto"
         States of the hidden column. "auto" tries 8, 16, ... 128 until the held-out rows gain no more.
     n_trees : int, default=8
-        Trees of each column: one that sees all columns before, the others 0.3 of all columns at each split, or the
-        estimator's ``max_features``.
+        Trees of each column: one as the estimator says, the others with a fifth of the columns drawn for each split (or
+        the estimator's ``max_features``) and five times its ``prior_split``.
     random_state : int, RandomState or None, default=None
         Draws the rows to hold out, those that EM starts from, and what the estimator draws.
     n_jobs : int or None, default=None
@@ -152,8 +155,11 @@ class TreeFlowMixture(CategoricalFlow):
     def _in_the_order_of(self, flow, seeds):
         """Unfitted flows for the columns' trees: the first like the fitted one, the others with drawn columns."""
         first = clone(flow).set_params(order=flow.order_)
-        drawn = DRAWN if flow.max_features is None else flow.max_features
-        return [first] + [clone(first).set_params(max_features=drawn, random_state=int(seed)) for seed in seeds[3:]]
+        further = {
+            "max_features": flow.max_features or max(FEWEST_DRAWN, round(DRAWN * len(flow.order_))),
+            "prior_split": DRAWN_PRIOR_SPLIT * flow.prior_split,
+        }
+        return [first] + [clone(first).set_params(random_state=int(seed), **further) for seed in seeds[3:]]
 
     def _score_codes(self, codes, threads):
         scores = np.empty(len(codes))
@@ -206,7 +212,7 @@ class TreeFlowMixture(CategoricalFlow):
             self._products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
 
     def _estimator(self):
-        return AutoregressiveTreeFlow() if self.estimator is None else self.estimator
+        return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
 
     def _declared_categories(self):
         return self._estimator()._declared_categories()

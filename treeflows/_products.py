@@ -72,7 +72,8 @@ class ProductMixture:
     def _padded(self):
         """Probabilities and weights with states of weight zero, up to a multiple that the engine wants."""
         extra = -self.n_states % MULTIPLE
-        return np.pad(self.prob, ((0, 0), (0, extra))), np.pad(self.weight, (0, extra))
+        prob = np.ascontiguousarray(np.pad(self.prob, ((0, 0), (0, extra))))
+        return prob, np.pad(self.weight, (0, extra))
 
 
 class Learner:

@@ -1,0 +1,186 @@
+"""The tree flow with a hidden column: its parts, their shares, EM, and what it promises of its parents."""
+
+import numpy as np
+import pytest
+from conftest import declared, random_table, whole_domain
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
+from treeflows._ext import products
+from treeflows._mixture import _shares
+from treeflows._products import Learner, ProductMixture
+
+K = [3, 2, 4, 1, 2]
+FIRST = np.concatenate(([0], np.cumsum(K))).astype(np.int32)
+
+
+def random_products(seed, n_states, first=FIRST):
+    rng = np.random.default_rng(seed)
+    prob = np.concatenate([rng.dirichlet(np.ones(k), n_states).T for k in np.diff(first)])
+    return ProductMixture(first, rng.dirichlet(np.ones(n_states)), prob)
+
+
+def joint(mixture, rows):
+    """p(row, state) by the formula: (n_rows, n_states)."""
+    cells = rows + mixture.first_category[:-1]
+    return mixture.weight * mixture.prob[cells].prod(axis=1)
+
+
+# ---- the mixture of products ----
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.permutations(range(5)))
+def test_conditionals_like_the_ratios_of_marginals(seed, n_states, order):
+    mixture, rows = random_products(seed, n_states), whole_domain(K).astype(np.uint8)
+    conditionals = mixture.conditionals(rows, np.array(order, dtype=np.int32), 2)
+    np.testing.assert_allclose(conditionals.prod(axis=1), joint(mixture, rows).sum(axis=1), rtol=1e-10)
+    posterior = mixture.begin(len(rows))
+    for t, j in enumerate(order):
+        prob = mixture.predict(posterior, j)
+        np.testing.assert_allclose(prob.sum(axis=1), 1, atol=1e-12)
+        np.testing.assert_array_equal(prob[np.arange(len(rows)), rows[:, j]], conditionals[:, t])
+        mixture.observe(posterior, j, np.ascontiguousarray(rows[:, j]))
+    expected = joint(mixture, rows)
+    np.testing.assert_allclose(posterior[:, :n_states], expected / expected.sum(axis=1, keepdims=True), rtol=1e-9)
+    np.testing.assert_allclose(mixture.posterior(rows), posterior[:, :n_states], rtol=1e-9)
+
+
+def test_large_tables_do_not_depend_on_threads():
+    mixture = random_products(0, 40)
+    rows = random_table(0, 5000, K).astype(np.uint8)
+    order = np.arange(5, dtype=np.int32)
+    np.testing.assert_array_equal(mixture.conditionals(rows, order, 1), mixture.conditionals(rows, order, 3))
+    posterior = mixture.begin(len(rows))
+    np.testing.assert_array_equal(mixture.predict(posterior, 2, 1), mixture.predict(posterior, 2, 3))
+    other = posterior.copy()
+    mixture.observe(posterior, 2, np.ascontiguousarray(rows[:, 2]), 1)
+    mixture.observe(other, 2, np.ascontiguousarray(rows[:, 2]), 3)
+    np.testing.assert_array_equal(posterior, other)
+    assert products.conditionals(rows[:0], order, FIRST, *mixture._padded, 2).shape == (0, 5)
+
+
+def em_step(mixture, rows, marginal, smoothing):
+    """One step of EM by the formulas, cell by cell."""
+    responsibility = joint(mixture, rows)
+    responsibility /= responsibility.sum(axis=1, keepdims=True)
+    counts = np.zeros_like(mixture.prob)
+    for row, r in zip(rows, responsibility, strict=True):
+        counts[row + mixture.first_category[:-1]] += r
+    weight = (responsibility.sum(axis=0) + 1) / (len(rows) + mixture.n_states)
+    return weight, (counts + smoothing * marginal[:, None]) / (responsibility.sum(axis=0) + smoothing)
+
+
+def test_a_step_of_em_like_the_formulas():
+    rows = random_table(3, 200, K).astype(np.uint8)
+    mixture, learner = random_products(1, 6), Learner(rows, FIRST)
+    improved = learner.improve(mixture, most_steps=1)
+    weight, prob = em_step(mixture, rows, learner.marginal, 1.0)
+    np.testing.assert_allclose(improved.weight, weight, rtol=1e-10)
+    np.testing.assert_allclose(improved.prob, prob, rtol=1e-9)
+
+
+def test_em_finds_groups():
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 3, 3000)
+    centre = np.array([[0.1] * 10, [0.9] * 5 + [0.1] * 5, [0.1] * 5 + [0.9] * 5])
+    X = (rng.random((3000, 10)) < centre[group]).astype(int)
+    model = TreeFlowMixture(n_components=3, random_state=0).fit(X)
+    assert model.weights_ == pytest.approx([1 / 3] * 3, abs=0.05)
+    assert (np.diff(model.weights_) <= 0).all()
+    states = model.predict(X)
+    of_group = [np.bincount(states[group == g], minlength=3) for g in range(3)]
+    assert sorted(np.argmax(of_group, axis=1)) == [0, 1, 2]
+    assert np.max(of_group, axis=1).sum() > 0.9 * 3000
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+# ---- shares ----
+
+
+def test_shares_are_those_of_highest_likelihood():
+    rng = np.random.default_rng(0)
+    present, newcomer = rng.uniform(0.05, 0.95, (2, 4000, 3))
+    newcomer[:, 1] = 0.01  # bad at this column, good at that
+    newcomer[:, 2] = 0.99
+    grid = np.linspace(0, 1, 1001)[1:-1]
+    shares = _shares(present, newcomer)
+    for j in range(3):
+        mixed = np.log((1 - grid) * present[:, [j]] + grid * newcomer[:, [j]]).sum(axis=0)
+        assert shares[j] == pytest.approx(grid[mixed.argmax()], abs=0.02)
+    assert shares[1] < 0.01
+    assert shares[2] > 0.98
+    assert ((shares > 0) & (shares < 1)).all()
+    few = _shares(present[:2], newcomer[:2])  # little is known of each column: the table's share
+    assert np.ptp(few) < np.ptp(shares)
+
+
+def test_the_model_is_the_shares_of_its_parts():
+    codes = random_table(0, 600, K).astype(np.uint8)
+    model = TreeFlowMixture(AutoregressiveTreeFlow(categories=declared(K)), 4, 3, random_state=0).fit(codes)
+    order = model.flows_[0].order_
+    tree, *others = (flow._conditionals.probabilities(codes) for flow in model.flows_)
+    hidden = model._products.conditionals(codes, order)
+    share = model.share_[order]
+    expected = share[:, 0] * tree + share[:, 1] * np.mean(others, axis=0) + share[:, 2] * hidden
+    np.testing.assert_allclose(model.score_samples(codes), np.log(expected).sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(model.share_.sum(axis=1), 1)
+    np.testing.assert_allclose(np.log(tree).sum(axis=1), model.flows_[0].score_samples(codes), rtol=1e-12)
+    assert all((flow.order_ == order).all() for flow in model.flows_)
+    assert (np.diff(model.weights_) <= 0).all()
+
+
+def test_options():
+    codes = random_table(0, 400, [2] * 12)
+    one = TreeFlowMixture(n_components=5, n_trees=1, random_state=0).fit(codes)
+    assert len(one.flows_) == 1
+    assert (one.share_[:, 1] == 0).all()
+    assert len(one.weights_) == 5
+    assert list(one.validation_score_) == [0, 5]
+    model = TreeFlowMixture(AutoregressiveTreeFlow(max_features=3, prior_split=2.0), random_state=0).fit(codes)
+    assert [flow.max_features for flow in model.flows_] == [3] * 8
+    assert model.flows_[1].prior_split == 10.0
+    tried = model.validation_score_
+    assert len(model.weights_) == max((n for n in tried if n), key=tried.get)
+    assert TreeFlowMixture(random_state=1).fit(codes).score(codes) != TreeFlowMixture(random_state=0).fit(codes).score(
+        codes
+    )
+
+
+def test_the_default_ensemble_is_of_mixtures_in_random_orders():
+    codes = random_table(0, 300, K)
+    ensemble = TreeFlowEnsemble(n_estimators=3, random_state=0).fit(codes)
+    assert all(isinstance(member, TreeFlowMixture) for member in ensemble.estimators_)
+    assert len({tuple(member.flows_[0].order_) for member in ensemble.estimators_}) > 1
+
+
+@pytest.mark.parametrize("name", ["mushroom", "nltcs", "car", "splice", "nursery"])
+def test_never_worse_than_its_parents(shared_npz, name):
+    data = shared_npz(name)
+    categories = declared(data["n_categories"])
+    train, valid = data["train"], data["valid"]
+    model = TreeFlowMixture(AutoregressiveTreeFlow(categories=categories), n_trees=4, random_state=0).fit(train)
+    score = model.score(valid)
+    assert score > model.flows_[0].score(valid) - 0.005
+    alone = model._products.conditionals(valid, np.arange(valid.shape[1], dtype=np.int32))
+    assert score > np.log(alone).sum(axis=1).mean() - 0.005
+
+
+# ---- bad input ----
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"n_components": 0}, ValueError, "n_components"),
+        ({"n_components": 2.5}, TypeError, "n_components"),
+        ({"n_components": "many"}, TypeError, "n_components"),
+        ({"n_trees": 0}, ValueError, "n_trees"),
+        ({"n_jobs": "all"}, TypeError, "n_jobs"),
+        ({"estimator": TreeFlowEnsemble()}, TypeError, "estimator must be an AutoregressiveTreeFlow"),
+        ({"estimator": AutoregressiveTreeFlow(min_samples_leaf=0)}, ValueError, "min_samples_leaf"),
+    ],
+)
+def test_bad_parameters(options, error, told):
+    with pytest.raises(error, match=told):
+        TreeFlowMixture(**options).fit([[0, 1], [1, 0]])
