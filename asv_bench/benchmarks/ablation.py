@@ -8,15 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from treeflows import AutoregressiveTreeFlow, TreeFlowMixture
-
-from .likelihood import ensemble, load, tree_flow
-
-
-def mixture(categories, order="evidence", **options):
-    """The mixture on all cores."""
-    flow = AutoregressiveTreeFlow(order=order, min_samples_leaf=2, categories=categories)
-    return TreeFlowMixture(flow, random_state=0, n_jobs=-1, **options)
+from .likelihood import ensemble, load, mixture, tree_flow
 
 
 VARIANTS = {
@@ -26,7 +18,7 @@ VARIANTS = {
     "order and hidden column": lambda c: mixture(c, n_trees=1),
     "all: TreeFlowMixture": mixture,
     "all but the order": lambda c: mixture(c, order="natural"),
-    "ten of all, random orders": lambda c: TreeFlowEnsemble(mixture(c, order="random"), 10, random_state=0, n_jobs=-1),
+    "ten of all, random orders": ensemble,
 }
 
 

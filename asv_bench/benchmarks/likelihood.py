@@ -38,10 +38,10 @@ def tree_flow(categories):
     return AutoregressiveTreeFlow(categories=categories, n_jobs=-1)
 
 
-def mixture(categories, **options):
-    """Several trees a column and a hidden column."""
-    flow = AutoregressiveTreeFlow(min_samples_leaf=2, categories=categories, **options)
-    return TreeFlowMixture(flow, random_state=0, n_jobs=-1)
+def mixture(categories, order="evidence", **options):
+    """Several trees a column and a hidden column: the default mixture on a declared domain."""
+    flow = AutoregressiveTreeFlow(order=order, min_samples_leaf=2, categories=categories)
+    return TreeFlowMixture(flow, random_state=0, n_jobs=-1, **options)
 
 
 def ensemble(categories):

@@ -1,4 +1,4 @@
-"""Tree flows and mixtures: seconds and bytes of fit, score and sample, likelihood, and a user's criterion beside the built-in."""
+"""Tree flows and mixtures: seconds, bytes and likelihood; a user's criterion beside the built-in."""
 
 from functools import partial
 from math import log
