@@ -10,7 +10,6 @@ import numpy as np
 
 from .likelihood import ensemble, load, mixture, tree_flow
 
-
 VARIANTS = {
     "tree flow, natural order": lambda c: tree_flow(c).set_params(order="natural"),
     "order by evidence": tree_flow,
