@@ -76,8 +76,33 @@ def test_a_step_of_em_like_the_formulas():
     mixture, learner = random_products(1, 6), Learner(rows, FIRST)
     improved = learner.improve(mixture, most_steps=1)
     weight, prob = em_step(mixture, rows, learner.marginal, 1.0)
-    np.testing.assert_allclose(improved.weight, weight, rtol=1e-10)
-    np.testing.assert_allclose(improved.prob, prob, rtol=1e-9)
+    np.testing.assert_allclose(improved.weight, weight, rtol=1e-5)  # responsibilities are in single precision
+    np.testing.assert_allclose(improved.prob, prob, rtol=1e-5)
+    np.testing.assert_allclose(np.add.reduceat(improved.prob, FIRST[:-1]), 1, rtol=1e-12)
+
+
+def test_em_never_lowers_its_objective():
+    # likelihood of the rows and of the prior, whose maximum the smoothed steps climb to
+    rows = random_table(3, 400, K).astype(np.uint8)
+    mixture, learner = random_products(1, 6), Learner(rows, FIRST)
+    objective = []
+    for _ in range(12):
+        prior = np.log(mixture.weight).sum() + (learner.marginal[:, None] * np.log(mixture.prob)).sum()
+        objective.append(np.log(joint(mixture, rows).sum(axis=1)).sum() + prior)
+        mixture = learner.improve(mixture, most_steps=1)
+    assert (np.diff(objective) > -1e-3).all()
+    assert objective[-1] > objective[0] + 10
+
+
+def test_a_split_keeps_what_was_learned():
+    rows = random_table(3, 400, K).astype(np.uint8)
+    learner = Learner(rows, FIRST)
+    one = learner.improve(learner.start(3, np.random.default_rng(0)))
+    two = learner.split(one, np.random.default_rng(1))
+    assert two.n_states == 6
+    np.testing.assert_array_equal(two.prob[:, :3], one.prob)
+    assert two.weight.sum() == pytest.approx(1)
+    np.testing.assert_allclose(np.add.reduceat(two.prob, FIRST[:-1]), 1)
 
 
 def test_em_finds_groups():

@@ -40,7 +40,8 @@ class TreeFlowMixture(CategoricalFlow):
     estimator : AutoregressiveTreeFlow, default=None
         The tree flow; None is ``AutoregressiveTreeFlow(min_samples_leaf=2)``. Its ``categories`` say the domain.
     n_components : "auto" or int, default="auto"
-        States of the hidden column. "auto" tries 8, 16, ... 128 until the held-out rows gain no more.
+        States of the hidden column. "auto" starts with 8 and splits every state in two, up to 128, until the held-out
+        rows gain no more.
     n_trees : int, default=8
         Trees of each column: one as the estimator says, the others with a fifth of the columns drawn for each split (or
         the estimator's ``max_features``) and five times its ``prior_split``.
@@ -134,7 +135,8 @@ class TreeFlowMixture(CategoricalFlow):
         tried = []
         with progress_bar(len(numbers) + 1, "learning the hidden column", self.verbose) as progress:
             for n in numbers:
-                products = learner.improve(learner.start(n, np.random.default_rng([int(seeds[1]), n])))
+                draws = np.random.default_rng([int(seeds[1]), n])
+                products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
                 hidden = products.conditionals(codes[held_out], flow.order_, threads)
                 share = _shares(grown, hidden)
                 score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())

@@ -99,14 +99,20 @@ class Learner:
         rare = cells != self.common
         self.marginal = (counts + 0.5) / (n_rows + 0.5 * np.repeat(k, k))
         starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1))))
-        self.rare = csr_array((np.ones(starts[-1]), cells[rare], starts), shape=(n_rows, n))
+        self.rare = csr_array((np.ones(starts[-1], np.float32), cells[rare], starts), shape=(n_rows, n))
 
     def start(self, n_states, rng):
         """A mixture whose states resemble random rows."""
-        centres = self.rare[rng.integers(self.rare.shape[0], size=n_states)].toarray().T
+        centres = self.rare[rng.integers(self.rare.shape[0], size=n_states)].toarray().T.astype(np.float64)
         centres[self.common] = 1 - np.add.reduceat(centres, self.first_category[:-1], axis=0)
         prob = (centres + self.marginal[:, None]) / 2
         return ProductMixture(self.first_category, np.full(n_states, 1 / n_states), prob)
+
+    def split(self, mixture, rng):
+        """A mixture of twice as many states: each stays, and has a twin on half its way to a random row."""
+        start = self.start(mixture.n_states, rng)
+        prob = np.concatenate([mixture.prob, (mixture.prob + start.prob) / 2], axis=1)
+        return ProductMixture(self.first_category, np.tile(mixture.weight / 2, 2), prob)
 
     def improve(self, mixture, most_steps=MOST_STEPS):
         """EM from a mixture until a step gains less than `TOLERANCE`."""
@@ -114,18 +120,20 @@ class Learner:
         before = -np.inf
         for _ in range(most_steps):
             log_prob = np.log(mixture.prob)
-            joint = self.rare @ (log_prob - log_prob[self.common][self.column])
-            joint += np.log(mixture.weight) + log_prob[self.common].sum(axis=0)
+            # single precision, since a step is bound by memory; what is kept is normalised in double
+            joint = self.rare @ (log_prob - log_prob[self.common][self.column]).astype(np.float32)
+            joint += (np.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
             most = joint.max(axis=1, keepdims=True)
-            np.exp(joint - most, out=joint)
+            joint -= most
+            np.exp(joint, out=joint)
             total = joint.sum(axis=1, keepdims=True)
             joint /= total
-            rows = joint.sum(axis=0)
-            counts = self.rare.T @ joint
+            rows = joint.sum(axis=0, dtype=np.float64)
+            counts = (self.rare.T @ joint).astype(np.float64)
             counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
             prob = (np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]) / (rows + SMOOTHING)
             mixture = ProductMixture(self.first_category, (rows + 1) / (n_rows + mixture.n_states), prob)
-            score = (most + np.log(total)).mean()
+            score = (most + np.log(total)).mean(dtype=np.float64)
             if score - before < TOLERANCE:
                 break
             before = score
