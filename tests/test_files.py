@@ -11,7 +11,7 @@ from conftest import random_table
 from sklearn.neighbors import KernelDensity
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows._files import whole_file
 
 
@@ -46,13 +46,18 @@ def test_bases_members_and_orders_are_kept(tmp_path):
     _, table = some_flow()
     trees = AutoregressiveTreeFlow(order=[2, 0, 1], min_samples_leaf=3)
     flow = DiscreteTreeFlow(2, base=trees, min_samples_split=20)
-    for model in (trees, flow, TreeFlowEnsemble(flow, 2, random_state=0)):
+    mixture = TreeFlowMixture(AutoregressiveTreeFlow(order="random", prior_split=2.0), 3, 2, random_state=0)
+    default = TreeFlowMixture(n_trees=2, random_state=0)
+    for model in (trees, flow, TreeFlowEnsemble(flow, 2, random_state=0), mixture, default):
         treeflows.save(model.fit(table), tmp_path / "m")
         copy = treeflows.load(tmp_path / "m")
         np.testing.assert_array_equal(copy.score_samples(table), model.score_samples(table))
         assert repr(copy) == repr(model)
         refitted = copy.fit(table)
         np.testing.assert_array_equal(refitted.score_samples(table), model.score_samples(table))
+    assert copy.validation_score_ == model.validation_score_
+    np.testing.assert_array_equal(copy.share_, model.share_)
+    np.testing.assert_array_equal(copy.predict_proba(table), model.predict_proba(table))
     treeflows.save(trees.fit(table), tmp_path / "m")
     copy = treeflows.load(tmp_path / "m")
     assert [str(tree) for tree in copy.trees_] == [str(tree) for tree in trees.trees_]
@@ -201,6 +206,28 @@ TREE_DAMAGES = {
     "no members": (with_json(lambda m: m["model"].update(members=[])), "at least one member"),
     "member": (with_json(lambda m: m["model"]["members"][0].update({"class": "Tree"})), "unknown model 'Tree'"),
 }
+
+
+MIXTURE_DAMAGES = {
+    "order": (replaced("flow1_order", lambda a: array_of(a[::-1], "<i4")), "damaged"),
+    "no flows": (with_json(lambda m: m["model"].update(flows=[])), "no tree flow"),
+    "a flow": (with_json(lambda m: m["model"]["flows"][0].update({"class": "TreeFlowMixture"})), "damaged"),
+    "share": (replaced("share", lambda a: array_of(a + 1, "<f8")), "sum to one"),
+    "negative share": (replaced("share", lambda a: array_of(a + np.array([1, -1, 0]), "<f8")), "sum to one"),
+    "weight": (replaced("weight", lambda a: array_of(a * np.nan, "<f8")), "sum to one"),
+    "states": (replaced("weight", lambda a: array_of(a[:-1] / a[:-1].sum(), "<f8")), "shape"),
+    "probabilities": (replaced("prob", lambda a: array_of(a * 2, "<f8")), "sum to one"),
+    "impossible": (replaced("prob", lambda a: array_of(np.round(a), "<f8")), "sum to one|not above 0"),
+    "scores": (with_json(lambda m: m["model"].update(validation_score=[["a", 1]])), "damaged"),
+    "estimator": (with_json(lambda m: m["model"].update(estimator={"depth": 1})), "damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", MIXTURE_DAMAGES)
+def test_damage_of_mixtures_is_named(tmp_path, damage):
+    _, table = some_flow()
+    mixture = TreeFlowMixture(n_components=3, n_trees=2, random_state=0).fit(table)
+    assert_damage_is_named(mixture, tmp_path, *MIXTURE_DAMAGES[damage])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -127,7 +127,7 @@ def _describe(model, prefix, arrays):
             _describe(member, f"{prefix}member{i}_", arrays) for i, member in enumerate(model.estimators_)
         ]
     elif isinstance(model, TreeFlowMixture):
-        written["default"] = model.estimator is None
+        written["estimator"] = None if model.estimator is None else _plain_params(model.estimator)
         written["flows"] = [_describe(flow, f"{prefix}flow{i}_", arrays) for i, flow in enumerate(model.flows_)]
         written["validation_score"] = [[n, score] for n, score in model.validation_score_.items()]
         arrays[f"{prefix}weight"] = _stored(model._products.weight, np.float64)
@@ -244,8 +244,8 @@ def _restore_mixture(model, written, prefix, arrays, domain):
         raise ValueError("a part of the mixture is no tree flow")
     if any(not np.array_equal(flow.order_, model.flows_[0].order_) for flow in model.flows_):
         raise ValueError("the tree flows of the mixture have different orders")
-    if not written["default"]:
-        model.estimator = clone(model.flows_[0]).set_params(order="evidence", random_state=None)
+    if written["estimator"] is not None:
+        model.estimator = AutoregressiveTreeFlow(**written["estimator"])
     first = domain.first_category
     weight = _array(arrays, f"{prefix}weight", np.float64, (None,))
     prob = _array(arrays, f"{prefix}prob", np.float64, (int(first[-1]), len(weight)))

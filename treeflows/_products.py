@@ -116,7 +116,6 @@ class Learner:
 
     def improve(self, mixture, most_steps=MOST_STEPS):
         """EM from a mixture until a step gains less than `TOLERANCE`."""
-        n_rows = self.rare.shape[0]
         before = -np.inf
         for _ in range(most_steps):
             log_prob = np.log(mixture.prob)
@@ -131,8 +130,9 @@ class Learner:
             rows = joint.sum(axis=0, dtype=np.float64)
             counts = (self.rare.T @ joint).astype(np.float64)
             counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
-            prob = (np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]) / (rows + SMOOTHING)
-            mixture = ProductMixture(self.first_category, (rows + 1) / (n_rows + mixture.n_states), prob)
+            prob = np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]
+            prob /= np.add.reduceat(prob, self.first_category[:-1], axis=0)[self.column]
+            mixture = ProductMixture(self.first_category, (rows + 1) / (rows + 1).sum(), prob)
             score = (most + np.log(total)).mean(dtype=np.float64)
             if score - before < TOLERANCE:
                 break
