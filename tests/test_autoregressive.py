@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 import readable_trees as readable
 from conftest import declared, random_table, whole_domain
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
 from treeflows._conditionals import concentrations
+from treeflows._ensemble import _weights
 from treeflows._growth import cost_table
 from treeflows._orders import informative_order, pairwise_information
 
@@ -205,13 +207,34 @@ def test_parameters_out_of_range_are_named(name, value):
 # ---- the ensemble ----
 
 
+def test_weights_of_members_are_those_of_highest_likelihood():
+    rng = np.random.default_rng(0)
+    prob = rng.uniform(0.05, 0.95, (2, 500))
+    prob[0] *= 0.8
+    weights = _weights(np.log(prob))
+    grid = np.linspace(0, 1, 1001)[1:-1, None]
+    score = np.log(grid * prob[0] + (1 - grid) * prob[1]).sum(axis=1) + np.log(grid * (1 - grid))[:, 0]
+    assert weights[0] == pytest.approx(grid[score.argmax(), 0], abs=2e-3)
+    impossible = np.full((2, 1), -np.inf)
+    np.testing.assert_array_equal(_weights(np.hstack([np.log(prob), impossible])), weights)
+    assert _weights(np.array([[-1.0, -2.0], [-np.inf, -np.inf]])) == pytest.approx([0.75, 0.25])
+    assert _weights(impossible) == pytest.approx([0.5, 0.5])
+
+
 def test_an_ensemble_is_the_mean_of_its_members():
     codes = random_table(0, 400, K)
     ensemble = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random", categories=declared(K)), 4, random_state=0).fit(
         codes
     )
     members = np.array([member.score_samples(codes) for member in ensemble.estimators_])
-    np.testing.assert_allclose(ensemble.score_samples(codes), np.log(np.exp(members).mean(axis=0)), rtol=1e-12)
+    expected = np.log(np.average(np.exp(members), axis=0, weights=ensemble.weights_))
+    np.testing.assert_allclose(ensemble.score_samples(codes), expected, rtol=1e-12)
+    assert ensemble.weights_.sum() == pytest.approx(1)
+    assert np.ptp(ensemble.weights_) > 0
+    uniform = clone(ensemble).set_params(weights="uniform").fit(codes)
+    np.testing.assert_array_equal(uniform.weights_, [0.25] * 4)
+    for a, b in zip(uniform.estimators_, ensemble.estimators_, strict=True):
+        np.testing.assert_array_equal(a.score_samples(codes), b.score_samples(codes))
     assert len({tuple(member.order_) for member in ensemble.estimators_}) > 1
     table = pd.DataFrame(codes, columns=list("abcde"))
     named = TreeFlowEnsemble(n_estimators=2, random_state=0).fit(table)

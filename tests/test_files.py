@@ -203,6 +203,7 @@ TREE_DAMAGES = {
     "probabilities": (replaced("member0_log_prob", lambda a: array_of(a - 1, "<f8")), "sum to one"),
     "too few probabilities": (replaced("member0_log_prob", lambda a: array_of(a[:-1], "<f8")), "too few"),
     "no numbers": (replaced("member0_log_prob", lambda a: array_of(a * np.nan, "<f8")), "sum to one"),
+    "weights": (replaced("member_weight", lambda a: array_of(a * 2, "<f8")), "weights of the members"),
     "no members": (with_json(lambda m: m["model"].update(members=[])), "at least one member"),
     "member": (with_json(lambda m: m["model"]["members"][0].update({"class": "Tree"})), "unknown model 'Tree'"),
 }

@@ -172,6 +172,20 @@ def test_options():
     )
 
 
+def test_domains_are_declared_to_the_model_or_its_estimator():
+    codes = random_table(0, 100, [2, 2])
+    flow = AutoregressiveTreeFlow(categories=declared([3, 4]))
+    for model in (
+        TreeFlowMixture(flow, 2, 2),
+        TreeFlowMixture(n_components=2, n_trees=2, categories=declared([3, 4])),
+        TreeFlowMixture(AutoregressiveTreeFlow(categories=declared([5, 5])), 2, 2, categories=declared([3, 4])),
+        TreeFlowEnsemble(flow, 2),
+        TreeFlowEnsemble(n_estimators=2, categories=declared([3, 4])),
+    ):
+        assert [len(c) for c in model.fit(codes).categories_] == [3, 4]
+        assert np.exp(model.score_samples(whole_domain([3, 4]))).sum() == pytest.approx(1)
+
+
 def test_the_default_ensemble_is_of_mixtures_in_random_orders():
     codes = random_table(0, 300, K)
     ensemble = TreeFlowEnsemble(n_estimators=3, random_state=0).fit(codes)

@@ -259,11 +259,9 @@ def _show_members(model, arguments):
     _refuse(arguments, "layer", model)
     _refuse(arguments, "column", model)
     kinds = [type(member).__name__ for member in model.estimators_]
-    lines = [f"members, each of weight 1/{len(kinds)}:"]
-    for i, member in enumerate(model.estimators_):
-        evidence = getattr(member, "log_evidence_", None)
-        lines.append(f"  {i + 1}: {kinds[i]}" + (f", log-evidence {evidence:.1f} nats" if evidence is not None else ""))
-    return {"members": kinds}, "\n".join(lines)
+    lines = ["members and their weights:"]
+    lines += [f"  {kind}: {weight:.3f}" for kind, weight in zip(kinds, model.weights_, strict=True)]
+    return {"members": kinds, "weights": model.weights_.tolist()}, "\n".join(lines)
 
 
 def _show_layers(model, arguments):

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
-from ._base import CategoricalFlow, check_n_jobs, density_of_codes, uniform_blocks
+from ._base import CategoricalDensity, CategoricalFlow, check_n_jobs, density_of_codes, uniform_blocks
 from ._products import Learner
 from ._progress import progress_bar
 
@@ -38,13 +38,16 @@ class TreeFlowMixture(CategoricalFlow):
     Parameters
     ----------
     estimator : AutoregressiveTreeFlow, default=None
-        The tree flow; None is ``AutoregressiveTreeFlow(min_samples_leaf=2)``. Its ``categories`` say the domain.
+        The tree flow; None is ``AutoregressiveTreeFlow(min_samples_leaf=2)``.
     n_components : "auto" or int, default="auto"
         States of the hidden column. "auto" starts with 8 and splits every state in two, up to 128, until the held-out
         rows gain no more.
     n_trees : int, default=8
         Trees of each column: one as the estimator says, the others with a fifth of the columns drawn for each split (or
         the estimator's ``max_features``) and five times its ``prior_split``.
+    categories : "auto" or list of array-like, default="auto"
+        The values that each column can take. "auto": as the estimator says, or what a pandas categorical dtype
+        declares, else what fit sees.
     random_state : int, RandomState or None, default=None
         Draws the rows to hold out, those that EM starts from, and what the estimator draws.
     n_jobs : int or None, default=None
@@ -88,10 +91,21 @@ class TreeFlowMixture(CategoricalFlow):
     True
     """
 
-    def __init__(self, estimator=None, n_components="auto", n_trees=8, *, random_state=None, n_jobs=None, verbose=0):
+    def __init__(
+        self,
+        estimator=None,
+        n_components="auto",
+        n_trees=8,
+        *,
+        categories="auto",
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
         self.estimator = estimator
         self.n_components = n_components
         self.n_trees = n_trees
+        self.categories = categories
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -217,7 +231,9 @@ class TreeFlowMixture(CategoricalFlow):
         return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
 
     def _declared_categories(self):
-        return self._estimator()._declared_categories()
+        if isinstance(self.categories, str) and isinstance(self.estimator, CategoricalDensity):
+            return self.estimator._declared_categories()
+        return self.categories
 
     def _check_parameters(self):
         if not isinstance(self._estimator(), AutoregressiveTreeFlow):

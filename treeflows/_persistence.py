@@ -122,6 +122,7 @@ def _describe(model, prefix, arrays):
         raise ValueError(f"{model!r} is no model of treeflows, which no file can hold; use pickle or joblib")
     written = {"class": type(model).__name__, "params": _plain_params(model)}
     if isinstance(model, TreeFlowEnsemble):
+        arrays[f"{prefix}member_weight"] = _stored(model.weights_, np.float64)
         written["default"] = model.estimator is None
         written["members"] = [
             _describe(member, f"{prefix}member{i}_", arrays) for i, member in enumerate(model.estimators_)
@@ -204,6 +205,9 @@ def _restore(written, prefix, arrays, domain):
     if isinstance(model, TreeFlowEnsemble):
         members = [_restore(w, f"{prefix}member{i}_", arrays, domain) for i, w in enumerate(written["members"])]
         ensemble = TreeFlowEnsemble.from_members(members).set_params(**model.get_params(deep=False))
+        ensemble.weights_ = _array(arrays, f"{prefix}member_weight", np.float64, (len(members),))
+        if not (ensemble.weights_ > 0).all() or abs(ensemble.weights_.sum() - 1) > 1e-9:
+            raise ValueError("the weights of the members do not sum to one")
         if not written["default"]:
             ensemble.estimator = clone(members[0]).set_params(random_state=None)
         return ensemble

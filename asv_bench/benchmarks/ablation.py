@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from treeflows import AutoregressiveTreeFlow
+
 from .likelihood import ensemble, load, mixture, tree_flow
 
 VARIANTS = {
@@ -16,8 +18,9 @@ VARIANTS = {
     "and further trees": lambda c: mixture(c, n_components=1),
     "order and hidden column": lambda c: mixture(c, n_trees=1),
     "all: TreeFlowMixture": mixture,
-    "all but the order": lambda c: mixture(c, order="natural"),
-    "ten of all, random orders": ensemble,
+    "all but the order": lambda c: mixture(c, estimator=AutoregressiveTreeFlow(order="natural", min_samples_leaf=2)),
+    "ten of all, uniform": lambda c: ensemble(c, weights="uniform"),
+    "ten of all, weighted: TreeFlowEnsemble": ensemble,
 }
 
 

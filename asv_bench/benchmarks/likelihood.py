@@ -38,15 +38,14 @@ def tree_flow(categories):
     return AutoregressiveTreeFlow(categories=categories, n_jobs=-1)
 
 
-def mixture(categories, order="evidence", **options):
-    """Several trees a column and a hidden column: the default mixture on a declared domain."""
-    flow = AutoregressiveTreeFlow(order=order, min_samples_leaf=2, categories=categories)
-    return TreeFlowMixture(flow, random_state=0, n_jobs=-1, **options)
+def mixture(categories, **options):
+    """Several trees a column and a hidden column."""
+    return TreeFlowMixture(categories=categories, random_state=0, n_jobs=-1, **options)
 
 
-def ensemble(categories):
-    """Ten mixtures of random orders: the default ensemble on a declared domain."""
-    return TreeFlowEnsemble(mixture(categories, order="random"), 10, random_state=0, n_jobs=-1)
+def ensemble(categories, **options):
+    """Ten mixtures, the first in the order of most evidence, the others in random orders."""
+    return TreeFlowEnsemble(categories=categories, random_state=0, n_jobs=-1, **options)
 
 
 def discrete(categories):

@@ -28,7 +28,7 @@ def tree_flow(n_categories, **options):
 
 def mixture(n_categories):
     """An unfitted mixture on all cores."""
-    return TreeFlowMixture(tree_flow(n_categories, min_samples_leaf=2), random_state=0, n_jobs=-1)
+    return TreeFlowMixture(categories=[np.arange(k) for k in n_categories], random_state=0, n_jobs=-1)
 
 
 MODELS = {"tree flow": tree_flow, "mixture": mixture}
