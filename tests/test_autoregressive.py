@@ -90,7 +90,7 @@ def test_orders():
 
 
 def information(codes, n_categories, n_threads=1):
-    cost, _bits = cost_table(len(codes), 1)
+    cost, _bits = cost_table(len(codes), 1, 40)
     return pairwise_information(codes.astype(np.uint8), np.array(n_categories, dtype=np.int32), cost, n_threads)
 
 
@@ -116,6 +116,15 @@ def test_mutual_information_like_scikit_learn(n_categories, n_threads):
     expected = np.array([mutual_info_score(codes[:, i], codes[:, j]) for i, j in pairs])
     np.testing.assert_allclose(ours / ours.sum(), expected / expected.sum(), atol=1e-6)
     assert (np.diagonal(found) == 0).all()
+
+
+def test_orders_of_many_alike_columns_do_not_overflow():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(rng.integers(0, 16, (20_000, 1)), 80, axis=1)
+    codes[:, 70] = rng.integers(0, 16, 20_000)
+    shared = information(codes, [16] * 80)
+    assert (shared.sum(axis=1) > 0).all()
+    assert informative_order(shared)[-1] == 70
 
 
 def test_informative_order_appends_what_shares_most():

@@ -5,11 +5,11 @@ import doctest
 import pytest
 
 import treeflows
-from treeflows import _autoregressive, _ensemble, _flow
+from treeflows import _autoregressive, _ensemble, _flow, _mixture
 from treeflows._ext import isa
 
 
-@pytest.mark.parametrize("module", [_autoregressive, _ensemble, _flow])
+@pytest.mark.parametrize("module", [_autoregressive, _ensemble, _flow, _mixture])
 def test_examples_of_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

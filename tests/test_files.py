@@ -219,6 +219,7 @@ MIXTURE_DAMAGES = {
     "states": (replaced("weight", lambda a: array_of(a[:-1] / a[:-1].sum(), "<f8")), "shape"),
     "probabilities": (replaced("prob", lambda a: array_of(a * 2, "<f8")), "sum to one"),
     "impossible": (replaced("prob", lambda a: array_of(np.round(a), "<f8")), "sum to one|not above 0"),
+    "fewer flows": (with_json(lambda m: m["model"]["flows"].pop()), "missing"),
     "scores": (with_json(lambda m: m["model"].update(validation_score=[["a", 1]])), "damaged"),
     "estimator": (with_json(lambda m: m["model"].update(estimator={"depth": 1})), "damaged"),
 }
@@ -229,6 +230,13 @@ def test_damage_of_mixtures_is_named(tmp_path, damage):
     _, table = some_flow()
     mixture = TreeFlowMixture(n_components=3, n_trees=2, random_state=0).fit(table)
     assert_damage_is_named(mixture, tmp_path, *MIXTURE_DAMAGES[damage])
+
+
+def test_trees_that_are_not_there_have_no_share(tmp_path):
+    _, table = some_flow()
+    mixture = TreeFlowMixture(n_components=np.int64(3), n_trees=1, random_state=0).fit(table)
+    change = replaced("share", lambda a: array_of(np.ascontiguousarray(a[:, [1, 0, 2]]), "<f8"))
+    assert_damage_is_named(mixture, tmp_path, change, "not there")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

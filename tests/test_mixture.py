@@ -46,6 +46,18 @@ def test_conditionals_like_the_ratios_of_marginals(seed, n_states, order):
     np.testing.assert_allclose(mixture.posterior(rows), posterior[:, :n_states], rtol=1e-9)
 
 
+def test_the_posterior_of_states_does_not_underflow():
+    # fifty columns speak for one state, then fifty for the other
+    k = np.full(100, 2)
+    first = np.concatenate(([0], np.cumsum(k))).astype(np.int32)
+    prob = np.full((200, 2), 0.5)
+    prob[::2, 0][:50] = prob[::2, 1][50:] = 1e-9
+    prob[::2, 1][:50] = prob[::2, 0][50:] = 1 - 1e-9
+    prob[1::2] = 1 - prob[::2]
+    mixture = ProductMixture(first, np.array([0.5, 0.5]), prob)
+    np.testing.assert_allclose(mixture.posterior(np.zeros((1, 100), dtype=np.uint8)), [[0.5, 0.5]])
+
+
 def test_large_tables_do_not_depend_on_threads():
     mixture = random_products(0, 40)
     rows = random_table(0, 5000, K).astype(np.uint8)
@@ -211,6 +223,9 @@ def test_never_worse_than_its_parents(shared_npz, name):
 @pytest.mark.parametrize(
     ("options", "error", "told"),
     [
+        ({"n_components": 5000}, ValueError, "n_components"),
+        ({"categories": "manual"}, ValueError, "categories"),
+        ({"estimator": AutoregressiveTreeFlow(), "categories": "manual"}, ValueError, "categories"),
         ({"n_components": 0}, ValueError, "n_components"),
         ({"n_components": 2.5}, TypeError, "n_components"),
         ({"n_components": "many"}, TypeError, "n_components"),

@@ -191,7 +191,10 @@ class OtherDensity:
         return self
 
     def _score_codes(self, codes, threads):
-        return np.asarray(self.estimator.score_samples(codes), dtype=np.float64)
+        scores = np.asarray(self.estimator.score_samples(codes), dtype=np.float64)
+        if np.isnan(scores).any() or (scores == np.inf).any():
+            raise ValueError(f"score_samples of {self.estimator!r} gave what is no log-likelihood: NaN or infinity")
+        return scores
 
     def _sample_codes(self, n_samples, rng, threads):
         if n_samples == 0:
@@ -221,6 +224,13 @@ def density_of_codes(estimator, what, seed):
     if "random_state" in density.get_params(deep=False):
         density.set_params(random_state=seed)
     return density if isinstance(density, CategoricalDensity) else OtherDensity(density)
+
+
+def declared_categories(categories, estimator):
+    """Domains declared to a model that is made of others, or else to what it is made of."""
+    if isinstance(categories, str) and categories == "auto" and isinstance(estimator, CategoricalDensity):
+        return estimator._declared_categories()
+    return categories
 
 
 def check_criterion(criterion, names):

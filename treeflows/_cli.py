@@ -65,7 +65,7 @@ def _parser():
         choices=list(MODELS),
         default="auto",
         help="auto: several trees for each column and a hidden column (default); tree: one tree for each column, in "
-        "milliseconds; ensemble: ten of auto, each in an order of its own; dtf: the discrete tree flow of layers",
+        "milliseconds; ensemble: ten of auto, in different orders; dtf: the discrete tree flow of layers",
     )
     layers = fit.add_argument_group("options of --model dtf")
     layers.add_argument("--layers", type=int, metavar="N", help="layers to learn (default: 10)")
@@ -242,6 +242,7 @@ def _show_trees(model, arguments):
 
 def _show_mixture(model, arguments):
     """Figures and text of a tree flow with a hidden column; its first tree flow stands for the others."""
+    _refuse(arguments, "layer", model)
     figures, text = _show_trees(model.flows_[0], arguments)
     names, shares, states = model._domain.column_names, model.share_, model.weights_
     lines = [
@@ -280,7 +281,7 @@ def _show_layers(model, arguments):
 
 def _refuse(arguments, option, model):
     if getattr(arguments, option) is not None:
-        raise ValueError(f"--{option} is not for {arguments.model}, which holds a {type(model).__name__}")
+        raise ValueError(f"--{option} is not for {arguments.model}, a model of the kind {type(model).__name__}")
 
 
 def _demo(arguments):

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
-from ._base import CategoricalDensity, OtherDensity, check_n_jobs, density_of_codes
+from ._base import CategoricalDensity, OtherDensity, check_n_jobs, declared_categories, density_of_codes
 from ._mixture import TreeFlowMixture
 from ._progress import progress_bar
 
@@ -27,12 +27,11 @@ class TreeFlowEnsemble(CategoricalDensity):
     estimator : estimator, default=None
         What to fit; None is a `TreeFlowMixture`, the first in the order of most evidence, the others in random orders.
         Any model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes.
-
     n_estimators : int, default=10
         Number of members.
     weights : "held-out" or "uniform", default="held-out"
         "held-out": the weights of highest likelihood on a tenth of the rows, found with members that have not seen
-        them; then all members are fitted again, to all rows. "uniform" takes half the time.
+        them; then all members are fitted again, to all rows. "uniform" takes half the time and holds out none.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": as the estimator says, or what a pandas categorical dtype
         declares, else what fit sees.
@@ -132,8 +131,11 @@ class TreeFlowEnsemble(CategoricalDensity):
             if weighted:
                 rows = rng.permutation(len(codes))
                 held_out, rest = codes[rows[:n_held_out]], codes[rows[n_held_out:]]
-                members = self._learn(rest, domain, seeds, threads, progress)
-                self.weights_ = _weights(np.stack([member._score_codes(held_out, threads) for member in members]))
+                self.weights_ = _weights(
+                    np.stack(
+                        [m._score_codes(held_out, threads) for m in self._learn(rest, domain, seeds, threads, progress)]
+                    )
+                )
             self._densities = self._learn(
                 codes, domain, seeds, threads, lambda done: progress(weighted * self.n_estimators + done)
             )
@@ -173,14 +175,12 @@ class TreeFlowEnsemble(CategoricalDensity):
         return [TreeFlowMixture()] + [others] * (self.n_estimators - 1)
 
     def _declared_categories(self):
-        if isinstance(self.categories, str) and isinstance(self.estimator, CategoricalDensity):
-            return self.estimator._declared_categories()
-        return self.categories
+        return declared_categories(self.categories, self.estimator)
 
     def _check_parameters(self):
         check_scalar(self.n_estimators, "n_estimators", Integral, min_val=1)
         check_n_jobs(self.n_jobs)
-        if self.weights not in ("held-out", "uniform"):
+        if not isinstance(self.weights, str) or self.weights not in ("held-out", "uniform"):
             raise ValueError(f"weights must be 'held-out' or 'uniform', got {self.weights!r}")
         density_of_codes(self._estimators()[0], "estimator", 0)
 

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
-from ._base import CategoricalDensity, CategoricalFlow, check_n_jobs, density_of_codes, uniform_blocks
+from ._base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes, uniform_blocks
 from ._products import Learner
 from ._progress import progress_bar
 
@@ -20,7 +20,8 @@ HELD_OUT = 0.1  # of the rows, and at most so many:
 MOST_HELD_OUT = 10_000
 MOST_ROWS = 50_000  # that EM learns from
 SHARED = 20.0  # rows' worth of the whole table in the share of each column
-BLOCK_ROWS = 4096
+BLOCK_CELLS = 500_000
+MOST_STATES = 4096
 
 
 class TreeFlowMixture(CategoricalFlow):
@@ -31,14 +32,15 @@ class TreeFlowMixture(CategoricalFlow):
     column, three have a share in the say: the column's tree, the average of further trees whose splits see drawn
     columns alone, and the hidden column:
     ``p(x_j | before) = sum over the three of share_je p_e(x_j | before)``.
-    The shares are those of highest likelihood on a tenth of the rows, held out for that; afterwards trees and states
-    are learned from all rows. So each column is told by whoever tells it best, and the model is an exact, invertible
-    density like the tree flow.
+    The shares are those of highest likelihood on a tenth of the rows (at most 10,000), held out for that; afterwards
+    the trees are learned from all rows, the states from all or 50,000 of them. So each column is told by whoever tells
+    it best, and the model is an exact, invertible density like the tree flow.
 
     Parameters
     ----------
     estimator : AutoregressiveTreeFlow, default=None
-        The tree flow; None is ``AutoregressiveTreeFlow(min_samples_leaf=2)``.
+        The tree flow; None is ``AutoregressiveTreeFlow(min_samples_leaf=2)``. The mixture's ``random_state`` and
+        ``n_jobs`` take the place of its own.
     n_components : "auto" or int, default="auto"
         States of the hidden column. "auto" starts with 8 and splits every state in two, up to 128, until the held-out
         rows gain no more.
@@ -121,12 +123,19 @@ class TreeFlowMixture(CategoricalFlow):
         -------
         probability : ndarray of shape (n_rows, n_components), float64
         """
-        codes, threads = self._encode(X)
-        return self._products.posterior(codes, threads)
+        codes, _ = self._encode(X)
+        probability = np.empty((len(codes), len(self.weights_)))
+        for block in _blocks(*probability.shape):
+            probability[block] = self._products.posterior(codes[block])
+        return probability
 
     def predict(self, X):
         """The most probable state of each row: ndarray of shape (n_rows,), int64."""
-        return self.predict_proba(X).argmax(axis=1)
+        codes, _ = self._encode(X)
+        states = [
+            self._products.posterior(codes[block]).argmax(axis=1) for block in _blocks(len(codes), len(self.weights_))
+        ]
+        return np.concatenate(states)
 
     def _fit_codes(self, codes, domain, rng, threads):
         first = domain.first_category
@@ -134,24 +143,25 @@ class TreeFlowMixture(CategoricalFlow):
         n_held_out = min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
         # too few rows to hold any out: then all are looked at twice
         held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
-        seeds = rng.randint(2**31, size=2 + self.n_trees)
-        flow = density_of_codes(self._estimator(), "estimator", int(seeds[2])).learn(codes[rest], domain, threads)
-        flows = self._in_the_order_of(flow, seeds)
-        trees = [flow, *(other.learn(codes[rest], domain, threads) for other in flows[1:])]
-        tree, forest = _trees_say(trees, codes[held_out], threads)
+        em_seed, first_seed, *tree_seeds = rng.randint(2**31, size=1 + self.n_trees).tolist()
+        unseen, seen = codes[held_out], codes[rest]
+        flow = density_of_codes(self._estimator(), "estimator", first_seed).learn(seen, domain, threads)
+        flows = self._in_the_order_of(flow, tree_seeds)
+        trees = [flow, *(other.learn(seen, domain, threads) for other in flows[1:])]
+        tree, forest = _trees_say(trees, unseen, threads)
         of_forest = _shares(tree, forest) if len(trees) > 1 else np.zeros(codes.shape[1])
         grown = (1 - of_forest) * tree + of_forest * forest
         self.validation_score_ = {0: float(np.log(grown).sum(axis=1).mean())}
-        learner = Learner(codes[rest[:MOST_ROWS]], first)
+        learner = Learner(seen[:MOST_ROWS], first)
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
-            numbers = [self.n_components]
+            numbers = [int(self.n_components)]
         tried = []
-        with progress_bar(len(numbers) + 1, "learning the hidden column", self.verbose) as progress:
+        with progress_bar(len(numbers), "learning the hidden column", self.verbose) as progress:
             for n in numbers:
-                draws = np.random.default_rng([int(seeds[1]), n])
+                draws = np.random.default_rng([em_seed, n])
                 products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
-                hidden = products.conditionals(codes[held_out], flow.order_, threads)
+                hidden = products.conditionals(unseen, flow.order_, threads)
                 share = _shares(grown, hidden)
                 score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
                 self.validation_score_[n] = score
@@ -159,11 +169,11 @@ class TreeFlowMixture(CategoricalFlow):
                 progress(len(tried))
                 if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
                     break
-            _, products, of_hidden = max(tried, key=_score)
-            # the rows that were held out come in: trees afresh, states from where they are
-            learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first)
-            self._products = learner.improve(products).by_weight()
-            self.flows_ = [other.learn(codes, domain, threads) for other in flows]
+        _, products, of_hidden = max(tried, key=_score)
+        # the rows that were held out come in: trees afresh, states from where they are
+        learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first)
+        self._products = learner.improve(products).by_weight()
+        self.flows_ = [other.learn(codes, domain, threads) for other in flows]
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
         self.share_ = share[np.argsort(flow.order_)]
         self.weights_ = self._products.weight
@@ -175,12 +185,12 @@ class TreeFlowMixture(CategoricalFlow):
             "max_features": flow.max_features or max(FEWEST_DRAWN, round(DRAWN * len(flow.order_))),
             "prior_split": DRAWN_PRIOR_SPLIT * flow.prior_split,
         }
-        return [first] + [clone(first).set_params(random_state=int(seed), **further) for seed in seeds[3:]]
+        return [first] + [clone(first).set_params(random_state=seed, **further) for seed in seeds]
 
     def _score_codes(self, codes, threads):
         scores = np.empty(len(codes))
         order = self.flows_[0].order_
-        for block in _blocks(len(codes)):
+        for block in _blocks(*codes.shape):
             hidden = self._products.conditionals(codes[block], order, threads)
             prob = _blend(*_trees_say(self.flows_, codes[block], threads), hidden, self.share_[order].T)
             scores[block] = np.log(prob).sum(axis=1)
@@ -190,7 +200,7 @@ class TreeFlowMixture(CategoricalFlow):
         n_columns = len(self.share_)
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)
         for start, uniform in uniform_blocks(n_samples, n_columns, rng):
-            for block in _blocks(len(uniform)):
+            for block in _blocks(*uniform.shape):
                 drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
                 for t, j, prob in self._walk(drawn, threads):
                     cumulative = np.cumsum(prob, axis=1)[:, :-1]
@@ -201,7 +211,7 @@ class TreeFlowMixture(CategoricalFlow):
     def _transform_codes(self, codes, threads):
         """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
         ranks = np.empty_like(codes)
-        for block in _blocks(len(codes)):
+        for block in _blocks(*codes.shape):
             for _, j, prob in self._walk(codes[block], threads):
                 order = np.argsort(prob, axis=1, kind="stable")
                 ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
@@ -209,7 +219,7 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _invert_codes(self, ranks, threads):
         codes = np.zeros_like(ranks)
-        for block in _blocks(len(codes)):
+        for block in _blocks(*codes.shape):
             for _, j, prob in self._walk(codes[block], threads):
                 order = np.argsort(prob, axis=1, kind="stable")
                 codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
@@ -231,9 +241,7 @@ class TreeFlowMixture(CategoricalFlow):
         return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
 
     def _declared_categories(self):
-        if isinstance(self.categories, str) and isinstance(self.estimator, CategoricalDensity):
-            return self.estimator._declared_categories()
-        return self.categories
+        return declared_categories(self.categories, self.estimator)
 
     def _check_parameters(self):
         if not isinstance(self._estimator(), AutoregressiveTreeFlow):
@@ -241,19 +249,23 @@ class TreeFlowMixture(CategoricalFlow):
         self._estimator()._check_parameters()
         check_scalar(self.n_trees, "n_trees", Integral, min_val=1)
         if self.n_components != "auto":
-            check_scalar(self.n_components, "n_components", Integral, min_val=1, max_val=65_536)
+            check_scalar(self.n_components, "n_components", Integral, min_val=1, max_val=MOST_STATES)
         check_n_jobs(self.n_jobs)
 
 
 def _trees_say(flows, codes, threads):
     """Probability of every value by the first flow's trees, and by the others' on average: (n_rows, n_columns)."""
-    tree, *others = (flow._conditionals.probabilities(codes, threads) for flow in flows)
-    return tree, _mean(others)
+    return flows[0]._conditionals.probabilities(codes, threads), _mean(
+        flow._conditionals.probabilities(codes, threads) for flow in flows[1:]
+    )
 
 
 def _mean(parts):
     """Mean of arrays; 0 of none, whose share is 0."""
-    return sum(parts) / len(parts) if parts else 0.0
+    total, n = 0.0, 0
+    for part in parts:
+        total, n = total + part, n + 1
+    return total / max(n, 1)
 
 
 def _blend(tree, forest, hidden, share):
@@ -285,5 +297,7 @@ def _shares(present, newcomer):
     return best(present, newcomer, common, SHARED)
 
 
-def _blocks(n_rows):
-    return [slice(start, min(start + BLOCK_ROWS, n_rows)) for start in range(0, n_rows, BLOCK_ROWS)]
+def _blocks(n_rows, n_columns):
+    """Slices of rows that bound the memory of what is computed for each cell."""
+    step = max(1, BLOCK_CELLS // n_columns)
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]

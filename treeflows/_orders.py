@@ -19,7 +19,7 @@ def pairwise_information(codes, n_categories, cost, threads=1):
     Returns
     -------
     information : ndarray of shape (n_columns, n_columns), int64
-        In the units of the costs, summed over the rows. The diagonal is 0.
+        Of all rows, in units small enough that a sum over columns cannot overflow. The diagonal is 0.
     """
     n_rows, n_columns = codes.shape
     counter = Counter(codes, n_categories, threads)
@@ -46,7 +46,7 @@ def pairwise_information(codes, n_categories, cost, threads=1):
     information = joint - marginal[:, None] - marginal + cost[n_rows]
     np.fill_diagonal(information, 0)
     varied = n_categories > 1
-    return np.where(varied & varied[:, None], information, 0)
+    return np.where(varied & varied[:, None], information, 0) >> n_columns.bit_length()
 
 
 def informative_order(information):

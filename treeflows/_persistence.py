@@ -246,6 +246,8 @@ def _restore_mixture(model, written, prefix, arrays, domain):
     model.flows_ = [_restore(w, f"{prefix}flow{i}_", arrays, domain) for i, w in enumerate(written["flows"])]
     if not model.flows_ or any(type(flow) is not AutoregressiveTreeFlow for flow in model.flows_):
         raise ValueError("a part of the mixture is no tree flow")
+    if len(model.flows_) != model.n_trees:
+        raise ValueError("a tree flow of the mixture is missing")
     if any(not np.array_equal(flow.order_, model.flows_[0].order_) for flow in model.flows_):
         raise ValueError("the tree flows of the mixture have different orders")
     if written["estimator"] is not None:
@@ -257,6 +259,8 @@ def _restore_mixture(model, written, prefix, arrays, domain):
     sums = [weight.sum(keepdims=True), np.add.reduceat(prob, first[:-1], axis=0), model.share_.sum(axis=1)]
     if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums) or min(p.min() for p in (weight, model.share_)) < 0:
         raise ValueError("probabilities do not sum to one")
+    if len(model.flows_) == 1 and model.share_[:, 1].any():
+        raise ValueError("trees that are not there have a share")
     if not (prob > 0).all():
         raise ValueError("a state of the hidden column has a probability that is not above 0")
     model._products = ProductMixture(first, weight, prob)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.special import softmax
 
 from ._ext import products
 
@@ -30,7 +31,7 @@ class ProductMixture:
     def __init__(self, first_category, weight, prob):
         self.first_category = first_category
         self.weight = weight
-        self.prob = prob
+        self.prob = np.ascontiguousarray(prob)
 
     @property
     def n_states(self):
@@ -40,7 +41,7 @@ class ProductMixture:
     def by_weight(self):
         """The same mixture with its states in the order of their weights, the largest first."""
         order = np.argsort(-self.weight, kind="stable")
-        return ProductMixture(self.first_category, self.weight[order], np.ascontiguousarray(self.prob[:, order]))
+        return ProductMixture(self.first_category, self.weight[order], self.prob[:, order])
 
     def conditionals(self, codes, order, threads=1):
         """Probability of every value given the values before it: (n_rows, n_columns), in the order of the columns."""
@@ -58,12 +59,16 @@ class ProductMixture:
         """Update the posterior, in place, by each row's value of a column."""
         products.observe(posterior, self._of(column), values, threads)
 
-    def posterior(self, codes, threads=1):
+    def posterior(self, codes):
         """Posterior of the states given whole rows: (n_rows, n_states)."""
-        posterior = self.begin(len(codes))
+        log_prob = np.log(self.prob)
+        joint = np.tile(np.log(self.weight), (len(codes), 1))
         for j in range(codes.shape[1]):
-            self.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
-        return posterior[:, : self.n_states]
+            joint += log_prob[self.first_category[j] + codes[:, j]]
+        return softmax(joint, axis=1)
+
+    def __getstate__(self):
+        return {name: getattr(self, name) for name in ("first_category", "weight", "prob")}  # not what was cached
 
     def _of(self, column):
         return self._padded[0][self.first_category[column] : self.first_category[column + 1]]
@@ -72,6 +77,8 @@ class ProductMixture:
     def _padded(self):
         """Probabilities and weights with states of weight zero, up to a multiple that the engine wants."""
         extra = -self.n_states % MULTIPLE
+        if extra == 0:
+            return self.prob, self.weight
         prob = np.ascontiguousarray(np.pad(self.prob, ((0, 0), (0, extra))))
         return prob, np.pad(self.weight, (0, extra))
 

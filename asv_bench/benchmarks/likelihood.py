@@ -1,8 +1,8 @@
 """Held-out likelihood and seconds on a folder of tables: ``python -m benchmarks.likelihood FOLDER`` in asv_bench/.
 
 The folder holds .npz files with the arrays train, valid, test (uint8 codes) and n_categories. Every model is fitted on
-train with its defaults; where a peer or a baseline needs a choice, it gets the candidate of highest likelihood on
-valid, and its seconds are those of that candidate's fit alone.
+train with its defaults (the discrete tree flow with early stopping). Where a peer or a baseline needs a choice, it gets
+the candidate of highest likelihood on valid, and its seconds are those of that candidate's fit alone.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def mixture(categories, **options):
 
 
 def ensemble(categories, **options):
-    """Ten mixtures, the first in the order of most evidence, the others in random orders."""
+    """Ten mixtures in different orders."""
     return TreeFlowEnsemble(categories=categories, random_state=0, n_jobs=-1, **options)
 
 
