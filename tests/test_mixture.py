@@ -198,6 +198,13 @@ def test_domains_are_declared_to_the_model_or_its_estimator():
         assert np.exp(model.score_samples(whole_domain([3, 4]))).sum() == pytest.approx(1)
 
 
+def test_the_order_drawn_does_not_depend_on_the_rows():
+    codes = random_table(0, 300, [2] * 8)
+    model = TreeFlowMixture(AutoregressiveTreeFlow(order="random"), 2, 2, random_state=3)
+    orders = [model.fit(codes[:n]).flows_[0].order_.tolist() for n in (300, 200, 11)]
+    assert orders[0] == orders[1] == orders[2]
+
+
 def test_the_default_ensemble_is_of_mixtures_in_random_orders():
     codes = random_table(0, 300, K)
     ensemble = TreeFlowEnsemble(n_estimators=3, random_state=0).fit(codes)

@@ -139,11 +139,12 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _fit_codes(self, codes, domain, rng, threads):
         first = domain.first_category
+        # seeds first: on fewer rows the same order of columns is drawn, which an ensemble that weighs its members needs
+        em_seed, first_seed, *tree_seeds = rng.randint(2**31, size=1 + self.n_trees).tolist()
         rows = rng.permutation(len(codes))
         n_held_out = min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
         # too few rows to hold any out: then all are looked at twice
         held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
-        em_seed, first_seed, *tree_seeds = rng.randint(2**31, size=1 + self.n_trees).tolist()
         unseen, seen = codes[held_out], codes[rest]
         flow = density_of_codes(self._estimator(), "estimator", first_seed).learn(seen, domain, threads)
         flows = self._in_the_order_of(flow, tree_seeds)
