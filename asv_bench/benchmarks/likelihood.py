@@ -97,7 +97,7 @@ def draw(results, path):
     """NLL above the best of each table against fit seconds, a mark a table."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(9.5, 4), layout="constrained")
     ax = figure.subplots()
     best = {name: min(r[0] for r in rows.values()) for name, rows in results.items()}
     for i, model in enumerate(MODELS):
@@ -110,7 +110,7 @@ def draw(results, path):
     ax.set_yscale("symlog", linthresh=1)
     ax.set_ylim(-0.1, None)
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=110)
 
 
