@@ -1,6 +1,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+DROPPED: int
+LEAF: int
+INNER: int
+
 def average_prunings(
     first_node: NDArray[np.int64],
     left: NDArray[np.int32],
@@ -13,4 +17,4 @@ def average_prunings(
     prior_split: float,
     most_split: float,
     n_threads: int = 1,
-) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]: ...

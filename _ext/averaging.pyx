@@ -11,10 +11,17 @@ import numpy as np
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport exp, log, log1p
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
     PARALLEL_WORK = 4096  # nodes below which waking threads costs more than it saves
+
+cpdef enum:
+    DROPPED = 0
+    LEAF = 1
+    INNER = 2
+
+cdef double NEGLIGIBLE = 1e-12  # posterior probability of what lies below a node, under which it is not kept
 
 
 ctypedef struct Tree:
@@ -62,14 +69,18 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
         Log-evidence of each tree under the concentration that makes it largest, nats.
     chosen : ndarray of shape (n_trees,), int32
         Which concentration that is.
+    kind : ndarray of shape (n_nodes,), uint8
+        `INNER`, `LEAF`, or `DROPPED`: below a node that is reached but hardly ever passed, nothing is kept.
     prob : ndarray of shape (sum of n_leaves * n_categories,), float64
-        Predictive distribution of each leaf, tree after tree, in the order of the nodes.
+        Predictive distribution of each leaf that is kept, tree after tree, in the order of the nodes.
     """
     cdef int64_t n_trees = n_categories.shape[0], n_nodes = first_node[n_trees], t, longest = np.diff(first_node).max()
     leaves = np.add.reduceat(np.equal(left, 0), first_node[:n_trees], dtype=np.int64) * n_categories
     cdef int64_t[::1] first_prob = np.concatenate(([0], np.cumsum(leaves)))
     cdef int64_t[::1] first_count = np.concatenate(([0], np.cumsum(np.diff(first_node) * n_categories)))
     evidence, chosen, prob = np.empty(n_trees), np.empty(n_trees, dtype=np.int32), np.empty(first_prob[n_trees])
+    kind = np.empty(n_nodes, dtype=np.uint8)
+    cdef uint8_t[::1] kind_of = kind
     cdef double[::1] evidence_of = evidence, prob_of = prob
     cdef int32_t[::1] chosen_of = chosen
     cdef double[:, ::1] scratch = np.empty((n_threads, 2 * concentrations.shape[1] * longest))
@@ -83,12 +94,16 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
                  &counts[first_count[t]]),
             Prior(&log_split[0, 0], concentrations.shape[1], rising.shape[3], &concentrations[grid[t], 0],
                   &rising[grid[t], 0, 0, 0]),
-            &scratch[threadid(), 0], &above[threadid(), 0], &evidence_of[t], &prob_of[first_prob[t]])
-    return evidence, chosen, prob
+            &scratch[threadid(), 0], &above[threadid(), 0], &evidence_of[t], &kind_of[first_node[t]],
+            &prob_of[first_prob[t]])
+    values = np.repeat(n_categories, np.diff(first_node))
+    n_kept = np.add.reduceat(np.where(kind == LEAF, values, 0), first_node[:n_trees])
+    in_tree = np.arange(len(prob)) - np.repeat(first_prob[:n_trees], leaves)
+    return evidence, chosen, kind, prob[in_tree < np.repeat(n_kept, leaves)]
 
 
 cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, double *above, double *evidence,
-                          double *prob) noexcept nogil:
+                          uint8_t *kind, double *prob) noexcept nogil:
     """Returns the concentration of highest evidence."""
     cdef int64_t n = prior.n_concentrations, i, g, best = 0
     cdef double log_split, log_stop, stop, split
@@ -111,7 +126,7 @@ cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, double *above
         if scratch[g] > scratch[best]:
             best = g
     evidence[0] = scratch[best]
-    mix(&tree, prior.concentrations[best], scratch + n + best, 2 * n, above, prob)
+    mix(&tree, prior.concentrations[best], scratch + n + best, 2 * n, above, kind, prob)
     return best
 
 
@@ -154,37 +169,49 @@ cdef inline double log_gamma(double x) noexcept nogil:
 
 
 cdef inline void mix(const Tree *tree, double a, const double *log_stopping, int64_t stride, double *above,
-                     double *out) noexcept nogil:
+                     uint8_t *kind, double *out) noexcept nogil:
     """Predictive distributions of the leaves: mixtures of the Dirichlet means on the path to each, from above.
 
     The part of a node's mixture that lies above it, and the posterior probability of reaching the node, are kept in
-    `above`: [n_nodes, 1 + n_categories].
+    `above`: [n_nodes, 1 + n_categories]; the latter is below 0 where nothing is kept.
     """
     cdef int64_t i, k = tree.n_categories
     cdef int32_t v
     cdef const int32_t *counts = tree.counts
     cdef double *reach = above
     cdef double *below
-    cdef double n, stop
+    cdef double n, stop, passing
     above[0] = 1.0
     for v in range(k):
         above[1 + v] = 0.0
     for i in range(tree.n_nodes):
-        stop, n = reach[0], k * a
-        if tree.left[i] != 0:
-            stop = stop * exp(log_stopping[i * stride])
-        for v in range(k):
-            n = n + counts[v]
-        for v in range(k):
-            reach[1 + v] = reach[1 + v] + stop * ((counts[v] + a) / n)
-        if tree.left[i] == 0:
-            for v in range(k):
-                out[v] = reach[1 + v]
-            out += k
+        below = above + tree.left[i] * (1 + k)
+        if reach[0] < 0.0:
+            kind[i] = DROPPED
+            if tree.left[i] != 0:
+                below[0] = below[1 + k] = -1.0
         else:
-            below = above + tree.left[i] * (1 + k)
-            below[0] = below[1 + k] = reach[0] - stop
+            stop, n = reach[0], k * a
+            if tree.left[i] != 0:
+                stop = stop * exp(log_stopping[i * stride])
+            passing = reach[0] - stop
+            if passing < NEGLIGIBLE:
+                stop = reach[0]
             for v in range(k):
-                below[1 + v] = below[2 + k + v] = reach[1 + v]
+                n = n + counts[v]
+            for v in range(k):
+                reach[1 + v] = reach[1 + v] + stop * ((counts[v] + a) / n)
+            if passing < NEGLIGIBLE:
+                kind[i] = LEAF
+                for v in range(k):
+                    out[v] = reach[1 + v]
+                out += k
+                if tree.left[i] != 0:
+                    below[0] = below[1 + k] = -1.0
+            else:
+                kind[i] = INNER
+                below[0] = below[1 + k] = passing
+                for v in range(k):
+                    below[1 + v] = below[2 + k + v] = reach[1 + v]
         counts += k
         reach += 1 + k

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from treeflows._conditionals import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
 from treeflows._ext import isa
-from treeflows._ext.averaging import average_prunings
+from treeflows._ext.averaging import DROPPED, INNER, LEAF, average_prunings
 from treeflows._ext.growing import grow_trees
 from treeflows._growth import cost_table
 
@@ -134,6 +134,16 @@ def average(grown, n_categories, choices, prior_split, n_threads=1):
     )
 
 
+def of_nodes(kind, left, prob, k):
+    """Distribution at each node of one tree that is no inner node: of a dropped one, that of the leaf above it."""
+    by_node = np.zeros((len(kind), k))
+    by_node[kind == LEAF] = prob.reshape(-1, k)
+    for i in range(len(kind)):
+        if kind[i] != INNER and left[i]:
+            by_node[left[i]] = by_node[left[i] + 1] = by_node[i]
+    return by_node
+
+
 def values_of_leaves(root, i, left, values, out):
     """Values of the leaves in the order of the readable tree, from values in the order of the nodes."""
     if root.children:
@@ -149,7 +159,7 @@ def test_like_the_sum_over_all_prunings(seed, prior_split, a):
     k = [2, 3, 2, 4]
     codes = random_table(seed, 60, k)
     grown = grow(codes, k, range(4), 4, 4)
-    evidence, _, prob = average(grown, k, lambda size: [a], prior_split)
+    evidence, _, kind, prob = average(grown, k, lambda size: [a], prior_split)
     first, left = grown[0], grown[3]
     start = 0
     for t in range(4):
@@ -157,11 +167,24 @@ def test_like_the_sum_over_all_prunings(seed, prior_split, a):
         expected_evidence, expected = readable.average(root, a, prior_split)
         assert evidence[t] == pytest.approx(expected_evidence, rel=1e-10)
         own = left[first[t] : first[t + 1]]
-        leaves = np.flatnonzero(own == 0)
-        by_node = np.zeros((len(own), k[t]))
-        by_node[leaves] = prob[start : start + len(leaves) * k[t]].reshape(-1, k[t])
+        own_kind = kind[first[t] : first[t + 1]]
+        assert ((own_kind == INNER) <= (own > 0)).all()
+        n_values = int((own_kind == LEAF).sum()) * k[t]
+        by_node = of_nodes(own_kind, own, prob[start : start + n_values], k[t])
         np.testing.assert_allclose(values_of_leaves(root, 0, own, by_node, []), expected, rtol=1e-9)
-        start += len(leaves) * k[t]
+        start += n_values
+    assert start == len(prob)
+
+
+def test_what_lies_below_a_node_that_is_hardly_ever_passed_is_dropped():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2, (4000, 6))  # nothing depends on anything
+    grown = grow(codes, [2] * 6, range(6), 5)
+    kind = average(grown, [2] * 6, lambda size: [0.5], 1e-4)[2]
+    assert (kind == LEAF).sum() < 0.5 * (grown[3] == 0).sum()
+    assert (kind == DROPPED).any()
+    everything = average(grown, [2] * 6, lambda size: [0.5], 5.0)[2]
+    assert (everything == DROPPED).sum() < (kind == DROPPED).sum()
 
 
 def test_evidence_is_the_probability_of_the_rows_one_after_the_other():
@@ -171,7 +194,7 @@ def test_evidence_is_the_probability_of_the_rows_one_after_the_other():
     for v in values:
         expected += np.log((seen[v] + a) / (seen.sum() + 3 * a))
         seen[v] += 1
-    evidence, _, prob = average(grow(values[:, None], [3], [0]), [3], lambda k: [a], 1.0)
+    evidence, _, _, prob = average(grow(values[:, None], [3], [0]), [3], lambda k: [a], 1.0)
     assert evidence[0] == pytest.approx(expected, abs=1e-10)
     np.testing.assert_allclose(prob, (seen + a) / (50 + 3 * a))
 
@@ -181,20 +204,20 @@ def test_the_concentration_of_highest_evidence_is_chosen():
     codes = random_table(2, 3000, k)
     codes[:, 2] = codes[:, 1]  # leaves with one category each: the lowest concentration
     grown = grow(codes, k, range(3), 5)
-    evidence, chosen, prob = average(grown, k, concentrations, 1.0)
+    evidence, chosen, kind, prob = average(grown, k, concentrations, 1.0)
     alone = [average(grown, k, lambda size, i=i: concentrations(size)[i : i + 1], 1.0) for i in range(N_CONCENTRATIONS)]
-    np.testing.assert_array_equal(evidence, np.max([e for e, _, _ in alone], axis=0))
-    np.testing.assert_array_equal(chosen, np.argmax([e for e, _, _ in alone], axis=0))
+    np.testing.assert_array_equal(evidence, np.max([e for e, *_ in alone], axis=0))
+    np.testing.assert_array_equal(chosen, np.argmax([e for e, *_ in alone], axis=0))
     assert len(set(chosen)) > 1
     for other in (2, 3):
-        for x, y in zip((evidence, chosen, prob), average(grown, k, concentrations, 1.0, other), strict=True):
+        for x, y in zip((evidence, chosen, kind, prob), average(grown, k, concentrations, 1.0, other), strict=True):
             np.testing.assert_array_equal(x, y)
 
 
 def test_counts_too_large_for_the_table():
     n = 50 * N_TABLED
     column = (np.arange(n) % 7 == 0).astype(np.uint8)[:, None]
-    evidence, _, _ = average(grow(column, [2], [0]), [2], lambda k: [0.3], 1.0)
+    evidence, *_ = average(grow(column, [2], [0]), [2], lambda k: [0.3], 1.0)
     counts = np.array([n - column.sum(), column.sum()])
     assert evidence[0] == pytest.approx(readable.leaf_evidence(counts, 0.3), rel=1e-12)
 
@@ -203,12 +226,12 @@ def test_counts_too_large_for_the_table():
 def test_leaves_hold_distributions(table):
     codes, k = table
     grown = grow(codes, k, range(len(k)), 1)
-    _, _, prob = average(grown, k, concentrations, 1.0)
+    _, _, kind, prob = average(grown, k, concentrations, 1.0)
     assert (prob > 0).all()
-    first, left = grown[0], grown[3]
+    first = grown[0]
     start = 0
     for t, size in enumerate(k):
-        n_leaves = int((left[first[t] : first[t + 1]] == 0).sum())
+        n_leaves = int((kind[first[t] : first[t + 1]] == LEAF).sum())
         sums = prob[start : start + n_leaves * size].reshape(n_leaves, size).sum(axis=1)
         np.testing.assert_allclose(sums, 1, rtol=0, atol=1e-12)
         start += n_leaves * size

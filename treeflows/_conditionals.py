@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ._base import uniform_blocks
-from ._ext.averaging import average_prunings
+from ._ext.averaging import INNER, LEAF, average_prunings
 from ._ext.growing import grow_trees
 from ._ext.routing import Router
 from ._tree import check_tree
@@ -212,7 +212,7 @@ def learn_conditionals(
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [smoothing] for size in sizes])
-    evidence, chosen, prob = average_prunings(
+    evidence, chosen, kind, prob = average_prunings(
         first,
         left,
         candidates,
@@ -227,22 +227,22 @@ def learn_conditionals(
         MOST_SPLIT,
         n_threads,
     )
-    conditionals = _compact(order, n_categories, first, column, category, left, counts, np.log(prob))
+    conditionals = _compact(order, n_categories, first, column, category, left, counts, kind, np.log(prob))
     by_column = np.argsort(order)
     return conditionals, evidence[by_column], choices[grid, chosen][by_column]
 
 
-def _compact(order, n_categories, first, column, category, left, counts, log_prob):
-    """Trees of numbered nodes to trees of inner nodes and leaves, each numbered by themselves."""
+def _compact(order, n_categories, first, column, category, left, counts, kind, log_prob):
+    """Trees of numbered nodes to trees of the inner nodes and leaves that are kept, each numbered by themselves."""
     n_columns = len(order)
     tree = np.repeat(np.arange(n_columns), np.diff(first))
-    inner = left > 0
+    inner, leaf = kind == INNER, kind == LEAF
     first_node = _starts(np.bincount(tree[inner], minlength=n_columns))
-    first_leaf = first - first_node
+    first_leaf = _starts(np.bincount(tree[leaf], minlength=n_columns))
     number = np.where(
         inner,
         np.cumsum(inner) - 1 - first_node[tree],
-        ~(np.cumsum(~inner) - 1 - first_leaf[tree]),
+        ~(np.cumsum(leaf) - 1 - first_leaf[tree]),
     ).astype(np.int32)
     child = (left + first[tree])[inner]
     sizes = np.repeat(n_categories[order], np.diff(first))
@@ -255,7 +255,7 @@ def _compact(order, n_categories, first, column, category, left, counts, log_pro
         column=column[inner],
         category=category[inner].astype(np.uint8),
         children=np.stack([number[child], number[child + 1]], axis=1),
-        leaf_rows=rows[~inner],
+        leaf_rows=rows[leaf],
         log_prob=log_prob,
     )
 
