@@ -153,24 +153,12 @@ class TreeFlowMixture(CategoricalFlow):
         of_forest = _shares(tree, forest) if len(trees) > 1 else np.zeros(codes.shape[1])
         grown = (1 - of_forest) * tree + of_forest * forest
         self.validation_score_ = {0: float(np.log(grown).sum(axis=1).mean())}
-        learner = Learner(seen[:MOST_ROWS], first)
-        numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
-        if self.n_components != "auto":
-            numbers = [int(self.n_components)]
-        tried = []
-        with progress_bar(len(numbers), "learning the hidden column", self.verbose) as progress:
-            for n in numbers:
-                draws = np.random.default_rng([em_seed, n])
-                products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
-                hidden = products.conditionals(unseen, flow.order_, threads)
-                share = _shares(grown, hidden)
-                score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
-                self.validation_score_[n] = score
-                tried.append((score, products, share))
-                progress(len(tried))
-                if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
-                    break
-        _, products, of_hidden = max(tried, key=_score)
+        products, of_hidden = self._choose_states(
+            Learner(seen[:MOST_ROWS], first),
+            grown,
+            lambda products: products.conditionals(unseen, flow.order_, threads),
+            em_seed,
+        )
         # the rows that were held out come in: trees afresh, states from where they are
         learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first)
         self._products = learner.improve(products).by_weight()
@@ -178,6 +166,29 @@ class TreeFlowMixture(CategoricalFlow):
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
         self.share_ = share[np.argsort(flow.order_)]
         self.weights_ = self._products.weight
+
+    def _choose_states(self, learner, grown, say, seed):
+        """The mixture of products that the held-out rows like best, and its share in each place of the order.
+
+        ``grown`` is the probability of their values by the trees, ``say(products)`` that by a mixture of products.
+        """
+        numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
+        if self.n_components != "auto":
+            numbers = [int(self.n_components)]
+        tried = []
+        with progress_bar(len(numbers), "learning the hidden column", self.verbose) as progress:
+            for n in numbers:
+                draws = np.random.default_rng([seed, n])
+                products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
+                hidden = say(products)
+                share = _shares(grown, hidden)
+                score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
+                self.validation_score_[n] = score
+                tried.append((score, products, share))
+                progress(len(tried))
+                if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
+                    break
+        return max(tried, key=_score)[1:]
 
     def _in_the_order_of(self, flow, seeds):
         """Unfitted flows for the columns' trees: the first like the fitted one, the others with drawn columns."""
