@@ -174,7 +174,7 @@ DAMAGES = {
     "parameter": (with_json(lambda m: m["model"]["params"].update(depth=3)), "damaged"),
     "dtypes": (with_json(lambda m: m.update(dtypes=["nothing"] * 3)), "damaged"),
     "more layers": (with_json(lambda m: m["model"].update(n_layers=4)), "damaged"),
-    "fewer categories": (with_json(lambda m: m["categories"][0].pop()), "damaged"),
+    "fewer categories": (with_json(lambda m: m["columns"][0]["values"].pop()), "damaged"),
     "no array": (lambda n, d: None if n == "log_prob.npy" else d, "damaged"),
     "column": (replaced("layer0_column", lambda a: array_of(a + 100, "<i4")), "column that is not there"),
     "cycle": (replaced("layer0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._autoregressive import AutoregressiveTreeFlow
 from ._base import OtherDensity
 from ._conditionals import Conditionals
-from ._domain import Domain
+from ._domain import Column, Domain
 from ._ensemble import TreeFlowEnsemble
 from ._files import read_archive, write_archive
 from ._flow import DiscreteTreeFlow
@@ -15,6 +15,7 @@ from ._independent import IndependentColumns
 from ._layer import TreePermutation
 from ._mixture import TreeFlowMixture
 from ._products import ProductMixture
+from ._tables import CONTAINERS, NUMPY
 
 FORMAT = "treeflows"
 VERSION = 1
@@ -69,9 +70,9 @@ def save(model, path):
         "format": FORMAT,
         "version": VERSION,
         "names": None if domain.names is None else [_plain_name(name) for name in domain.names],
+        "container": domain.container,
         "dtypes": domain.dtypes,
-        "categories": [_plain(c, name) for c, name in zip(domain.categories, domain.column_names, strict=True)],
-        "category_dtypes": [c.dtype.str if c.dtype.kind in "iubfU" else "object" for c in domain.categories],
+        "columns": [_describe_column(c, name) for c, name in zip(domain.columns, domain.column_names, strict=True)],
         "feature_names_in": model.feature_names_in_.tolist() if hasattr(model, "feature_names_in_") else None,
         "model": _describe(model, "", arrays),
     }
@@ -183,19 +184,38 @@ def _stored(array, dtype):
 
 def _restore_domain(written):
     domain = Domain(
-        tuple(
-            _categories(c, dtype) for c, dtype in zip(written["categories"], written["category_dtypes"], strict=True)
-        ),
+        tuple(map(_restore_column, written["columns"])),
         None if written["names"] is None else tuple(written["names"]),
         tuple(written["dtypes"]),
+        written["container"],
     )
-    n_columns = len(domain.categories)
-    if len(domain.dtypes) != n_columns or len(domain.column_names) != n_columns or min(domain.n_categories) < 1:
+    n_columns = len(domain.columns)
+    if len(domain.dtypes) != n_columns or len(domain.column_names) != n_columns or n_columns == 0:
         raise ValueError("columns and categories do not match")
     if not all(isinstance(dtype, str) for dtype in domain.dtypes):
         raise ValueError("a dtype is no name")
-    domain.decode(np.zeros((1, n_columns), dtype=np.uint8))  # raises if a dtype cannot hold its categories
+    if domain.container not in CONTAINERS or (domain.container == NUMPY) != (domain.names is None):
+        raise ValueError(f"unknown container {domain.container!r}")
+    try:
+        domain.decode(np.zeros((1, n_columns), dtype=np.uint8))
+    except ImportError:  # a model can be asked all but for tables of a library that is not there
+        pass
+    except Exception as error:  # each library has its own for a dtype that cannot hold its categories
+        raise ValueError(f"its tables cannot be made ({error})") from error
     return domain
+
+
+def _restore_column(written):
+    code, log_share = written["code"], written["log_share"]
+    column = Column(
+        _categories(written["values"], written["dtype"]),
+        None if code is None else np.array(code, dtype=np.int16),
+        None if log_share is None else np.array(log_share, dtype=np.float64),
+        bool(written["missing"]),
+        bool(written["unseen"]),
+    )
+    column.check()
+    return column
 
 
 def _restore(written, prefix, arrays, domain):
@@ -270,7 +290,7 @@ def _restore_mixture(model, written, prefix, arrays, domain):
 
 
 def _independent_bases(arrays, prefix, n_bases, domain):
-    n_columns, n = len(domain.categories), int(domain.first_category[-1])
+    n_columns, n = len(domain.columns), int(domain.first_category[-1])
     log_prob = _array(arrays, f"{prefix}log_prob", np.float64, (n_bases, n))
     concentration = _array(arrays, f"{prefix}concentration", np.float64, (n_bases, n_columns))
     if not np.allclose(np.add.reduceat(np.exp(log_prob), domain.first_category[:-1], axis=1), 1, rtol=0, atol=1e-9):
@@ -279,7 +299,7 @@ def _independent_bases(arrays, prefix, n_bases, domain):
 
 
 def _conditionals(arrays, prefix, domain):
-    n_inner, n_columns = len(arrays[f"{prefix}column"]), len(domain.categories)
+    n_inner, n_columns = len(arrays[f"{prefix}column"]), len(domain.columns)
     shapes = {
         "order": (n_columns,),
         "first_node": (n_columns + 1,),
@@ -332,6 +352,17 @@ def _plain_name(name):
     if not isinstance(name, (str, int)):
         raise ValueError(f"column name {name!r} is neither a string nor an integer, which no file can hold")
     return name
+
+
+def _describe_column(column, name):
+    return {
+        "values": _plain(column.values, name),
+        "dtype": column.values.dtype.str if column.values.dtype.kind in "iubfU" else "object",
+        "code": None if column.code is None else column.code.tolist(),
+        "log_share": None if column.log_share is None else column.log_share.tolist(),
+        "missing": column.missing,
+        "unseen": column.unseen,
+    }
 
 
 def _plain(categories, name):
