@@ -309,20 +309,21 @@ class ImageGalleryDisplay:
         ValueError
             If images of this shape do not have as many pixels as the table has columns.
         """
-        n_columns = len(fitted_domain(model).categories)
+        domain = fitted_domain(model)
+        n_columns = len(domain.columns)
         if len(shape) != 2 or shape[0] * shape[1] != n_columns:
             raise ValueError(f"shape must be the lines and columns of images of {n_columns} pixels, got {shape!r}")
         rng = stream(model, random_state)
         codes = codes_of(model, X)
         codes = codes[rng.permutation(len(codes))[:n_images]]
         sampled = codes_of(model, model.sample(len(codes), random_state=rng))
-        levels = _pixel_levels(model.categories_)
+        levels = _pixel_levels(domain.columns)
         data, samples = (
             np.column_stack([level[code] for level, code in zip(levels, table.T, strict=True)]).reshape(-1, *shape)
             for table in (codes, sampled)
         )
         every = np.concatenate(levels)
-        return cls(data, samples, (float(every.min()), float(every.max()))).plot(ax=ax)
+        return cls(data, samples, (float(np.nanmin(every)), float(np.nanmax(every)))).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw both sheets.
@@ -360,13 +361,16 @@ def _mean_of_pairs(information):
     return float((information.sum() - np.trace(information)) / max(n_columns * (n_columns - 1), 1))
 
 
-def _pixel_levels(categories):
-    """For each column, the level of each of its categories: list of ndarray of shape (n_categories,), float64."""
-    if all(c.dtype.kind in "biuf" for c in categories):
-        return [c.astype(np.float64) for c in categories]
-    names = [c.astype(str) for c in categories]
-    every = np.unique(np.concatenate(names))
-    return [np.searchsorted(every, of_column).astype(np.float64) for of_column in names]
+def _pixel_levels(columns):
+    """For each column, the level of each of its codes, NaN where it stands for no value: list of ndarray of float64."""
+    values = [c.values[c.most_common] for c in columns]
+    if not all(v.dtype.kind in "biuf" for v in values):
+        every = np.unique(np.concatenate([v.astype(str) for v in values]))
+        values = [np.searchsorted(every, v.astype(str)) for v in values]
+    return [
+        np.append(v.astype(np.float64), np.full(c.missing + c.unseen, np.nan))
+        for v, c in zip(values, columns, strict=True)
+    ]
 
 
 def _contact_sheet(images):
