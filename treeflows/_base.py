@@ -39,8 +39,9 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_rows,), default=None
-            How many rows each row stands for. An integer weight is exactly that many rows; fractions are rounded up or
-            down by systematic sampling, so divide weights that sum to more than the number of rows by their mean.
+            How many rows each row stands for. An integer weight is exactly that many rows; of fractions, equal rows
+            together count as an integer next to the sum of their weights. A weight is as much evidence as that many
+            rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean.
 
         Returns
         -------

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
@@ -24,7 +24,7 @@ from ._domain import MAX_CATEGORIES, Column
 from ._mixture import TreeFlowMixture
 from ._questions import SEED
 from ._rows import rows_to_learn_from
-from ._tables import dtype_for, read_table
+from ._tables import dtype_for, is_missing, read_table
 from ._threads import n_threads
 
 
@@ -130,26 +130,34 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
         name = getattr(y, "name", None)
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "O" and any(map(is_missing, y)):
+            raise ValueError(f"y has a missing label at row {list(map(is_missing, y)).index(True)}")
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         table, weight = read_to_learn(self, X, sample_weight)
         if weight is not None:
             y = y[np.asarray(sample_weight) > 0]
         check_consistent_length(range(table.n_rows), y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) > MAX_CATEGORIES:
-            raise ValueError(f"y has {len(self.classes_):,} classes; at most {MAX_CATEGORIES} are supported")
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) > MAX_CATEGORIES:
+            raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
         domain = learn_domain(self, table, weight, declared_categories(self.categories, self.estimator))
         rows = domain.encode(table, threads, missing=self.missing)
         observed = None if rows.observed is None else _with_label(rows.observed, True)
-        joint = _with_labels(domain, self.classes_, name)
+        joint = _with_labels(domain, classes, name)
         codes = rows_to_learn_from(_with_label(rows.codes, labels), observed, weight, joint.n_categories, rng, threads)
-        return self.fitted_to(density.learn(codes, joint, threads), domain)
+        return self.fitted_to(density.learn(codes, joint, threads))
 
-    def fitted_to(self, density, domain):
-        """Note a density of rows with their labels, and the domain of the rows."""
-        self._density, self._domain = density, domain
+    def fitted_to(self, density):
+        """Note a density of rows whose last column is their label."""
+        domain = density._domain
+        names = None if domain.names is None else domain.names[:-1]
+        self._density = density
+        self._domain = replace(domain, columns=domain.columns[:-1], names=names, dtypes=domain.dtypes[:-1])
         self.density_ = density.estimator if isinstance(density, OtherDensity) else density
-        self.categories_ = [column.categories for column in domain.columns]
+        self.classes_ = domain.columns[-1].values
+        self.categories_ = [column.categories for column in self._domain.columns]
+        self.n_features_in_ = len(self.categories_)
         return self
 
     def predict_proba(self, X):
@@ -185,7 +193,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         -------
         y : ndarray of shape (n_rows,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probability = self.predict_proba(X)
+        return self.classes_[probability.argmax(axis=1)]
 
     def _estimator(self):
         if self.estimator is not None:

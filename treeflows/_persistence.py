@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._autoregressive import AutoregressiveTreeFlow
 from ._base import OtherDensity
+from ._classifier import TreeFlowClassifier
 from ._conditionals import Conditionals
 from ._domain import Column, Domain
 from ._ensemble import TreeFlowEnsemble
@@ -20,7 +21,8 @@ from ._tables import CONTAINERS, NUMPY
 FORMAT = "treeflows"
 VERSION = 1
 MODELS = {
-    model.__name__: model for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture)
+    model.__name__: model
+    for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture, TreeFlowClassifier)
 }
 LAYER_ARRAYS = {  # name: dtype
     "column": np.int32,
@@ -51,7 +53,7 @@ def save(model, path):
 
     Parameters
     ----------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble or TreeFlowMixture
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
         A fitted model. Its ``categories`` parameter is not kept (the fitted domain is), nor a ``random_state`` that is
         no integer, nor the code of a ``criterion`` of your own.
     path : str or path-like
@@ -64,7 +66,7 @@ def save(model, path):
         If the file cannot be written.
     """
     check_is_fitted(model)
-    domain = model._domain
+    domain = model._density._domain if isinstance(model, TreeFlowClassifier) else model._domain
     arrays = {}
     written = {
         "format": FORMAT,
@@ -88,7 +90,7 @@ def load(path):
 
     Returns
     -------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble or TreeFlowMixture
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
 
     Raises
     ------
@@ -122,7 +124,10 @@ def _describe(model, prefix, arrays):
     if type(model) not in MODELS.values():
         raise ValueError(f"{model!r} is no model of treeflows, which no file can hold; use pickle or joblib")
     written = {"class": type(model).__name__, "params": _plain_params(model)}
-    if isinstance(model, TreeFlowEnsemble):
+    if isinstance(model, TreeFlowClassifier):
+        written["default"] = model.estimator is None
+        written["density"] = _describe(model.density_, f"{prefix}density_", arrays)
+    elif isinstance(model, TreeFlowEnsemble):
         arrays[f"{prefix}member_weight"] = _stored(model.weights_, np.float64)
         written["default"] = model.estimator is None
         written["members"] = [
@@ -222,6 +227,11 @@ def _restore(written, prefix, arrays, domain):
     if written["class"] not in MODELS:
         raise ValueError(f"unknown model {written['class']!r}")
     model = MODELS[written["class"]](**written["params"])
+    if isinstance(model, TreeFlowClassifier):
+        density = _restore(written["density"], f"{prefix}density_", arrays, domain)
+        if not written["default"]:
+            model.estimator = clone(density).set_params(random_state=None)
+        return model.fitted_to(density)
     if isinstance(model, TreeFlowEnsemble):
         members = [_restore(w, f"{prefix}member{i}_", arrays, domain) for i, w in enumerate(written["members"])]
         ensemble = TreeFlowEnsemble.from_members(members).set_params(**model.get_params(deep=False))

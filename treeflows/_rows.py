@@ -45,25 +45,23 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
     if observed is not None:
         codes = _filled(codes, observed, n_categories, rng, threads)
     if weight is not None:
-        codes = np.repeat(codes, _repetitions(weight, rng), axis=0)
+        # one order for equal tables: what a model draws from the rows then depends on the weighted table alone
+        order = np.lexsort(codes.T[::-1])
+        codes = np.repeat(codes[order], _repetitions(weight[order], rng), axis=0)
         if len(codes) == 0:
             raise ValueError("sample_weight sums to less than one row")
-        # one order for equal tables: what a model draws from the rows then depends on the weighted table alone
-        codes = np.ascontiguousarray(codes[np.lexsort(codes.T[::-1])])
     return codes
 
 
 def _repetitions(weight, rng):
-    """How often each row is repeated: its weight, or where that is a fraction, one of the integers next to it.
+    """How often each of the sorted rows is repeated: its weight, or where that is a fraction, an integer next to it.
 
-    Systematic sampling in a random order: expectations are the weights, and sums of many rows hardly vary.
+    Systematic sampling: expectations are the weights, and any run of rows, such as all that are equal, is within one
+    row of the sum of its weights.
     """
     if (weight == np.floor(weight)).all():
         return weight.astype(np.int64)
-    order = rng.permutation(len(weight))
-    repetitions = np.empty(len(weight), dtype=np.int64)
-    repetitions[order] = np.diff(np.floor(np.cumsum(weight[order]) + rng.random_sample()), prepend=0.0)
-    return repetitions
+    return np.diff(np.floor(np.cumsum(weight) + rng.random_sample()), prepend=0.0).astype(np.int64)
 
 
 def _filled(codes, observed, n_categories, rng, threads):

@@ -143,14 +143,16 @@ class Table:
 
     def remedy(self, j):
         """One line that makes categories of a quantity."""
-        name = self.names and self.names[j]
         if self.container == PANDAS:
-            return f"X[{name!r}] = pandas.qcut(X[{name!r}], 10, duplicates='drop').astype(str)"
+            name = repr(self.names[j])
+            return f"X[{name}] = pandas.qcut(X[{name}], 10, duplicates='drop').astype(str)"
+        values = f"X[:, {j}]" if self.container == NUMPY else f"X[{self.names[j]!r}]"
+        bins = f"numpy.digitize({values}, numpy.nanquantile({values}, numpy.linspace(0.1, 0.9, 9)))"
         if self.container == POLARS:
-            return f"X = X.with_columns(polars.col({name!r}).qcut(10, allow_duplicates=True).cast(str))"
+            return f"X = X.with_columns(polars.Series({self.names[j]!r}, {bins}))"
         if self.container == PYARROW:
-            return f"X = X.set_column({j}, {name!r}, bins), where bins = numpy.digitize(values, edges)"
-        return f"X[:, {j}] = numpy.digitize(X[:, {j}], numpy.quantile(X[:, {j}], numpy.linspace(0.1, 0.9, 9)))"
+            return f"X = X.set_column({j}, {self.names[j]!r}, [{bins}])"
+        return f"{values} = {bins}"
 
     def _array_column(self, j):
         values = self.X[:, j]
