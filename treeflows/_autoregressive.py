@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_scalar
 
 from ._base import CategoricalFlow, check_criterion, check_n_jobs, check_smoothing
 from ._conditionals import COST_BITS, NO_LIMIT, learn_conditionals
+from ._density import OrderedDensity
 from ._growth import cost_table
 from ._objective import Objective
 from ._orders import informative_order, pairwise_information
@@ -15,7 +16,7 @@ from ._progress import progress_bar
 from ._tree import draw_tree
 
 
-class AutoregressiveTreeFlow(CategoricalFlow):
+class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
     """Autoregressive tree flow: an exact, invertible probability model of a categorical table.
 
     By the chain rule, log p(x) is the sum over columns of log p(x_j | columns before j). Each conditional is a tree
@@ -48,6 +49,17 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         Columns to draw for each split, or the fraction of all columns; None takes all.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
+    missing : "category", "marginalize" or "error", default="category"
+        "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
+        given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
+    handle_unknown : "error" or "reserve", default="error"
+        "reserve": each column has room for one more value, which all unseen ones count as; its probability is what the
+        evidence says of a value that never occurred.
+    min_frequency : int or float, default=None
+        Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
+        A group's probability is shared out by the frequencies of its values.
+    max_categories : int, default=None
+        The rarest values of a column are grouped so that it has at most so many codes.
     random_state : int, RandomState or None, default=None
         Draws the order if it is random, and the columns of ``max_features``.
     n_jobs : int or None, default=None
@@ -108,6 +120,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         smoothing="evidence",
         max_features=None,
         categories="auto",
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -120,6 +136,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         self.smoothing = smoothing
         self.max_features = max_features
         self.categories = categories
+        self.missing = missing
+        self.handle_unknown = handle_unknown
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -185,6 +205,17 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
     def _invert_codes(self, codes, threads):
         return self._conditionals.invert_codes(codes, threads)
+
+    @property
+    def _order(self):
+        return self.order_
+
+    def _walk(self, codes, threads):
+        for t, j in enumerate(self.order_.tolist()):
+            yield j, self._conditionals.distributions(t, codes, threads)
+
+    def _cell_probabilities(self, codes, threads):
+        return self._conditionals.probabilities(codes, threads)
 
     def _candidate_orders(self, codes, n_categories, cost, rng, threads):
         """The orders to learn; the one of most evidence is kept."""

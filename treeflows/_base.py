@@ -8,28 +8,41 @@ from sklearn.base import BaseEstimator, DensityMixin, OneToOneFeatureMixin, Tran
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from ._domain import Domain, read_table
+from ._density import Density
+from ._domain import Domain
+from ._draws import generator
+from ._questions import Questions
+from ._rows import check_weight, rows_to_learn_from
+from ._tables import read_table
 from ._threads import n_threads
 
+MISSING = ("category", "marginalize", "error")
+UNKNOWN = ("error", "reserve")
+MOST_JOBS = 4096
 MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
 
 
-class CategoricalDensity(DensityMixin, BaseEstimator):
+class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
     """Base class of exact probability models of categorical tables.
 
     A model knows how to learn from codes, score codes and draw codes: ``_fit_codes``, ``_score_codes`` and
     ``_sample_codes``. This class does the rest.
     """
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn the model.
 
         Parameters
         ----------
-        X : ndarray or pandas DataFrame of shape (n_rows, n_columns)
-            Integers from 0, strings, booleans, mixed objects or categorical columns; at most 256 categories a column.
+        X : array or dataframe of shape (n_rows, n_columns)
+            A NumPy array or a pandas, polars or pyarrow table of strings, booleans, categoricals or integers from 0; at
+            most 256 categories a column, unless rare ones are grouped.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_rows,), default=None
+            How many rows each row stands for. An integer weight is exactly that many rows; of fractions, equal rows
+            together count as an integer next to the sum of their weights. A weight is as much evidence as that many
+            rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean.
 
         Returns
         -------
@@ -38,14 +51,18 @@ class CategoricalDensity(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For a missing value, a number that is no category, too many categories, or a parameter out of range; the
-            message names the column.
+            For a number that is no category, too many categories, a missing value under ``missing="error"``, or a
+            parameter out of range; the message names the column.
         """
         self._check_parameters()
-        X = read_table(self, X, reset=True)
-        domain = Domain.learn(X, self._declared_categories())
-        threads = n_threads(self.n_jobs)
-        return self.learn(domain.encode(X, threads), domain, threads)
+        check_table_parameters(self)
+        rng, threads = check_random_state(self.random_state), n_threads(self.n_jobs)
+        table, weight = read_to_learn(self, X, sample_weight)
+        domain = learn_domain(self, table, weight, self._declared_categories())
+        rows = domain.encode(table, threads, missing=self.missing)
+        # a stream of its own: what the model draws does not depend on what is missing
+        codes = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, rng, threads)
+        return self.learn(codes, domain, threads)
 
     def learn(self, codes, domain, threads):
         """Learn from codes; what fit does with a table, and another model with its parts."""
@@ -54,11 +71,7 @@ class CategoricalDensity(DensityMixin, BaseEstimator):
 
     def fitted_to(self, domain):
         """Note what fit notes of a table."""
-        self.n_features_in_ = len(domain.categories)
-        if domain.names is not None and all(isinstance(name, str) for name in domain.names):
-            self.feature_names_in_ = np.array(domain.names, dtype=object)
-        self._domain = domain
-        self.categories_ = list(domain.categories)
+        note_domain(self, domain)
         return self
 
     def score_samples(self, X):
@@ -66,37 +79,43 @@ class CategoricalDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns)
 
         Returns
         -------
         log_likelihood : ndarray of shape (n_rows,), float64
-            Nats.
+            Nats. Under ``missing="marginalize"`` that of the observed cells: exact if those that are missing come last
+            in the order of the columns or have at most 1,024 joint states, else an estimate of 1,000 draws; a
+            MonteCarloWarning says its standard error.
 
         Raises
         ------
         ValueError
             For a value outside the fitted domain; the message names column and value.
         """
-        return self._score_codes(*self._encode(X))
+        check_is_fitted(self)
+        return self._score_table(read_table(self, X, reset=False))
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Mean log-likelihood of rows.
 
         Parameters
         ----------
-        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns)
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_rows,), default=None
+            How many rows each row stands for.
 
         Returns
         -------
         log_likelihood : float
             Nats per row.
         """
-        return float(self.score_samples(X).mean())
+        scores = self.score_samples(X)
+        return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples=1, random_state=None, *, given=None):
         """Draw rows from the model.
 
         Parameters
@@ -104,32 +123,54 @@ class CategoricalDensity(DensityMixin, BaseEstimator):
         n_samples : int, default=1
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
+        given : dict of str or int to value, default=None
+            Columns, by name or number, and the values that all rows shall have in them. Exact if these columns come
+            first in the order that the model was learned in; else rows are drawn by importance resampling, and a
+            MonteCarloWarning says how many proposals they are worth. A model cannot be reordered after it was fitted:
+            ``AutoregressiveTreeFlow(order=...)`` puts columns first.
 
         Returns
         -------
-        X : ndarray or DataFrame of shape (n_samples, n_columns)
-            In the container and dtypes that fit saw.
+        X : ndarray or dataframe of shape (n_samples, n_columns)
+            In the container and dtypes that fit saw. No row has an unseen value.
+
+        Raises
+        ------
+        ValueError
+            If a given column or value is not in the domain.
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=0)
         rng = generator(check_random_state(self.random_state if random_state is None else random_state))
-        return self._domain.decode(self._sample_codes(n_samples, rng, n_threads(self.n_jobs)))
+        if given is not None:
+            return self._sample_given(n_samples, given, rng)
+        codes = self._sample_codes(n_samples, rng, n_threads(self.n_jobs))
+        while len(unnamed := np.flatnonzero(~self._domain.is_named(codes))):
+            codes[unnamed] = self._sample_codes(len(unnamed), rng, n_threads(self.n_jobs))
+        return self._domain.decode(codes, rng)
 
     def _declared_categories(self):
         return self.categories
 
     def _encode(self, X):
-        """Codes of a table, and the number of threads for the work on them."""
+        """Codes of a table of whole rows, and the number of threads for the work on them."""
         check_is_fitted(self)
-        X = read_table(self, X, reset=False)
         threads = n_threads(self.n_jobs)
-        return self._domain.encode(X, threads), threads
+        rows = self._domain.encode(read_table(self, X, reset=False), threads, missing=self.missing)
+        if rows.observed is not None:
+            row, j = np.argwhere(~rows.observed)[0]
+            raise ValueError(
+                f"column {self._domain.column_names[j]!r} has a missing value at row {row}, which has no code: impute "
+                "first, or fit with missing='category'"
+            )
+        return rows.codes, threads
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = self.missing != "error"
         return tags
 
 
@@ -141,7 +182,7 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
 
         Parameters
         ----------
-        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns)
 
         Returns
         -------
@@ -160,7 +201,7 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
 
         Returns
         -------
-        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns)
             In the container and dtypes that fit saw.
 
         Raises
@@ -178,7 +219,7 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
         return tags
 
 
-class OtherDensity:
+class OtherDensity(Density):
     """A user's own estimator as a density of codes."""
 
     def __init__(self, estimator):
@@ -198,13 +239,39 @@ class OtherDensity:
 
     def _sample_codes(self, n_samples, rng, threads):
         if n_samples == 0:
-            return np.empty((0, len(self._domain.categories)), dtype=np.uint8)
+            return np.empty((0, len(self._domain.columns)), dtype=np.uint8)
         if "random_state" in signature(self.estimator.sample).parameters:
             drawn = self.estimator.sample(n_samples, random_state=int(rng.integers(2**31)))
         else:
             drawn = self.estimator.sample(n_samples)
         # scikit-learn's mixtures return the rows and their components
         return self._domain.check_codes(drawn[0] if isinstance(drawn, tuple) else drawn)
+
+
+def read_to_learn(estimator, X, sample_weight):
+    """A table to learn from and its weights, None for none; rows of weight 0 are as if they were not there."""
+    table = read_table(estimator, X, reset=True)
+    weight = check_weight(sample_weight, table.n_rows)
+    if weight is None or weight.all():
+        return table, weight
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row")
+    return table.rows(weight > 0), weight[weight > 0]
+
+
+def learn_domain(estimator, table, weight, categories):
+    """The domain of a table under the estimator's parameters."""
+    names = ("missing", "handle_unknown", "min_frequency", "max_categories")
+    return Domain.learn(table, categories, weight=weight, **{name: getattr(estimator, name) for name in names})
+
+
+def note_domain(estimator, domain):
+    """Note the attributes that tell of the table that an estimator was fitted to."""
+    estimator._domain = domain
+    estimator.n_features_in_ = len(domain.columns)
+    estimator.categories_ = [column.categories for column in domain.columns]
+    if domain.names is not None and all(isinstance(name, str) for name in domain.names):
+        estimator.feature_names_in_ = np.array(domain.names, dtype=object)
 
 
 def density_of_codes(estimator, what, seed):
@@ -248,19 +315,21 @@ def check_smoothing(smoothing, automatic):
             raise ValueError(f"smoothing must be {automatic!r} or above 0 and at most {MAX_SMOOTHING:g}")
 
 
+def check_table_parameters(estimator):
+    """Raise unless the parameters that say what becomes of missing, unseen and rare values are in range."""
+    for name, known in (("missing", MISSING), ("handle_unknown", UNKNOWN)):
+        if getattr(estimator, name) not in known:
+            raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {getattr(estimator, name)!r}")
+    fewest = estimator.min_frequency
+    if isinstance(fewest, Integral):
+        check_scalar(fewest, "min_frequency", Integral, min_val=1)
+    elif fewest is not None:
+        check_scalar(fewest, "min_frequency", Real, min_val=0, max_val=1, include_boundaries="neither")
+    if estimator.max_categories is not None:
+        check_scalar(estimator.max_categories, "max_categories", Integral, min_val=1)
+
+
 def check_n_jobs(n_jobs):
-    """Raise TypeError unless a number of jobs is an integer or None."""
+    """Raise unless a number of jobs is an integer that threads can be counted by, or None."""
     if n_jobs is not None:
-        check_scalar(n_jobs, "n_jobs", Integral)
-
-
-def generator(random_state):
-    """The stream of uniform draws of a RandomState: PCG64, the same on every platform."""
-    return np.random.Generator(np.random.PCG64(random_state.randint(0, 2**32, size=4, dtype=np.uint32)))
-
-
-def uniform_blocks(n_rows, n_columns, rng):
-    """Uniform draws for a table in blocks that bound their memory: (first row, ndarray of shape (n, n_columns))."""
-    step = max(1, 1_000_000 // n_columns)
-    for start in range(0, n_rows, step):
-        yield start, rng.random((min(step, n_rows - start), n_columns))
+        check_scalar(n_jobs, "n_jobs", Integral, min_val=-MOST_JOBS, max_val=MOST_JOBS)

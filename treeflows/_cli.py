@@ -17,6 +17,7 @@ from ._flow import DiscreteTreeFlow
 from ._independent import IndependentColumns
 from ._mixture import TreeFlowMixture
 from ._persistence import load, save
+from ._tables import Table
 from ._threads import n_threads
 from ._version import __version__
 
@@ -129,7 +130,7 @@ def _fit(arguments):
     seconds = time.perf_counter() - start
     save(model, output)
     threads = n_threads(arguments.jobs)
-    codes, first = model._domain.encode(table, threads), model._domain.first_category
+    codes, first = model._domain.encode(Table(table), threads).codes, model._domain.first_category
     counts = np.concatenate([np.bincount(codes[:, j], minlength=k) for j, k in enumerate(np.diff(first))])
     figures = {
         "kind": type(model).__name__,

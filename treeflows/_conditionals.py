@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._base import uniform_blocks
+from ._draws import uniform_blocks
 from ._ext.averaging import INNER, LEAF, average_prunings
 from ._ext.growing import grow_trees
 from ._ext.routing import Router

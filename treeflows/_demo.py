@@ -2,6 +2,7 @@
 
 import json
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from sklearn.model_selection import train_test_split
 
 from ._files import whole_file
 from ._flow import DiscreteTreeFlow
+from ._likelihood_displays import LikelihoodCurveDisplay
+from ._sample_displays import DependenceDisplay, ImageGalleryDisplay
 
 SIDE = 8  # pixels
 LEVELS = 17
@@ -31,11 +34,8 @@ def demo(folder, *, seed=0, n_jobs=-1, as_json=False):
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("the demo draws with matplotlib: pip install 'treeflows[demo]'") from None
-
+    if find_spec("matplotlib") is None:  # before any work is done
+        raise ImportError("the demo draws with matplotlib: pip install 'treeflows[demo]'")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     say = (lambda *text: None) if as_json else print
@@ -72,17 +72,17 @@ def demo(folder, *, seed=0, n_jobs=-1, as_json=False):
     samples = flow.sample(10_000, random_state=seed)
     say(f"sampled {len(samples):,} images in {time.perf_counter() - start:.3f} s")
 
-    rng = np.random.default_rng(seed)
-    real = images[rng.choice(len(images), 50, replace=False)]
-    pictures = {
-        "digits.png": _digits(Figure, real, samples[:50]),
-        "likelihood.png": _likelihood(Figure, flow, test_nll),
-        "dependence.png": _dependence(Figure, train, flow.transform(train)),
+    displays = {
+        "digits.png": ImageGalleryDisplay.from_estimator(
+            flow, images, shape=(SIDE, SIDE), random_state=seed, ax=_axes(9, 2.7, 2)
+        ),
+        "likelihood.png": LikelihoodCurveDisplay.from_estimator(flow, test, ax=_axes(7, 4.4, 1)),
+        "dependence.png": DependenceDisplay.from_estimator(flow, train, random_state=seed, ax=_axes(12, 4.2, 3)),
     }
-    for name, figure in pictures.items():
+    for name, display in displays.items():
         with whole_file(folder / name) as file:
-            figure.savefig(file, format="png", dpi=110)
-    say(f"pictures in {folder}: {', '.join(pictures)}")
+            display.figure_.savefig(file, format="png", dpi=110)
+    say(f"pictures in {folder}: {', '.join(displays)}")
     if as_json:
         print(
             json.dumps(
@@ -92,7 +92,7 @@ def demo(folder, *, seed=0, n_jobs=-1, as_json=False):
                     "layers": len(flow.layers_),
                     "fit_seconds": fit_seconds,
                     "round_trip_exact": exact,
-                    "pictures": [str(folder / name) for name in pictures],
+                    "pictures": [str(folder / name) for name in displays],
                 }
             )
         )
@@ -100,57 +100,8 @@ def demo(folder, *, seed=0, n_jobs=-1, as_json=False):
         raise ValueError("the round trip lost an image")
 
 
-def mutual_information(codes, n_categories):
-    """Mutual information of every pair of columns, nats: ndarray of shape (n_columns, n_columns)."""
-    one_hot = (codes[:, :, None] == np.arange(n_categories)).reshape(len(codes), -1).astype(np.float32)
-    joint = (one_hot.T @ one_hot / len(codes)).astype(np.float64)
-    single = np.diag(joint)
-    independent = np.outer(single, single)
-    terms = joint * np.log(np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0))
-    n_columns = codes.shape[1]
-    return terms.reshape(n_columns, n_categories, n_columns, n_categories).sum(axis=(1, 3))
+def _axes(width, height, n):
+    """Axes side by side in a figure that no window system needs to know of; sizes in inches."""
+    from matplotlib.figure import Figure
 
-
-def _digits(Figure, real, sampled):
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    for ax, images, title in zip(
-        figure.subplots(1, 2), (real, sampled), ("real digits", "sampled by the flow"), strict=True
-    ):
-        sheet = np.zeros((5 * (SIDE + 1) - 1, 10 * (SIDE + 1) - 1)) + np.nan
-        for i, image in enumerate(images):
-            row, column = divmod(i, 10)
-            top, left = row * (SIDE + 1), column * (SIDE + 1)
-            sheet[top : top + SIDE, left : left + SIDE] = image.reshape(SIDE, SIDE)
-        ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=LEVELS - 1, interpolation="nearest")
-        ax.set_title(title)
-        ax.set_axis_off()
-    return figure
-
-
-def _likelihood(Figure, flow, test_nll):
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
-    ax = figure.subplots()
-    kept = len(flow.layers_)
-    ax.plot(-flow.train_score_, color="C0", label="training rows")
-    ax.plot(-flow.validation_score_, color="C2", label="validation rows (choose the number of layers)")
-    ax.plot(test_nll, color="C1", marker="o", markersize=3, label="held-out fifth")
-    ax.axvline(kept, color="gray", linestyle=":", label=f"kept: {kept} layers")
-    ax.set(xlabel="layers", ylabel="negative log-likelihood, nats per image")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
-def _dependence(Figure, rows, codes):
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    tables = [mutual_information(x, LEVELS) for x in (rows, codes)]
-    for table in tables:
-        np.fill_diagonal(table, np.nan)
-    top = np.nanquantile(tables[0], 0.99)
-    axes = figure.subplots(1, 2)
-    for ax, table, what in zip(axes, tables, ("pixels", "codes of the flow"), strict=True):
-        shown = ax.imshow(table, cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
-        ax.set_title(f"{what}: mean {np.nanmean(table):.3f} nats")
-        ax.set(xlabel="column", ylabel="column")
-    figure.colorbar(shown, ax=axes, label="mutual information, nats", shrink=0.85)
-    return figure
+    return Figure(figsize=(width, height), layout="compressed").subplots(1, n)

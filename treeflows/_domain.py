@@ -1,38 +1,149 @@
 """The domain of a table: its columns, their categories, and the way from values to codes and back."""
 
-import numbers
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
 from ._ext import encoding
+from ._tables import CATEGORICAL, NUMPY, PANDAS, as_array, is_missing, make_table
 
 MAX_CATEGORIES = 256  # codes are bytes
-CATEGORICAL = ("category", "ordered")  # names of pandas' categorical dtypes: unordered, ordered
+SMOOTHING = 0.5  # rows that a rare value has to its credit in the share of its group
 
 
-def read_table(estimator, X, *, reset):
-    """Check a table as scikit-learn does (shape, number and names of columns) and note its columns if ``reset``.
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The values of a column and their codes.
 
-    Returns the table: a pandas DataFrame as it is, anything else as a two-dimensional array.
+    Attributes
+    ----------
+    values : ndarray
+        Known values. Without groups, the place of a value is its code.
+    code : ndarray of int16 or None
+        Code of each value, where rare values share one.
+    log_share : ndarray of float64 or None
+        Log-probability of each value among those of its code.
+    missing : bool
+        Whether missing has a code of its own, after those of the values.
+    unseen : bool
+        Whether all other values have a code together, the last.
     """
-    if not _is_frame(X):
-        X = _array(X) if isinstance(X, (list, tuple)) else X
-        X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
-        return X.astype(object) if X.dtype.kind == "T" else X
-    names = set()
-    for name in X.columns:
-        if str(name) in names:
-            raise ValueError(f"column names must be unique; {str(name)!r} occurs more than once")
-        names.add(str(name))
-    if X.shape[0] == 0 or X.shape[1] == 0:
-        raise ValueError(
-            f"Found a table with {X.shape[0]} row(s) and {X.shape[1]} column(s); at least one of each is needed"
-        )
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    return X
+
+    values: np.ndarray
+    code: np.ndarray | None = None
+    log_share: np.ndarray | None = None
+    missing: bool = False
+    unseen: bool = False
+
+    @cached_property
+    def n_named(self):
+        """Number of codes that stand for values."""
+        return len(self.values) if self.code is None else int(self.code.max()) + 1
+
+    @property
+    def n_codes(self):
+        """Number of codes."""
+        return self.n_named + self.missing + self.unseen
+
+    @property
+    def categories(self):
+        """Known values, and what stands for a missing one where that has a code."""
+        if not self.missing:
+            return self.values
+        if self.values.dtype.kind == "f":
+            return np.append(self.values, np.nan)
+        return np.append(self.values.astype(object), None)
+
+    @cached_property
+    def most_common(self):
+        """Place of the most probable value of each code that stands for values."""
+        if self.code is None:
+            return np.arange(self.n_named)
+        order = np.lexsort((-self.log_share, self.code))
+        return order[np.searchsorted(self.code[order], np.arange(self.n_named))]
+
+    @cached_property
+    def labels(self):
+        """Codes to print: tuple of str."""
+        names = list(map(str, self.values.tolist()))
+        if self.code is not None:
+            sizes = np.bincount(self.code)
+            names = [
+                names[self.most_common[code]] if n == 1 else f"({n:,} rare values)" for code, n in enumerate(sizes)
+            ]
+        return tuple(names + ["(missing)"] * self.missing + ["(unseen)"] * self.unseen)
+
+    def grouped(self, counts, min_frequency, max_categories):
+        """The column with one code for all rare values, as in scikit-learn's OneHotEncoder.
+
+        Values are rare that occur less than ``min_frequency`` times (or as a fraction of all), and the rarest if more
+        than ``max_categories`` codes would be needed; ties go to the first.
+        """
+        fewest = min_frequency or 0
+        if isinstance(fewest, float):
+            fewest *= counts.sum()
+        rare = counts < fewest
+        if max_categories is not None and np.sum(~rare) + rare.any() > max_categories:
+            rare[np.argsort(-counts, kind="stable")[max_categories - 1 :]] = True
+        if rare.sum() < 2:
+            return self
+        code = np.cumsum(~rare, dtype=np.int64) - 1
+        code[rare] = np.sum(~rare)
+        log_share = np.zeros(len(counts))
+        log_share[rare] = np.log((counts[rare] + SMOOTHING) / (counts[rare] + SMOOTHING).sum())
+        return Column(self.values, code.astype(np.int16), log_share, self.missing, self.unseen)
+
+    def places(self, codes, rng=None):
+        """Place of the value that each code stands for, -1 for missing; drawn within a group if there is ``rng``."""
+        places = np.full(len(codes), -1, dtype=np.int32)
+        named = codes < self.n_named
+        places[named] = self.most_common[codes[named]]
+        if rng is not None and self.code is not None:
+            for group in np.flatnonzero(np.bincount(self.code) > 1):
+                members, rows = np.flatnonzero(self.code == group), np.flatnonzero(codes == group)
+                cumulative = np.cumsum(np.exp(self.log_share[members]))[:-1]
+                places[rows] = members[np.searchsorted(cumulative, rng.random(len(rows)), side="right")]
+        return places
+
+    def spread(self, prob):
+        """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""
+        if self.code is None:
+            return prob
+        return np.hstack([prob[:, self.code] * np.exp(self.log_share), prob[:, self.n_named :]])
+
+    def check(self):
+        """Raise ValueError unless codes and shares are what they must be; for what comes from a file."""
+        if not 1 <= self.n_codes <= MAX_CATEGORIES or len(self.values) == 0:
+            raise ValueError(f"a column has {self.n_codes} codes")
+        if (self.code is None) != (self.log_share is None):
+            raise ValueError("a column has codes of groups, but no shares, or shares and no codes")
+        if self.code is not None:
+            if not len(self.code) == len(self.log_share) == len(self.values) or self.code.min() < 0:
+                raise ValueError("codes of groups do not match the values")
+            shares = np.bincount(self.code, np.exp(self.log_share), self.n_named)
+            if not np.allclose(shares, 1, rtol=0, atol=1e-9):
+                raise ValueError("shares of a group do not sum to one")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a table says in terms of a domain.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+        In C order; 0 where a cell is not observed.
+    observed : ndarray of shape (n_rows, n_columns), bool, or None
+        Which cells are observed; None if all are.
+    log_share : ndarray of shape (n_rows,), float64, or float
+        Log-probability of the values given their codes, nats: what rare values add.
+    """
+
+    codes: np.ndarray
+    observed: np.ndarray | None = None
+    log_share: np.ndarray | float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,115 +152,218 @@ class Domain:
 
     Attributes
     ----------
-    categories : tuple of ndarray
-        Per column; the place of a category is its code.
+    columns : tuple of Column
     names : tuple or None
         Column names, where the table had them.
     dtypes : tuple of str
-        Per column, the name of the dtype that decoded values have; "category" and "ordered" for pandas categoricals.
-        An array has the same in every column.
+        Per column, the name of the dtype that decoded values have.
+    container : str
+        "numpy", "pandas", "polars" or "pyarrow".
     """
 
-    categories: tuple
+    columns: tuple
     names: tuple | None
     dtypes: tuple
+    container: str
 
     @cached_property
     def n_categories(self):
-        """Number of categories per column: ndarray of shape (n_columns,), int32."""
-        return np.array([len(c) for c in self.categories], dtype=np.int32)
+        """Number of codes per column: ndarray of shape (n_columns,), int32."""
+        return np.array([c.n_codes for c in self.columns], dtype=np.int32)
+
+    @cached_property
+    def n_named(self):
+        """Number of codes per column that stand for values: ndarray of shape (n_columns,), int32."""
+        return np.array([c.n_named for c in self.columns], dtype=np.int32)
 
     @cached_property
     def first_category(self):
-        """Where each column starts when all categories stand in a row: ndarray of shape (n_columns + 1,), int32."""
+        """Where each column starts when all codes stand in a row: ndarray of shape (n_columns + 1,), int32."""
         return np.concatenate(([0], np.cumsum(self.n_categories))).astype(np.int32)
 
     @cached_property
     def column_names(self):
         """Names to print."""
         if self.names is None:
-            return tuple(f"x{j}" for j in range(len(self.categories)))
+            return tuple(f"x{j}" for j in range(len(self.columns)))
         return tuple(map(str, self.names))
 
     @cached_property
     def labels(self):
-        """Categories to print: tuple of tuples of str."""
-        return tuple(tuple(map(str, c.tolist())) for c in self.categories)
+        """Codes to print: tuple of tuples of str."""
+        return tuple(c.labels for c in self.columns)
 
     @cached_property
     def of_codes(self):
         """The domain of codes: where a flow has permuted a column, its categories no longer go by their names."""
-        categories = tuple(np.arange(k, dtype=np.uint8) for k in self.n_categories)
-        return Domain(categories, self.names, ("|u1",) * len(categories))
+        columns = tuple(Column(np.arange(k, dtype=np.uint8)) for k in self.n_categories)
+        return Domain(columns, self.names, ("|u1",) * len(columns), NUMPY)
 
     @classmethod
-    def learn(cls, X, categories="auto"):
-        """Domain of a table, by what it holds or by what ``categories`` or a categorical dtype declares."""
-        table = _Table(X)
-        dtypes = table.dtypes
-        if isinstance(categories, str) and categories == "auto":
-            found = table.categories()
-        else:
-            found = _declared(table, categories)
-            dtypes = _dtypes_that_hold(found, table)
-        for j, c in enumerate(found):
-            if len(c) > MAX_CATEGORIES:
-                raise ValueError(
-                    f"{table.column(j)} has {len(c):,} categories; at most {MAX_CATEGORIES} are supported. "
-                    "Group its rare values, or bin it if it is a quantity."
+    def learn(
+        cls,
+        table,
+        categories="auto",
+        *,
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
+        weight=None,
+    ):
+        """Domain of a table, by what it holds or by what ``categories`` or a dtype declares."""
+        declared = None if isinstance(categories, str) and categories == "auto" else _declared(table, categories)
+        columns = []
+        for j, values in enumerate(_found(table) if declared is None else declared):
+            if missing == "error":
+                _refuse_missing(table, j, "and missing='error' refuses them")
+            holes = table.as_bytes is None and table.values(j)[1] is not None
+            if declared is not None and values.dtype.kind in "Of":
+                named = np.array([not is_missing(v) for v in values])
+                holes, values = holes or not named.all(), values[named]
+            if len(values) == 0:
+                raise ValueError(f"{table.column(j)} has no value that is not missing")
+            column = Column(values, None, None, holes and missing == "category", handle_unknown == "reserve")
+            if min_frequency is not None or max_categories is not None:
+                counts = _counts(table, j, values, weight)
+                column = column.grouped(counts, min_frequency, max_categories)
+            if column.n_codes > MAX_CATEGORIES:
+                remedy = (
+                    f"bin it if it is a quantity: {table.remedy(j)}"
+                    if values.dtype.kind in "iuf"
+                    else f"group its rare values with max_categories={MAX_CATEGORIES // 2}"
                 )
-        return cls(tuple(found), table.names, dtypes)
+                raise ValueError(
+                    f"{table.column(j)} has {column.n_codes:,} categories; at most {MAX_CATEGORIES} are supported: "
+                    f"{remedy}"
+                )
+            columns.append(column)
+        dtypes = table.dtypes if declared is None else _dtypes_that_hold(declared, table)
+        return cls(tuple(columns), table.names, dtypes, table.container)
 
-    def encode(self, X, n_threads=1):
-        """Codes of a table: ndarray of shape (n_rows, n_columns), uint8, in C order."""
-        table = _Table(X)
-        if self._code_of_byte is not None and table.as_bytes is not None:
+    def encode(self, table, n_threads=1, *, missing="category", ignore=()):
+        """Codes of a table: Rows. Columns ``ignore`` are not read, and not observed."""
+        if not ignore and self._code_of_byte is not None and table.as_bytes is not None:
             codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
             if complete:
-                return codes
-        codes = np.empty((table.n_rows, len(self.categories)), dtype=np.uint8)
-        for j, known in enumerate(self.categories):
-            values = table.values(j)
-            found = _codes(values, known)
-            if (found < 0).any():
-                table.check(j)
-                row = int(np.flatnonzero(found < 0)[0])
-                raise ValueError(
-                    f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of "
-                    f"the {len(known)} categories of the fitted domain: {_listing(known)}. "
-                    "Declare all values that can occur with categories=, or a categorical dtype."
-                )
-            codes[:, j] = found
-        return codes
+                return Rows(codes)
+        codes = np.empty((table.n_rows, len(self.columns)), dtype=np.uint8)
+        observed, log_share = None, 0.0
+        for j, column in enumerate(self.columns):
+            if j in ignore:
+                holes = np.ones(table.n_rows, dtype=bool)
+            else:
+                values, holes = table.values(j)
+                places = _places(values, column.values)
+                known = places >= 0
+                codes[:, j] = places if column.code is None else column.code[places]
+                if column.log_share is not None:
+                    log_share = log_share + np.where(known, column.log_share[places], 0.0)
+                if holes is not None and missing != "marginalize":
+                    if column.missing:
+                        codes[holes, j] = column.n_named
+                        known |= holes
+                    elif not column.unseen:
+                        _refuse_missing(table, j, "and fit saw none; fit with some, or set handle_unknown='reserve'")
+                    holes = None
+                bad = ~known if holes is None else ~known & ~holes
+                if bad.any():
+                    if not column.unseen:
+                        self._refuse(table, j, values, int(np.flatnonzero(bad)[0]))
+                    codes[bad, j] = column.n_codes - 1
+            if holes is not None:
+                observed = np.ones(codes.shape, dtype=bool) if observed is None else observed
+                observed[:, j] = ~holes
+                codes[holes, j] = 0
+        return Rows(codes, observed, log_share)
 
-    def decode(self, codes):
-        """The table that has these codes, in the container that the domain was learned from."""
-        if self.names is not None:
-            return _frame(codes, self)
-        dtype = np.dtype(self.dtypes[0])
-        if dtype.kind in "iubf" and all(np.array_equal(c, np.arange(len(c))) for c in self.categories):
+    def decode(self, codes, rng=None, places=None):
+        """The table that has these codes, in the container that the domain was learned from.
+
+        A code of rare values is the most common of them, or one drawn if there is ``rng``. ``places`` is a dict of the
+        columns whose values are known beforehand, by their places.
+        """
+        dtype = np.dtype(self.dtypes[0]) if self.container == NUMPY else None
+        if dtype is not None and dtype.kind in "iubf" and all(map(_is_its_code, self.columns)):
             return codes.astype(dtype)
-        table = np.empty(codes.shape, dtype=dtype)
-        for j, known in enumerate(self.categories):
-            table[:, j] = known[codes[:, j]]
-        return table
+        cells = []
+        for j, column in enumerate(self.columns):
+            if column.unseen and (codes[:, j] == column.n_codes - 1).any():
+                row = int(np.flatnonzero(codes[:, j] == column.n_codes - 1)[0])
+                raise ValueError(f"row {row} has an unseen value in column {self.column_names[j]!r}, which has no name")
+            given = None if places is None else places.get(j)
+            cells.append((column.values, column.places(codes[:, j], rng) if given is None else given))
+        return make_table(self.container, self.names, self.dtypes, cells)
+
+    def cells(self, table, j, *, missing):
+        """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed."""
+        values, holes = table.values(j)
+        column = self.columns[j]
+        places = _places(values, column.values)
+        places[places < 0] = len(column.values) + column.missing
+        if holes is not None:
+            places[holes] = -1 if missing == "marginalize" else len(column.values)
+        return places
+
+    def fill(self, table, codes):
+        """A table like ``table`` in the container of the domain, with the values of codes where it has none."""
+        cells = []
+        for j, column in enumerate(self.columns):
+            values, holes = table.values(j)
+            if self.dtypes[j].startswith(CATEGORICAL):
+                places = _places(values, column.values)
+                cells.append(
+                    (column.values, places if holes is None else np.where(holes, column.places(codes[:, j]), places))
+                )
+            elif holes is None:
+                cells.append((values, np.arange(len(values))))
+            else:
+                both = np.concatenate([values, column.values])
+                cells.append((both, np.where(holes, len(values) + column.places(codes[:, j]), np.arange(len(values)))))
+        return make_table(self.container, self.names, self.dtypes, cells)
+
+    def is_named(self, codes):
+        """Whether all values of a row have names: ndarray of shape (n_rows,), bool; unseen values have none."""
+        unseen = np.array([c.n_codes - 1 if c.unseen else MAX_CATEGORIES for c in self.columns])
+        return (codes != unseen).all(axis=1)
+
+    def index(self, column):
+        """Number of a column that a user named, by its name or its number."""
+        if self.names is not None and column in self.names:
+            return self.names.index(column)
+        n = len(self.columns)
+        if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n <= column < n:
+            return int(column) % n
+        raise ValueError(f"there is no column {column!r}; there are {listing(self.column_names, 20)}")
+
+    def code(self, j, value):
+        """Code of a value of a column that a user gave, and its place among the known ones, -1 for missing."""
+        column = self.columns[j]
+        if is_missing(value) and column.missing:
+            return column.n_named, -1
+        place = int(_places(as_array([value]), column.values)[0])
+        if place < 0:
+            raise ValueError(f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}")
+        return place if column.code is None else int(column.code[place]), place
 
     def difference(self, other):
         """What tells two domains apart, in words; None if they have the same columns with the same categories."""
-        if len(self.categories) != len(other.categories):
-            return f"{len(self.categories)} columns and {len(other.categories)}"
+        if len(self.columns) != len(other.columns):
+            return f"{len(self.columns)} columns and {len(other.columns)}"
         if self.column_names != other.column_names:
             return f"columns {self.column_names} and {other.column_names}"
-        for name, a, b in zip(self.column_names, self.categories, other.categories, strict=True):
-            if a.tolist() != b.tolist():
-                return f"column {name!r} has the categories {_listing(a)} and {_listing(b)}"
+        for name, a, b in zip(self.column_names, self.columns, other.columns, strict=True):
+            if a.labels != b.labels or a.values.tolist() != b.values.tolist():
+                return f"column {name!r} has the categories {listing(a.labels)} and {listing(b.labels)}"
+            if a.code is not None and not (np.array_equal(a.code, b.code) and np.array_equal(a.log_share, b.log_share)):
+                return f"column {name!r} has other shares of its rare values"
         return None
 
     def check_codes(self, Z):
         """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""
         Z = check_array(Z, dtype=None, ensure_min_samples=0)
-        if Z.shape[1] != len(self.categories):
-            raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(self.categories)}")
+        if Z.shape[1] != len(self.columns):
+            raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(self.columns)}")
         if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (np.floor(Z) == Z).all()):
             raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
         bad = (Z < 0) | (self.n_categories <= Z)
@@ -164,161 +378,102 @@ class Domain:
     @cached_property
     def _code_of_byte(self):
         """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
-        code_of = np.full((len(self.categories), 256), -1, dtype=np.int16)
-        for j, c in enumerate(self.categories):
-            if c.dtype.kind not in "iubf" or not np.isin(c, np.arange(256)).all():
+        code_of = np.full((len(self.columns), 256), -1, dtype=np.int16)
+        for j, c in enumerate(self.columns):
+            if c.values.dtype.kind not in "iubf" or c.code is not None or not np.isin(c.values, np.arange(256)).all():
                 return None
-            code_of[j, c.astype(np.int64)] = np.arange(len(c))
+            code_of[j, c.values.astype(np.int64)] = np.arange(len(c.values))
         return code_of
 
-
-class _Table:
-    """One way to read arrays and pandas dataframes, column by column."""
-
-    def __init__(self, X):
-        self.X = X
-        self.n_rows = X.shape[0]
-        if _is_frame(X):
-            self.names = tuple(X.columns)
-            self.dtypes = tuple(map(_dtype_name, X.dtypes))
-        else:
-            self.names = None
-            self.dtypes = (_dtype_name(X.dtype),) * X.shape[1]
-
-    def column(self, j):
-        """How to name a column in a message."""
-        return f"column {j}" if self.names is None else f"column {str(self.names[j])!r}"
-
-    def values(self, j):
-        """Values of a column, none missing from a dataframe."""
-        if self.names is None:
-            return self.X[:, j]
-        series = self.X.iloc[:, j]
-        missing = series.isna().to_numpy()
-        if missing.any():
-            self._refuse(j, int(np.flatnonzero(missing)[0]), None)
-        return series.to_numpy()
-
-    @cached_property
-    def as_bytes(self):
-        """The table as bytes, if it is an array of whole numbers from 0 to 255, else None."""
-        X = self.X
-        if self.names is not None or X.dtype.kind not in "iubf":
-            return None
-        if X.dtype != np.uint8 and not (X.min() >= 0 and X.max() <= 255):
-            return None
-        values = np.ascontiguousarray(X, dtype=np.uint8)
-        return values if X.dtype.kind != "f" or (values == X).all() else None
-
-    def check(self, j):
-        """Raise ValueError unless a column's values may be categories: numbers are whole and not negative."""
-        values = self.values(j)
-        if values.dtype.kind in "iubf":
-            bad = values < 0 if values.dtype.kind != "f" else ~((values >= 0) & (values == np.floor(values)))
-            bad |= np.isinf(values)
-        elif values.dtype.kind == "O":
-            try:
-                refused = {value for value in set(values.tolist()) if _is_no_category(value)}
-            except TypeError as error:
-                raise ValueError(f"{self.column(j)} holds values that cannot be categories ({error})") from None
-            bad = np.array([_is_no_category(value) for value in values]) if refused else np.zeros(1, dtype=bool)
-        elif values.dtype.kind in "US":
-            return
-        else:
-            raise ValueError(f"{self.column(j)} has dtype {values.dtype}; convert it to strings or integer codes")
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            self._refuse(j, row, values[row])
-
-    def categories(self):
-        """Categories of every column: what a categorical dtype declares, else what occurs, sorted."""
-        if self.as_bytes is not None:
-            return [np.flatnonzero(seen).astype(self.X.dtype) for seen in encoding.presence(self.as_bytes)]
-        found = []
-        for j, dtype in enumerate(self.dtypes):
-            if dtype in CATEGORICAL:
-                found.append(self.X.iloc[:, j].cat.categories.to_numpy())
-                continue
-            self.check(j)
-            try:
-                found.append(_distinct(self.values(j)))
-            except TypeError as error:
-                raise ValueError(f"{self.column(j)} mixes values that have no order ({error})") from None
-        return found
-
-    def _refuse(self, j, row, value):
-        """Raise for a value that is no category."""
-        if _is_missing(value):
-            raise ValueError(
-                f"{self.column(j)} has a missing value (NaN or None) at row {row}; encode missing values as a category "
-                "of their own, for example with fillna('missing')"
-            )
-        if value < 0 and value % 1 == 0:
-            raise ValueError(
-                f"{self.column(j)} holds {value} at row {row}: integer categories must not be negative "
-                "(Negative values in data); if it marks missing values, give them a category of their own, else convert"
-                " to strings"
-            )
+    def _refuse(self, table, j, values, row):
+        """Raise for a value that is not in the domain."""
+        table.check(j)
+        known = self.columns[j].values
         raise ValueError(
-            f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "
-            "bin a quantity, for example with numpy.digitize or pandas.cut, or convert the column to strings"
+            f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of "
+            f"the {len(known)} categories of the fitted domain: {listing(known)}. "
+            "Declare all values that can occur with categories= or a categorical dtype, or set handle_unknown='reserve'"
         )
 
 
-def _is_frame(X):
-    return hasattr(X, "iloc") and hasattr(X, "columns")
+def listing(values, most=6):
+    """Some of the values, to print."""
+    shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]
+    return ", ".join(map(repr, shown)) + (", …" if len(values) > most else "")
 
 
-def _dtype_name(dtype):
-    if hasattr(dtype, "categories"):
-        return CATEGORICAL[bool(dtype.ordered)]
-    return dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else str(dtype)
+def _is_its_code(column):
+    known = column.values
+    return column.code is None and column.n_codes == len(known) and np.array_equal(known, np.arange(len(known)))
 
 
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-
-
-def _is_missing(value):
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (_is_number(value) and value != value)
-
-
-def _is_no_category(value):
-    return _is_missing(value) or (_is_number(value) and (value < 0 or value % 1 != 0))
-
-
-def _array(values):
-    """Array of a sequence; numpy would turn everything to strings where some of it is."""
-    array = np.array(values)
-    if array.dtype.kind not in "US":
-        return array
-    as_they_are = np.array(values, dtype=object)
-    return array if all(isinstance(v, (str, bytes)) for v in as_they_are.flat) else as_they_are
+def _found(table):
+    """Categories of every column: what a dtype declares, else what occurs, sorted."""
+    if table.as_bytes is not None:
+        return [np.flatnonzero(seen).astype(table.X.dtype) for seen in encoding.presence(table.as_bytes)]
+    if table.container == NUMPY and table.X.dtype.kind in "if":
+        negative = np.argwhere(table.X < 0)
+        if len(negative):  # told before anything else is, as scikit-learn's conventions want
+            table.check(int(negative[0, 1]))
+    found = []
+    for j in range(len(table.dtypes)):
+        declared = table.declared(j)
+        if declared is not None:
+            found.append(declared)
+            continue
+        table.check(j)
+        values, missing = table.values(j)
+        try:
+            found.append(_distinct(values if missing is None else values[~missing]))
+        except TypeError as error:
+            raise ValueError(f"{table.column(j)} mixes values that have no order ({error})") from None
+    return found
 
 
 def _distinct(values):
     """Sorted distinct values; where types are mixed, numbers first and each other type by itself."""
     if values.dtype.kind != "O":
         return np.unique(values)
-    distinct = sorted(set(values.tolist()), key=lambda v: ("" if isinstance(v, numbers.Real) else type(v).__name__, v))
+    distinct = sorted(set(values.tolist()), key=lambda v: ("" if _is_real(v) else type(v).__name__, v))
     found = np.empty(len(distinct), dtype=object)
     found[:] = distinct
     return found
 
 
-def _codes(values, known):
-    """Code of every value among the known categories, -1 for none: ndarray of int16."""
+def _is_real(value):
+    return isinstance(value, (bool, int, float, np.number))
+
+
+def _places(values, known):
+    """Place of every value among the known ones, -1 for none: ndarray of int32."""
     if values.dtype.kind in "iubf" and known.dtype.kind in "iubf":
         common = np.result_type(values, known)
         if common.kind in "iub" or values.dtype.kind == known.dtype.kind == "f":  # else comparing would round
             order = np.argsort(known, kind="stable")
             found = order[np.minimum(np.searchsorted(known[order], values), len(known) - 1)]
-            return np.where(known[found] == values, found, -1).astype(np.int16)
-    code_of = {value: code for code, value in enumerate(known.tolist())}
+            return np.where(known[found] == values, found, -1).astype(np.int32)
+    place_of = {value: place for place, value in enumerate(known.tolist())}
     try:
-        return np.fromiter((code_of.get(v, -1) for v in values.tolist()), dtype=np.int16, count=len(values))
+        return np.fromiter((place_of.get(v, -1) for v in values.tolist()), dtype=np.int32, count=len(values))
     except TypeError:  # a value that cannot be hashed is no category
-        return np.full(len(values), -1, dtype=np.int16)
+        return np.full(len(values), -1, dtype=np.int32)
+
+
+def _counts(table, j, known, weight):
+    """How often each known value occurs in a column: ndarray of float64."""
+    values, missing = table.values(j)
+    places = _places(values, known)
+    seen = places >= 0 if missing is None else (places >= 0) & ~missing
+    return np.bincount(places[seen], None if weight is None else weight[seen], len(known)).astype(np.float64)
+
+
+def _refuse_missing(table, j, why):
+    """Raise ValueError if a column has missing values."""
+    missing = None if table.as_bytes is not None else table.values(j)[1]
+    if missing is not None:
+        raise ValueError(
+            f"{table.column(j)} has a missing value (NaN or None) at row {int(np.flatnonzero(missing)[0])}, {why}"
+        )
 
 
 def _declared(table, categories):
@@ -331,7 +486,7 @@ def _declared(table, categories):
         told = f"categories of {table.column(j)} must be a sequence of distinct values"
         if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
             raise ValueError(f"{told}, got {given!r}")
-        c = given if isinstance(given, np.ndarray) else _array(list(given))
+        c = given if isinstance(given, np.ndarray) else as_array(list(given))
         if c.ndim != 1 or len(c) == 0 or len(set(c.tolist())) != len(c):
             raise ValueError(told)
         found.append(c)
@@ -340,6 +495,8 @@ def _declared(table, categories):
 
 def _dtypes_that_hold(categories, table):
     """Dtypes of decoded columns: the table's own where they can hold what was declared."""
+    if table.container not in (NUMPY, PANDAS):
+        return table.dtypes
 
     def wide_enough(dtype, found):
         text = all(c.dtype.kind in "US" for c in found)
@@ -352,21 +509,3 @@ def _dtypes_that_hold(categories, table):
     if table.names is None:
         return (wide_enough(table.dtypes[0], categories),) * len(table.dtypes)
     return tuple(wide_enough(dtype, [c]) for dtype, c in zip(table.dtypes, categories, strict=True))
-
-
-def _frame(codes, domain):
-    """A pandas DataFrame with the dtypes that fit saw."""
-    import pandas as pd
-
-    made = {}
-    for j, (name, dtype) in enumerate(zip(domain.names, domain.dtypes, strict=True)):
-        known = domain.categories[j]
-        if dtype in CATEGORICAL:
-            made[name] = pd.Categorical.from_codes(codes[:, j], known, ordered=dtype == CATEGORICAL[True])
-        else:
-            made[name] = pd.Series(known[codes[:, j]]).astype(dtype)
-    return pd.DataFrame(made)
-
-
-def _listing(values, most=6):
-    return ", ".join(repr(v) for v in values[:most].tolist()) + (", …" if len(values) > most else "")

@@ -35,6 +35,17 @@ class TreeFlowEnsemble(CategoricalDensity):
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": as the estimator says, or what a pandas categorical dtype
         declares, else what fit sees.
+    missing : "category", "marginalize" or "error", default="category"
+        "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
+        given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
+    handle_unknown : "error" or "reserve", default="error"
+        "reserve": each column has room for one more value, which all unseen ones count as; its probability is what the
+        evidence says of a value that never occurred.
+    min_frequency : int or float, default=None
+        Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
+        A group's probability is shared out by the frequencies of its values.
+    max_categories : int, default=None
+        The rarest values of a column are grouped so that it has at most so many codes.
     random_state : int, RandomState or None, default=None
         Draws the random states of the members, and the rows to hold out.
     n_jobs : int or None, default=None
@@ -75,6 +86,10 @@ class TreeFlowEnsemble(CategoricalDensity):
         *,
         weights="held-out",
         categories="auto",
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -83,6 +98,10 @@ class TreeFlowEnsemble(CategoricalDensity):
         self.n_estimators = n_estimators
         self.weights = weights
         self.categories = categories
+        self.missing = missing
+        self.handle_unknown = handle_unknown
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -159,13 +178,31 @@ class TreeFlowEnsemble(CategoricalDensity):
         scores = np.stack([member._score_codes(codes, threads) for member in self._densities])
         return logsumexp(scores + np.log(self.weights_)[:, None], axis=0)
 
+    def _log_marginal(self, codes, observed, rng, threads):
+        told = [member._log_marginal(codes, observed, rng, threads) for member in self._densities]
+        log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
+        joint = log_prob + np.log(self.weights_)[:, None]
+        total = logsumexp(joint, axis=0)
+        return total, np.sqrt(np.sum((np.exp(joint - total) * error) ** 2, axis=0))
+
+    def _propose(self, codes, observed, rng, threads):
+        chosen = self._choose_members(len(codes), rng)
+        codes, log_weight = codes.copy(), np.empty(len(codes))
+        for i, member in enumerate(self._densities):
+            rows = np.flatnonzero(chosen == i)
+            codes[rows], log_weight[rows] = member._propose(codes[rows], observed[rows], rng, threads)
+        return codes, log_weight
+
     def _sample_codes(self, n_samples, rng, threads):
-        chosen = np.searchsorted(np.cumsum(self.weights_)[:-1], rng.random(n_samples), side="right")
-        codes = np.empty((n_samples, len(self._domain.categories)), dtype=np.uint8)
+        chosen = self._choose_members(n_samples, rng)
+        codes = np.empty((n_samples, len(self._domain.columns)), dtype=np.uint8)
         for i, member in enumerate(self._densities):
             rows = np.flatnonzero(chosen == i)
             codes[rows] = member._sample_codes(len(rows), rng, threads)
         return codes
+
+    def _choose_members(self, n_rows, rng):
+        return np.searchsorted(np.cumsum(self.weights_)[:-1], rng.random(n_rows), side="right")
 
     def _estimators(self):
         """An unfitted estimator for each member."""

@@ -58,6 +58,17 @@ class DiscreteTreeFlow(CategoricalFlow):
         Layers without improvement after which to stop.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
+    missing : "category", "marginalize" or "error", default="category"
+        "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
+        given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
+    handle_unknown : "error" or "reserve", default="error"
+        "reserve": each column has room for one more value, which all unseen ones count as; its probability is what the
+        evidence says of a value that never occurred.
+    min_frequency : int or float, default=None
+        Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
+        A group's probability is shared out by the frequencies of its values.
+    max_categories : int, default=None
+        The rarest values of a column are grouped so that it has at most so many codes.
     random_state : int, RandomState or None, default=None
         Draws the held-out rows and the splits of ``criterion="random"``; the greedy criterion draws nothing.
     n_jobs : int or None, default=None
@@ -115,6 +126,10 @@ class DiscreteTreeFlow(CategoricalFlow):
         validation_fraction=0.1,
         n_iter_no_change=3,
         categories="auto",
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -131,6 +146,10 @@ class DiscreteTreeFlow(CategoricalFlow):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.categories = categories
+        self.missing = missing
+        self.handle_unknown = handle_unknown
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -207,7 +226,7 @@ class DiscreteTreeFlow(CategoricalFlow):
 
         Parameters
         ----------
-        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns)
 
         Yields
         ------

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._base import uniform_blocks
+from ._draws import uniform_blocks
 from ._ext import encoding
 from ._ext.permuting import Program
 

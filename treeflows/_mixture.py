@@ -7,7 +7,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
-from ._base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes, uniform_blocks
+from ._base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes
+from ._density import OrderedDensity, blocks
+from ._draws import uniform_blocks
 from ._products import Learner
 from ._progress import progress_bar
 
@@ -20,11 +22,10 @@ HELD_OUT = 0.1  # of the rows, and at most so many:
 MOST_HELD_OUT = 10_000
 MOST_ROWS = 50_000  # that EM learns from
 SHARED = 20.0  # rows' worth of the whole table in the share of each column
-BLOCK_CELLS = 500_000
 MOST_STATES = 4096
 
 
-class TreeFlowMixture(CategoricalFlow):
+class TreeFlowMixture(OrderedDensity, CategoricalFlow):
     """Tree flow with several trees a column and a hidden column, for structure that no few columns explain.
 
     A mixture of products (latent class model) explains a row by an unobserved state in which the columns are
@@ -50,6 +51,17 @@ class TreeFlowMixture(CategoricalFlow):
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": as the estimator says, or what a pandas categorical dtype
         declares, else what fit sees.
+    missing : "category", "marginalize" or "error", default="category"
+        "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
+        given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
+    handle_unknown : "error" or "reserve", default="error"
+        "reserve": each column has room for one more value, which all unseen ones count as; its probability is what the
+        evidence says of a value that never occurred.
+    min_frequency : int or float, default=None
+        Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
+        A group's probability is shared out by the frequencies of its values.
+    max_categories : int, default=None
+        The rarest values of a column are grouped so that it has at most so many codes.
     random_state : int, RandomState or None, default=None
         Draws the rows to hold out, those that EM starts from, and what the estimator draws.
     n_jobs : int or None, default=None
@@ -100,6 +112,10 @@ class TreeFlowMixture(CategoricalFlow):
         n_trees=8,
         *,
         categories="auto",
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -108,6 +124,10 @@ class TreeFlowMixture(CategoricalFlow):
         self.n_components = n_components
         self.n_trees = n_trees
         self.categories = categories
+        self.missing = missing
+        self.handle_unknown = handle_unknown
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -117,7 +137,7 @@ class TreeFlowMixture(CategoricalFlow):
 
         Parameters
         ----------
-        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns)
 
         Returns
         -------
@@ -125,15 +145,29 @@ class TreeFlowMixture(CategoricalFlow):
         """
         codes, _ = self._encode(X)
         probability = np.empty((len(codes), len(self.weights_)))
-        for block in _blocks(*probability.shape):
+        for block in blocks(*probability.shape):
             probability[block] = self._products.posterior(codes[block])
         return probability
 
-    def predict(self, X):
-        """The most probable state of each row: ndarray of shape (n_rows,), int64."""
+    def predict(self, X, column=None):
+        """Most probable state of each row, or value of a column given all other columns.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+        column : str or int, default=None
+            None predicts the state of the hidden column.
+
+        Returns
+        -------
+        state or values : ndarray of shape (n_rows,)
+            States are int64.
+        """
+        if column is not None:
+            return super().predict(X, column)
         codes, _ = self._encode(X)
         states = [
-            self._products.posterior(codes[block]).argmax(axis=1) for block in _blocks(len(codes), len(self.weights_))
+            self._products.posterior(codes[block]).argmax(axis=1) for block in blocks(len(codes), len(self.weights_))
         ]
         return np.concatenate(states)
 
@@ -201,20 +235,25 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _score_codes(self, codes, threads):
         scores = np.empty(len(codes))
-        order = self.flows_[0].order_
-        for block in _blocks(*codes.shape):
-            hidden = self._products.conditionals(codes[block], order, threads)
-            prob = _blend(*_trees_say(self.flows_, codes[block], threads), hidden, self.share_[order].T)
-            scores[block] = np.log(prob).sum(axis=1)
+        for block in blocks(*codes.shape):
+            scores[block] = np.log(self._cell_probabilities(codes[block], threads)).sum(axis=1)
         return scores
+
+    @property
+    def _order(self):
+        return self.flows_[0].order_
+
+    def _cell_probabilities(self, codes, threads):
+        hidden = self._products.conditionals(codes, self._order, threads)
+        return _blend(*_trees_say(self.flows_, codes, threads), hidden, self.share_[self._order].T)
 
     def _sample_codes(self, n_samples, rng, threads):
         n_columns = len(self.share_)
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)
         for start, uniform in uniform_blocks(n_samples, n_columns, rng):
-            for block in _blocks(*uniform.shape):
+            for block in blocks(*uniform.shape):
                 drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
-                for t, j, prob in self._walk(drawn, threads):
+                for t, (j, prob) in enumerate(self._walk(drawn, threads)):
                     cumulative = np.cumsum(prob, axis=1)[:, :-1]
                     drawn[:, j] = (uniform[block][:, [t]] >= cumulative).sum(axis=1)
                 codes[start + block.start : start + block.start + len(drawn)] = drawn
@@ -223,22 +262,22 @@ class TreeFlowMixture(CategoricalFlow):
     def _transform_codes(self, codes, threads):
         """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
         ranks = np.empty_like(codes)
-        for block in _blocks(*codes.shape):
-            for _, j, prob in self._walk(codes[block], threads):
+        for block in blocks(*codes.shape):
+            for j, prob in self._walk(codes[block], threads):
                 order = np.argsort(prob, axis=1, kind="stable")
                 ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
         return ranks
 
     def _invert_codes(self, ranks, threads):
         codes = np.zeros_like(ranks)
-        for block in _blocks(*codes.shape):
-            for _, j, prob in self._walk(codes[block], threads):
+        for block in blocks(*codes.shape):
+            for j, prob in self._walk(codes[block], threads):
                 order = np.argsort(prob, axis=1, kind="stable")
                 codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
         return codes
 
     def _walk(self, codes, threads):
-        """Column after column in order: its place, the column, and its distribution in each row.
+        """Column after column in order: the column, and its distribution in each row.
 
         The caller has until the next step to write the column's values.
         """
@@ -246,7 +285,7 @@ class TreeFlowMixture(CategoricalFlow):
         for t, j in enumerate(self.flows_[0].order_.tolist()):
             tree, *others = (flow._conditionals.distributions(t, codes, threads) for flow in self.flows_)
             hidden = self._products.predict(posterior, j, threads)
-            yield t, j, _blend(tree, _mean(others), hidden, self.share_[j])
+            yield j, _blend(tree, _mean(others), hidden, self.share_[j])
             self._products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
 
     def _estimator(self):
@@ -307,9 +346,3 @@ def _shares(present, newcomer):
 
     common = best(present.reshape(-1, 1), newcomer.reshape(-1, 1), 0.5, 1.0)[0]
     return best(present, newcomer, common, SHARED)
-
-
-def _blocks(n_rows, n_columns):
-    """Slices of rows that bound the memory of what is computed for each cell."""
-    step = max(1, BLOCK_CELLS // n_columns)
-    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]

@@ -3,6 +3,9 @@
 import numpy as np
 
 from ._ext.counting import Counter
+from ._growth import cost_table
+
+COST_BITS = 40  # of the fixed point of `mutual_information`
 
 
 def pairwise_information(codes, n_categories, cost, threads=1):
@@ -19,7 +22,8 @@ def pairwise_information(codes, n_categories, cost, threads=1):
     Returns
     -------
     information : ndarray of shape (n_columns, n_columns), int64
-        Of all rows, in units small enough that a sum over columns cannot overflow. The diagonal is 0.
+        Of all rows, in the cost's units times 2**(n_columns.bit_length()), so that a sum over columns cannot overflow.
+        The diagonal is 0.
     """
     n_rows, n_columns = codes.shape
     counter = Counter(codes, n_categories, threads)
@@ -47,6 +51,25 @@ def pairwise_information(codes, n_categories, cost, threads=1):
     np.fill_diagonal(information, 0)
     varied = n_categories > 1
     return np.where(varied & varied[:, None], information, 0) >> n_columns.bit_length()
+
+
+def mutual_information(codes, n_categories, threads=1):
+    """Mutual information of every two columns in the rows of a table.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    n_categories : ndarray of shape (n_columns,), int32
+    threads : int
+
+    Returns
+    -------
+    information : ndarray of shape (n_columns, n_columns), float64
+        Nats. The diagonal is 0.
+    """
+    cost, bits = cost_table(len(codes), 1, COST_BITS)
+    information = pairwise_information(codes, n_categories, cost, threads)
+    return np.ldexp(information.astype(np.float64), codes.shape[1].bit_length() - bits) / len(codes)
 
 
 def informative_order(information):

@@ -5,9 +5,10 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ._autoregressive import AutoregressiveTreeFlow
-from ._base import OtherDensity
+from ._base import OtherDensity, check_table_parameters
+from ._classifier import TreeFlowClassifier
 from ._conditionals import Conditionals
-from ._domain import Domain
+from ._domain import Column, Domain
 from ._ensemble import TreeFlowEnsemble
 from ._files import read_archive, write_archive
 from ._flow import DiscreteTreeFlow
@@ -15,11 +16,15 @@ from ._independent import IndependentColumns
 from ._layer import TreePermutation
 from ._mixture import TreeFlowMixture
 from ._products import ProductMixture
+from ._tables import CONTAINERS, NUMPY
 
 FORMAT = "treeflows"
 VERSION = 1
+PLAIN = (str, int, float, bool)  # what a category may be in a file
+WIDEST = 2**16  # bytes of a string in an array
 MODELS = {
-    model.__name__: model for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture)
+    model.__name__: model
+    for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture, TreeFlowClassifier)
 }
 LAYER_ARRAYS = {  # name: dtype
     "column": np.int32,
@@ -50,7 +55,7 @@ def save(model, path):
 
     Parameters
     ----------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble or TreeFlowMixture
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
         A fitted model. Its ``categories`` parameter is not kept (the fitted domain is), nor a ``random_state`` that is
         no integer, nor the code of a ``criterion`` of your own.
     path : str or path-like
@@ -63,16 +68,15 @@ def save(model, path):
         If the file cannot be written.
     """
     check_is_fitted(model)
-    domain = model._domain
+    domain = model._density._domain if isinstance(model, TreeFlowClassifier) else model._domain
     arrays = {}
     written = {
         "format": FORMAT,
         "version": VERSION,
         "names": None if domain.names is None else [_plain_name(name) for name in domain.names],
+        "container": domain.container,
         "dtypes": domain.dtypes,
-        "categories": [_plain(c, name) for c, name in zip(domain.categories, domain.column_names, strict=True)],
-        "category_dtypes": [c.dtype.str if c.dtype.kind in "iubfU" else "object" for c in domain.categories],
-        "feature_names_in": model.feature_names_in_.tolist() if hasattr(model, "feature_names_in_") else None,
+        "columns": [_describe_column(c, name) for c, name in zip(domain.columns, domain.column_names, strict=True)],
         "model": _describe(model, "", arrays),
     }
     write_archive(path, written, arrays)
@@ -87,7 +91,7 @@ def load(path):
 
     Returns
     -------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble or TreeFlowMixture
+    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
 
     Raises
     ------
@@ -105,10 +109,7 @@ def load(path):
         )
     try:
         domain = _restore_domain(written)
-        model = _restore(written["model"], "", arrays, domain)
-        if written["feature_names_in"] is not None:
-            model.feature_names_in_ = np.array(written["feature_names_in"], dtype=object)
-        return model
+        return _restore(written["model"], "", arrays, domain)
     except (KeyError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is a damaged treeflows model file ({error})") from error
 
@@ -121,7 +122,10 @@ def _describe(model, prefix, arrays):
     if type(model) not in MODELS.values():
         raise ValueError(f"{model!r} is no model of treeflows, which no file can hold; use pickle or joblib")
     written = {"class": type(model).__name__, "params": _plain_params(model)}
-    if isinstance(model, TreeFlowEnsemble):
+    if isinstance(model, TreeFlowClassifier):
+        written["default"] = model.estimator is None
+        written["density"] = _describe(model.density_, f"{prefix}density_", arrays)
+    elif isinstance(model, TreeFlowEnsemble):
         arrays[f"{prefix}member_weight"] = _stored(model.weights_, np.float64)
         written["default"] = model.estimator is None
         written["members"] = [
@@ -183,25 +187,57 @@ def _stored(array, dtype):
 
 def _restore_domain(written):
     domain = Domain(
-        tuple(
-            _categories(c, dtype) for c, dtype in zip(written["categories"], written["category_dtypes"], strict=True)
-        ),
+        tuple(map(_restore_column, written["columns"])),
         None if written["names"] is None else tuple(written["names"]),
         tuple(written["dtypes"]),
+        written["container"],
     )
-    n_columns = len(domain.categories)
-    if len(domain.dtypes) != n_columns or len(domain.column_names) != n_columns or min(domain.n_categories) < 1:
+    n_columns = len(domain.columns)
+    if len(domain.dtypes) != n_columns or len(domain.column_names) != n_columns or n_columns == 0:
         raise ValueError("columns and categories do not match")
     if not all(isinstance(dtype, str) for dtype in domain.dtypes):
         raise ValueError("a dtype is no name")
-    domain.decode(np.zeros((1, n_columns), dtype=np.uint8))  # raises if a dtype cannot hold its categories
+    if domain.names is not None and not all(isinstance(name, (str, int)) for name in domain.names):
+        raise ValueError("a column name is neither a string nor an integer")
+    if len(set(domain.column_names)) != n_columns:
+        raise ValueError("a column name occurs more than once")
+    if domain.container == NUMPY:
+        _check_width(domain.dtypes[0])
+    if domain.container not in CONTAINERS or (domain.container == NUMPY) != (domain.names is None):
+        raise ValueError(f"unknown container {domain.container!r}")
+    try:
+        domain.decode(np.zeros((1, n_columns), dtype=np.uint8))
+    except ImportError:  # a model can be asked all but for tables of a library that is not there
+        pass
+    except Exception as error:  # each library has its own for a dtype that cannot hold its categories
+        raise ValueError(f"its tables cannot be made ({error})") from error
     return domain
+
+
+def _restore_column(written):
+    code, log_share = written["code"], written["log_share"]
+    column = Column(
+        _categories(written["values"], written["dtype"]),
+        None if code is None else np.array(code, dtype=np.int16),
+        None if log_share is None else np.array(log_share, dtype=np.float64),
+        bool(written["missing"]),
+        bool(written["unseen"]),
+    )
+    column.check()
+    return column
 
 
 def _restore(written, prefix, arrays, domain):
     if written["class"] not in MODELS:
         raise ValueError(f"unknown model {written['class']!r}")
     model = MODELS[written["class"]](**written["params"])
+    model._check_parameters()
+    check_table_parameters(model)
+    if isinstance(model, TreeFlowClassifier):
+        density = _restore(written["density"], f"{prefix}density_", arrays, domain)
+        if not written["default"]:
+            model.estimator = clone(density).set_params(random_state=None)
+        return model.fitted_to(density)
     if isinstance(model, TreeFlowEnsemble):
         members = [_restore(w, f"{prefix}member{i}_", arrays, domain) for i, w in enumerate(written["members"])]
         ensemble = TreeFlowEnsemble.from_members(members).set_params(**model.get_params(deep=False))
@@ -223,8 +259,9 @@ def _restore(written, prefix, arrays, domain):
         model.log_evidence_ = float(model.evidence_.sum())
         return model
     n_layers = written["n_layers"]
-    labels = [domain.labels] + [domain.of_codes.labels] * n_layers
-    model.layers_ = [_layer(arrays, f"{prefix}layer{t}_", domain, labels[t]) for t in range(n_layers)]
+    model.layers_ = [
+        _layer(arrays, f"{prefix}layer{t}_", domain, (domain.of_codes if t else domain).labels) for t in range(n_layers)
+    ]
     if written["bases"] is None:
         model._staged_bases = _independent_bases(arrays, prefix, n_layers + 1, domain)
     else:
@@ -270,7 +307,7 @@ def _restore_mixture(model, written, prefix, arrays, domain):
 
 
 def _independent_bases(arrays, prefix, n_bases, domain):
-    n_columns, n = len(domain.categories), int(domain.first_category[-1])
+    n_columns, n = len(domain.columns), int(domain.first_category[-1])
     log_prob = _array(arrays, f"{prefix}log_prob", np.float64, (n_bases, n))
     concentration = _array(arrays, f"{prefix}concentration", np.float64, (n_bases, n_columns))
     if not np.allclose(np.add.reduceat(np.exp(log_prob), domain.first_category[:-1], axis=1), 1, rtol=0, atol=1e-9):
@@ -279,7 +316,7 @@ def _independent_bases(arrays, prefix, n_bases, domain):
 
 
 def _conditionals(arrays, prefix, domain):
-    n_inner, n_columns = len(arrays[f"{prefix}column"]), len(domain.categories)
+    n_inner, n_columns = len(arrays[f"{prefix}column"]), len(domain.columns)
     shapes = {
         "order": (n_columns,),
         "first_node": (n_columns + 1,),
@@ -334,9 +371,22 @@ def _plain_name(name):
     return name
 
 
+def _describe_column(column, name):
+    return {
+        "values": _plain(column.values, name),
+        "dtype": column.values.dtype.str if column.values.dtype.kind in "iubfU" else "object",
+        "code": None if column.code is None else column.code.tolist(),
+        "log_share": None if column.log_share is None else column.log_share.tolist(),
+        "missing": column.missing,
+        "unseen": column.unseen,
+    }
+
+
 def _plain(categories, name):
     values = [v.item() if isinstance(v, np.generic) else v for v in categories.tolist()]
-    if not all(isinstance(v, (str, int, float, bool)) for v in values):
+    if categories.dtype.kind == "U":
+        _check_width(categories.dtype)
+    if not all(isinstance(v, PLAIN) for v in values):
         raise ValueError(f"column {name!r} has categories that are neither numbers nor strings, which no file can hold")
     return values
 
@@ -344,6 +394,15 @@ def _plain(categories, name):
 def _categories(values, dtype):
     if dtype != "object" and np.dtype(dtype).kind not in "iubfU":
         raise ValueError(f"unknown dtype of categories {dtype!r}")
+    if not all(isinstance(v, PLAIN) for v in values) or len(set(values)) != len(values):
+        raise ValueError("categories are not distinct numbers or strings")
+    _check_width(dtype)
     categories = np.empty(len(values), dtype=dtype)
     categories[:] = values
     return categories
+
+
+def _check_width(dtype):
+    """Raise ValueError for strings so wide that a few of them would fill the memory."""
+    if np.dtype(dtype).itemsize > WIDEST:
+        raise ValueError(f"its strings are wider than {WIDEST // 4:,} characters, which no file can hold")

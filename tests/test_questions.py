@@ -1,0 +1,351 @@
+"""Conditionals, marginals, missing cells, given columns and anomalies, against sums over the whole domain."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import declared, random_table, whole_domain
+from scipy.special import logsumexp
+from scipy.stats import chisquare
+from sklearn.base import clone
+from test_models import MODELS, fitted
+
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, MonteCarloWarning, TreeFlowEnsemble, TreeFlowMixture
+from treeflows import _density as density
+
+K = [2, 3, 1, 4, 2]
+ORDERED = ["trees", "trees of random order", "mixture"]
+
+
+def table(seed=3, n_rows=400):
+    return random_table(seed, n_rows, K)
+
+
+def model_and_domain(name, **options):
+    """A fitted model, every row of the domain, and its log-probability."""
+    model = fitted(name, table(), K, **options)
+    rows = whole_domain(K)
+    return model, rows, model.score_samples(rows)
+
+
+def rows_with_holes(seed, n_rows, share):
+    rows = table(seed, n_rows).astype(float)
+    rows[np.random.default_rng(seed).random(rows.shape) < share] = np.nan
+    return rows
+
+
+def agreeing(rows, observed):
+    """Which rows of the domain agree with the observed cells of a row."""
+    return ((rows == observed) | np.isnan(observed)).all(axis=1)
+
+
+# ---- conditionals ----
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_conditionals_are_those_of_the_joint(name):
+    model, rows, log_prob = model_and_domain(name)
+    asked = table(5, 30)
+    for j, k in enumerate(K):
+        probability = model.conditional_proba(asked, j)
+        assert probability.shape == (30, k)
+        for row, told in zip(asked, probability, strict=True):
+            others = np.delete(rows, j, axis=1) == np.delete(row, j)
+            np.testing.assert_allclose(
+                told, np.exp(log_prob[others.all(axis=1)]) / np.exp(log_prob[others.all(axis=1)]).sum()
+            )
+        np.testing.assert_array_equal(model.predict(asked, j), probability.argmax(axis=1))
+
+
+def test_what_stands_in_the_column_does_not_matter():
+    X = pd.DataFrame({"a": list("xyxy") * 20, "b": list("pqpq") * 20})
+    model = AutoregressiveTreeFlow().fit(X)
+    asked = pd.DataFrame({"a": ["x", "y"], "b": ["never seen", "p"]})
+    assert model.predict(asked, "b").tolist() == ["p", "q"]
+    np.testing.assert_array_equal(model.conditional_proba(asked, "b").argmax(axis=1), [0, 1])
+    with pytest.raises(ValueError, match="no column 'c'; there are 'a', 'b'"):
+        model.predict(asked, "c")
+    with pytest.raises(ValueError, match="column 'b' holds 'never seen'"):
+        model.predict(asked, "a")
+    pd.testing.assert_frame_equal(model.predict(X), X)  # every column, each given the other
+
+
+def test_mixture_predicts_states_and_columns():
+    model = fitted("mixture", table(), K)
+    assert model.predict(table()).max() < 3
+    assert model.predict(table(), 3).shape == (400,)
+
+
+# ---- marginals ----
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_marginals_are_sums_over_the_domain(name):
+    model, rows, log_prob = model_and_domain(name)
+    model.missing = "marginalize"
+    asked = rows_with_holes(7, 40, 0.4)
+    expected = [logsumexp(log_prob[agreeing(rows, row)]) for row in asked]
+    np.testing.assert_allclose(model.score_samples(asked), expected, atol=1e-9)
+    nothing = np.full((1, len(K)), np.nan)
+    assert model.score_samples(nothing)[0] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_estimated_marginals_say_their_error(name, monkeypatch):
+    model, rows, log_prob = model_and_domain(name)
+    model.missing = "marginalize"
+    asked = rows_with_holes(7, 60, 0.5)
+    expected = np.array([logsumexp(log_prob[agreeing(rows, row)]) for row in asked])
+    monkeypatch.setattr(density, "MOST_STATES", 1)
+    with pytest.warns(MonteCarloWarning, match="standard error of at most"):
+        scores = model.score_samples(asked)
+    with warnings.catch_warnings(action="ignore"):
+        np.testing.assert_array_equal(model.score_samples(asked), scores)  # the same on every call
+    codes = np.nan_to_num(asked).astype(np.uint8)
+    log_prob, error = model._log_marginal(codes, ~np.isnan(asked), np.random.default_rng(0), 1)
+    np.testing.assert_array_equal(log_prob, scores)
+    off = np.abs(scores - expected)
+    assert (off[error == 0] < 1e-9).all()
+    assert (off <= 5 * error + 1e-9).all()
+    assert np.mean(off[error > 0] <= error[error > 0]) > 0.4  # about two thirds of normal errors
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_a_prefix_of_the_order_is_exact_whatever_follows(name, monkeypatch):
+    model, rows, log_prob = model_and_domain(name)
+    model.missing = "marginalize"
+    monkeypatch.setattr(density, "MOST_STATES", 1)
+    asked = table(8, 20).astype(float)
+    asked[:, model._order[2:]] = np.nan
+    expected = [logsumexp(log_prob[agreeing(rows, row)]) for row in asked]
+    np.testing.assert_allclose(model.score_samples(asked), expected, atol=1e-9)
+
+
+def test_conditionals_given_what_is_observed():
+    model, rows, log_prob = model_and_domain("trees", missing="marginalize")
+    asked = rows_with_holes(9, 20, 0.3)
+    for row, told in zip(asked, model.conditional_proba(asked, 3), strict=True):
+        row = row.copy()
+        row[3] = np.nan
+        joint = [logsumexp(log_prob[agreeing(rows, row) & (rows[:, 3] == v)]) for v in range(4)]
+        np.testing.assert_allclose(told, np.exp(joint - logsumexp(joint)))
+
+
+def test_missing_cells_have_no_codes():
+    model = fitted("trees", table(), K, missing="marginalize")
+    with pytest.raises(ValueError, match="column 'x1' has a missing value at row 2.*impute"):
+        model.transform([[0, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, np.nan, 0, 0, 0]])
+
+
+# ---- fitting around missing cells ----
+
+
+@pytest.mark.parametrize("model", [AutoregressiveTreeFlow(), TreeFlowMixture(random_state=0)])
+def test_marginalizing_recovers_what_is_hidden(model):
+    """Two columns that agree in nine rows of ten, a third of their cells hidden."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 3, 4000)
+    X = np.column_stack([first, np.where(rng.random(4000) < 0.9, first, rng.integers(0, 3, 4000))]).astype(float)
+    whole = clone(model).fit(X)
+    X[rng.random(X.shape) < 0.33] = np.nan
+    model = model.set_params(missing="marginalize").fit(X)
+    domain = whole_domain([3, 3])
+    assert np.exp(model.score_samples(domain)).sum() == pytest.approx(1)
+    np.testing.assert_allclose(np.exp(model.score_samples(domain)), np.exp(whole.score_samples(domain)), atol=0.02)
+    assert model.categories_[0].tolist() == [0, 1, 2]  # no category for missing
+
+
+def test_a_column_that_is_never_observed():
+    X = np.array([[0, np.nan], [1, np.nan]], dtype=object)
+    with pytest.raises(ValueError, match="column 1 has no value that is not missing"):
+        AutoregressiveTreeFlow().fit(X)
+    model = AutoregressiveTreeFlow(missing="marginalize", categories=[[0, 1], [0, 1, 2]]).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+
+
+# ---- imputation ----
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_most_probable_values(name):
+    model, rows, log_prob = model_and_domain(name)
+    asked = rows_with_holes(11, 60, 0.4)
+    filled = model.impute(asked)
+    np.testing.assert_array_equal(filled[~np.isnan(asked)], asked[~np.isnan(asked)])
+    for row, told in zip(asked, filled, strict=True):
+        prob = np.where(agreeing(rows, row), np.exp(log_prob), 0)
+        for j in np.flatnonzero(np.isnan(row)):
+            marginal = np.bincount(rows[:, j], prob, K[j])
+            assert marginal[int(told[j])] == pytest.approx(marginal.max())
+
+
+@pytest.mark.parametrize("most_states", [1024, 0])
+@pytest.mark.parametrize("name", ["trees", "mixture", "layers", "ensemble"])
+def test_drawn_values_are_from_the_posterior(name, most_states, monkeypatch):
+    """By enumeration and by Gibbs sampling."""
+    monkeypatch.setattr(density, "MOST_STATES", most_states)
+    model, rows, log_prob = model_and_domain(name)
+    row = np.array([1, np.nan, 0, np.nan, np.nan])
+    n = 4000
+    filled = model.impute(np.tile(row, (n, 1)), draw=True, random_state=0, n_sweeps=30).astype(int)
+    some = agreeing(rows, row)
+    expected = n * np.exp(log_prob[some] - logsumexp(log_prob[some]))
+    place = {tuple(r): i for i, r in enumerate(rows[some].tolist())}
+    observed = np.bincount([place[tuple(r)] for r in filled.tolist()], minlength=len(expected))
+    few = expected < 5
+    if few.any():
+        observed, expected = (np.append(x[~few], x[few].sum()) for x in (observed, expected))
+    assert chisquare(observed, expected).pvalue > 1e-3
+    again = model.impute(np.tile(row, (n, 1)), draw=True, random_state=0, n_sweeps=30)
+    np.testing.assert_array_equal(again, filled)
+
+
+def test_gibbs_finds_the_most_probable_values(monkeypatch):
+    model = fitted("mixture", table(), K)
+    asked = rows_with_holes(11, 200, 0.4)
+    exact = model.impute(asked)
+    monkeypatch.setattr(density, "MOST_STATES", 0)
+    gibbs = model.impute(asked, n_sweeps=100, random_state=0)
+    assert (gibbs == exact)[np.isnan(asked)].mean() > 0.95  # the rest are nearly ties
+
+
+def test_missing_is_filled_where_it_is_a_category_too():
+    X = pd.DataFrame({"a": ["x", "y"] * 50, "b": ["p", "q"] * 49 + [None, "q"], "c": ["u"] * 100})
+    model = AutoregressiveTreeFlow().fit(X)
+    assert model.categories_[1].tolist() == ["p", "q", None]
+    filled = model.impute(X)
+    assert filled["b"].tolist() == ["p", "q"] * 50
+    pd.testing.assert_frame_equal(filled[["a", "c"]], X[["a", "c"]])
+    with pytest.raises(ValueError, match="n_sweeps"):
+        model.impute(X, n_sweeps=0)
+
+
+# ---- given columns ----
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_with_given_values(name):
+    model, rows, log_prob = model_and_domain(name)
+    given = {0: 1, 3: 2}
+    n = 3000
+    with warnings.catch_warnings(action="ignore", category=MonteCarloWarning):
+        drawn = model.sample(n, random_state=0, given=given)
+        np.testing.assert_array_equal(model.sample(n, random_state=0, given=given), drawn)
+    assert drawn.shape == (n, 5)
+    assert (drawn[:, [0, 3]] == [1, 2]).all()
+    some = (rows[:, 0] == 1) & (rows[:, 3] == 2)
+    expected = np.exp(log_prob[some] - logsumexp(log_prob[some]))
+    place = {tuple(r): i for i, r in enumerate(rows[some].tolist())}
+    observed = np.bincount([place[tuple(r)] for r in drawn.tolist()], minlength=len(expected)) / n
+    np.testing.assert_allclose(observed, expected, atol=0.05)
+
+
+def test_given_columns_that_come_first_are_exact():
+    order = [3, 0, 1, 2, 4]
+    model = AutoregressiveTreeFlow(order=order, categories=declared(K)).fit(table())
+    with warnings.catch_warnings(action="error"):
+        drawn = model.sample(500, random_state=0, given={0: 1, 3: 2})
+        assert model.sample(0, given={3: 1}).shape == (0, 5)
+    assert (drawn[:, [0, 3]] == [1, 2]).all()
+    with pytest.warns(MonteCarloWarning, match=r"effective rows out of [\d,]+ proposals"):
+        model.sample(500, random_state=0, given={4: 1})
+
+
+def test_given_values_are_checked():
+    X = pd.DataFrame({"a": ["x", "y", None] * 30, "b": ["p", "q", "r"] * 30})
+    model = AutoregressiveTreeFlow(order="natural").fit(X)
+    assert model.sample(20, random_state=0, given={"a": None})["a"].isna().all()
+    with pytest.raises(ValueError, match="no column 'c'"):
+        model.sample(1, given={"c": "x"})
+    with pytest.raises(ValueError, match="column 'a' has no value 'z'; it has 'x', 'y'"):
+        model.sample(1, given={"a": "z"})
+    for bad in ({}, ["a"], "a"):
+        with pytest.raises(ValueError, match="given must be a dict"):
+            model.sample(1, given=bad)
+
+
+# ---- anomalies ----
+
+
+@pytest.mark.parametrize("name", ["trees", "mixture", "layers", "ensemble"])
+def test_anomalies_are_the_least_likely_rows(name):
+    model = fitted(name, table(), K)
+    X = table(12, 100)
+    found = model.anomalies(X, 7)
+    scores = model.score_samples(X)
+    np.testing.assert_array_equal(found.log_likelihood, np.sort(scores)[:7])
+    np.testing.assert_array_equal(scores[found.rows], found.log_likelihood)
+    for j in range(len(K)):
+        told = model.conditional_proba(X[found.rows], j)[np.arange(7), X[found.rows, j]]
+        np.testing.assert_allclose(found.surprise[:, j], -np.log(told))
+    np.testing.assert_array_equal(found.values, X[found.rows].astype(str))
+    assert str(found).startswith(f"row {found.rows[0]}: log-likelihood {found.log_likelihood[0]:.2f} nats\n  x")
+    assert len(model.anomalies(X, 1000).rows) == 100
+    with pytest.raises(ValueError, match="n == 0"):
+        model.anomalies(X, 0)
+
+
+def test_a_planted_anomaly_is_explained():
+    coin = np.random.default_rng(0).integers(0, 2, 500)
+    X = pd.DataFrame({"a": coin, "same": coin, "other": np.random.default_rng(1).integers(0, 2, 500)})
+    X.loc[77, "same"] = 1 - X.loc[77, "same"]
+    found = TreeFlowMixture(random_state=0).fit(X).anomalies(X, 1)
+    assert found.rows.tolist() == [77]
+    assert found.surprise[0, :2].min() > 2 > found.surprise[0, 2]
+    assert found.names == ("a", "same", "other")
+
+
+def test_anomalies_of_rows_with_holes():
+    model = fitted("trees", table(), K, missing="marginalize")
+    X = rows_with_holes(3, 50, 0.2)
+    found = model.anomalies(X, 50)
+    assert (found.surprise[np.isnan(X[found.rows])] == 0).all()
+    assert (found.values[np.isnan(X[found.rows])] == "(missing)").all()
+
+
+# ---- a member that is none of this package's ----
+
+
+class Uniform:
+    """A user's density of codes, the same for all rows."""
+
+    def __init__(self, log_prob):
+        self.log_prob = log_prob
+
+    def get_params(self, deep=False):
+        return {"log_prob": self.log_prob}
+
+    def fit(self, X):
+        return self
+
+    def score_samples(self, X):
+        return np.full(len(X), self.log_prob)
+
+    def sample(self, n):
+        return np.random.default_rng(0).integers(0, K, (n, len(K)))
+
+
+def test_other_densities_answer_as_well():
+    model = TreeFlowEnsemble(Uniform(-np.log(np.prod(K))), 1, categories=declared(K)).fit(table())
+    np.testing.assert_allclose(model.conditional_proba(table(1, 5), 3), 0.25)
+    model.missing = "marginalize"
+    assert model.score_samples([[np.nan, 0, 0, 0, 0]])[0] == pytest.approx(np.log(2) - np.log(np.prod(K)))
+
+
+def test_impossible_rows_are_named():
+    model = TreeFlowEnsemble(Uniform(-np.inf), 1, categories=declared(K)).fit(table())
+    with pytest.raises(ValueError, match="thinks a row impossible"):
+        model.conditional_proba(table(1, 5), 3)
+
+
+def test_many_patterns_of_missing_cells():
+    """More columns than a machine word has bits, and blocks of bounded memory."""
+    k = [3] * 70
+    codes = random_table(0, 300, k)
+    model = DiscreteTreeFlow(1, categories=declared(k)).fit(codes)
+    X = codes.astype(float)
+    X[np.random.default_rng(0).random(X.shape) < 0.02] = np.nan
+    filled = model.impute(X)
+    assert not np.isnan(filled).any()
+    assert (filled == codes)[np.isnan(X)].mean() > 0.5

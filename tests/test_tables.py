@@ -1,0 +1,377 @@
+"""Containers and dtypes in and out, on every backend alike; missing, unseen and rare values; weights."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+from sklearn.base import clone
+from sklearn.preprocessing import OneHotEncoder
+
+import treeflows
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+
+N = 90
+RNG = np.random.default_rng(0)
+CITIES = RNG.choice(["Rome", "Oslo", "Bonn"], N)
+CELLS = {
+    "city": CITIES.tolist(),
+    "flag": (CITIES == "Rome").tolist(),
+    "code": RNG.integers(0, 5, N).astype(np.int16),
+    "whole": RNG.integers(0, 3, N).astype(float),
+    "level": RNG.choice(["low", "high"], N).tolist(),
+    "gap": [None if i % 9 == 0 else "yes" if i % 2 else "no" for i in range(N)],
+    "hole": [None if i % 7 == 0 else i % 3 for i in range(N)],
+}
+LEVELS = ["low", "middle", "high"]  # "middle" never occurs
+
+
+def as_pandas():
+    X = pd.DataFrame(CELLS)
+    X["code"] = X["code"].astype(np.int16)
+    X["level"] = pd.Categorical(CELLS["level"], LEVELS, ordered=True)
+    X["hole"] = pd.array(CELLS["hole"], dtype="Int64")
+    X["gap"] = pd.array(CELLS["gap"], dtype="str")
+    return X
+
+
+def as_polars():
+    X = pl.DataFrame(CELLS | {"code": pl.Series(CELLS["code"], dtype=pl.Int16)}, strict=False)
+    return X.with_columns(pl.Series("level", CELLS["level"], dtype=pl.Enum(LEVELS)))
+
+
+def as_pyarrow():
+    level = pa.DictionaryArray.from_arrays(
+        pa.array([LEVELS.index(v) for v in CELLS["level"]], pa.int8()), pa.array(LEVELS), ordered=True
+    )
+    return pa.table({name: level if name == "level" else pa.array(values) for name, values in CELLS.items()})
+
+
+BACKENDS = {"pandas": as_pandas, "polars": as_polars, "pyarrow": as_pyarrow}
+
+
+def same(a, b):
+    """Whether two tables of one backend are equal, dtypes and missing cells included."""
+    if isinstance(a, pd.DataFrame):
+        pd.testing.assert_frame_equal(a, b)
+    else:
+        assert a.schema == b.schema
+        assert a.equals(b)
+
+
+# ---- containers ----
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("model", [AutoregressiveTreeFlow(), DiscreteTreeFlow(2, min_samples_split=10)])
+def test_tables_come_back_as_they_were(backend, model):
+    X = BACKENDS[backend]()
+    model = clone(model).fit(X)
+    same(model.inverse_transform(model.transform(X)), X)
+    sample = model.sample(200, random_state=0)
+    assert type(sample) is type(X)
+    assert list(model.feature_names_in_) == list(CELLS)
+    empty = model.sample(0)
+    if backend == "pandas":
+        assert sample.dtypes.equals(X.dtypes)
+        assert empty.dtypes.equals(X.dtypes)
+    else:
+        assert sample.schema == X.schema == empty.schema
+
+
+def test_backends_give_the_same_model():
+    told = {}
+    for backend, make in BACKENDS.items():
+        model = AutoregressiveTreeFlow().fit(make())
+        told[backend] = [
+            [c.tolist() for c in model.categories_],
+            model.score_samples(make()),
+            model.transform(make()),
+            model._sample_codes(50, np.random.default_rng(0), 1),
+        ]
+        assert told[backend][0][4] == LEVELS
+        assert told[backend][0][5] == ["no", "yes", None]
+    for backend in ("polars", "pyarrow"):
+        assert told[backend][0] == told["pandas"][0]
+        for a, b in zip(told[backend][1:], told["pandas"][1:], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_questions_return_the_container(backend, tmp_path):
+    X = BACKENDS[backend]()
+    model = TreeFlowMixture(random_state=0, n_components=2, n_trees=2).fit(X)
+    filled = model.impute(X)
+    assert type(filled) is type(X)
+    frame = filled if backend == "pandas" else filled.to_pandas()
+    assert not frame.isna().any().any()
+    assert frame["city"].tolist() == CELLS["city"]
+    with warnings.catch_warnings(action="ignore"):
+        given = model.sample(20, random_state=0, given={"city": "Rome"})
+    assert set(given["city"].to_pylist() if backend == "pyarrow" else given["city"]) == {"Rome"}
+    assert set(model.predict(X, "flag")) <= {True, False}
+    treeflows.save(model, tmp_path / "m")
+    same(treeflows.load(tmp_path / "m").sample(30), model.sample(30))
+
+
+def test_a_model_reads_other_containers_than_it_was_fitted_to():
+    model = AutoregressiveTreeFlow().fit(as_pandas())
+    for make in (as_polars, as_pyarrow):
+        np.testing.assert_array_equal(model.score_samples(make()), model.score_samples(as_pandas()))
+
+
+@pytest.mark.parametrize("backend", ["polars", "pyarrow"])
+def test_names_of_columns_are_checked(backend):
+    X = BACKENDS[backend]()
+    model = AutoregressiveTreeFlow().fit(X)
+    with pytest.raises(ValueError, match="feature names"):
+        model.score_samples(X.select(list(CELLS)[::-1]))
+    with pytest.raises(ValueError, match="Found a table with 0 row"):
+        model.score_samples(X[:0])
+
+
+def test_polars_categorical_declares_nothing():
+    both = pl.Series(["x", "y", "z"], dtype=pl.Categorical)
+    model = AutoregressiveTreeFlow().fit(pl.DataFrame({"a": both.filter([True, True, False])}))
+    assert model.categories_[0].tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_output_container_of_codes(container):
+    Z = AutoregressiveTreeFlow().set_output(transform=container).fit_transform(as_pandas())
+    assert list(Z.columns) == list(CELLS)
+    assert type(Z).__module__.startswith(container)
+
+
+@pytest.mark.parametrize(
+    ("X", "told"),
+    [
+        (pl.DataFrame({"q": [0.5, 1.5]}), r"column 'q' holds 0.5 at row 0.*X = X.with_columns\(polars.Series"),
+        (pd.DataFrame({"q": [0.5, 1.5]}), r"X\['q'\] = pandas.qcut\(X\['q'\], 10"),
+        (pa.table({"q": [0.5, 1.5]}), r"numpy.digitize"),
+        (np.array([[0.5], [1.5]]), r"X\[:, 0\] = numpy.digitize"),
+        (pl.DataFrame({"q": range(1000)}), r"column 'q' has 1,000 categories.*bin it if it is a quantity"),
+        (pl.DataFrame({"q": [f"{i}" for i in range(1000)]}), r"group its rare values with max_categories=128"),
+        (pl.DataFrame({"q": [[1], [2]]}), r"column 'q' has dtype List"),
+        (pl.DataFrame({"q": [None, None]}, schema={"q": pl.String}), "column 'q' has no value that is not missing"),
+        (pa.table({"q": pa.array(["2024-01-01"]).cast(pa.date32())}), "column 'q' has dtype Date"),
+    ],
+)
+def test_refused_columns_are_named(X, told):
+    with pytest.raises(ValueError, match=told):
+        AutoregressiveTreeFlow().fit(X)
+
+
+def test_the_remedies_work():
+    q = RNG.normal(size=500)
+    X = pd.DataFrame({"q": q})
+    scope = {"X": X, "pandas": pd}
+    exec(treeflows._tables.Table(X).remedy(0), scope)
+    assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
+    X = pl.DataFrame({"q": q})
+    scope = {"X": X, "polars": pl, "numpy": np}
+    exec(treeflows._tables.Table(X).remedy(0), scope)
+    assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
+    scope = {"X": pa.table({"q": q}), "numpy": np}
+    exec(treeflows._tables.Table(scope["X"]).remedy(0), scope)
+    assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
+    scope = {"X": q[:, None].copy(), "numpy": np}
+    exec(treeflows._tables.Table(scope["X"]).remedy(0), scope)
+    assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
+
+
+# ---- missing values ----
+
+
+MISSING = {
+    "floats": np.array([[0, np.nan], [1, 2], [0, 2], [np.nan, 0]] * 10),
+    "objects": np.array([["a", None], ["b", "x"], ["a", "y"], [None, "x"]] * 10, dtype=object),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_missing_is_a_category_of_its_own(kind, tmp_path):
+    X = MISSING[kind]
+    model = AutoregressiveTreeFlow().fit(X)
+    back = model.inverse_transform(model.transform(X))
+    assert back.dtype == X.dtype
+    np.testing.assert_array_equal(back, X)
+    domain = np.array([[a, b] for a in model.categories_[0] for b in model.categories_[1]], dtype=X.dtype)
+    assert len(domain) == 9
+    assert np.exp(model.score_samples(domain)).sum() == pytest.approx(1)
+    treeflows.save(model, tmp_path / "m")
+    np.testing.assert_array_equal(treeflows.load(tmp_path / "m").score_samples(X), model.score_samples(X))
+    assert "(missing)" in str(model.trees_[0]) + str(model.trees_[1])
+
+
+def test_missing_that_fit_did_not_see():
+    model = AutoregressiveTreeFlow().fit([["a"], ["b"]])
+    with pytest.raises(ValueError, match=r"column 0 has a missing value .* at row 1, and fit saw none"):
+        model.score_samples([["a"], [None]])
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit([["a"], ["b"]])
+    assert model.score_samples([[None]]) == model.score_samples([["never seen"]])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "bad"),
+    [
+        ("missing", "drop"),
+        ("handle_unknown", "ignore"),
+        ("min_frequency", 0),
+        ("min_frequency", 1.5),
+        ("max_categories", 0),
+        ("max_categories", 2.5),
+    ],
+)
+def test_parameters_are_checked(parameter, bad):
+    for model in (AutoregressiveTreeFlow(), TreeFlowMixture(), TreeFlowEnsemble(), DiscreteTreeFlow()):
+        with pytest.raises((ValueError, TypeError), match=parameter):
+            model.set_params(**{parameter: bad}).fit([[0], [1]])
+    with pytest.raises((ValueError, TypeError), match=parameter):
+        TreeFlowClassifier(**{parameter: bad}).fit([[0], [1]], [0, 1])
+
+
+# ---- unseen values ----
+
+
+@pytest.mark.parametrize(
+    "model", [AutoregressiveTreeFlow(), TreeFlowMixture(random_state=0, n_trees=2), DiscreteTreeFlow(2)]
+)
+def test_unseen_values_have_a_place(model):
+    X = np.array([["a", "x"], ["b", "y"], ["a", "y"]] * 20)
+    model = clone(model).set_params(handle_unknown="reserve").fit(X)
+    domain = [[a, b] for a in ("a", "b", "new") for b in ("x", "y", "other")]
+    assert np.exp(model.score_samples(domain)).sum() == pytest.approx(1)
+    assert model.score_samples([["new", "x"]])[0] < model.score_samples(X).min()
+    assert set(np.unique(model.sample(5000, random_state=0))) == {"a", "b", "x", "y"}
+    probability = model.conditional_proba(X[:2], 0)
+    assert probability.shape == (2, 3)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert model.conditional_proba([["a", "never"]], 0)[0, :2].sum() > 0.5
+    z = model.transform([["new", "x"]])
+    with pytest.raises(ValueError, match="row 0 has an unseen value in column 'x0', which has no name"):
+        model.inverse_transform(z)
+    assert "(unseen)" in model._domain.labels[0]
+
+
+# ---- rare values ----
+
+
+def rare_table(n=3000):
+    """A column of some hundred names of falling frequency, and one that goes with them."""
+    rank = RNG.zipf(1.5, n) % 400
+    return np.column_stack([np.char.add("name", rank.astype(str)), np.where(rank < 3, "head", "tail")])
+
+
+@pytest.mark.parametrize("options", [{"min_frequency": 20}, {"min_frequency": 0.01}, {"max_categories": 7}])
+@pytest.mark.parametrize("model", [AutoregressiveTreeFlow(), DiscreteTreeFlow(2)])
+def test_rare_values_share_a_code(model, options, tmp_path):
+    X = rare_table()
+    model = clone(model).set_params(**options).fit(X)
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", **options).fit(X)
+    infrequent = set(encoder.infrequent_categories_[0])
+    column = model._domain.columns[0]
+    group = column.code == column.n_codes - 1
+    assert set(column.values[group]) == infrequent
+    assert column.n_codes == len(encoder.get_feature_names_out(["name", "kind"])) - 2
+    names = model.categories_[0]
+    domain = [[a, b] for a in names for b in model.categories_[1]]
+    assert np.exp(model.score_samples(domain)).sum() == pytest.approx(1)
+    sample = model.sample(20_000, random_state=0)
+    rare = sorted(infrequent)[0]
+    share = np.exp(model.score_samples([[rare, "head"], [rare, "tail"]])).sum()
+    count = (sample[:, 0] == rare).sum()
+    assert binom.cdf(count, 20_000, share) > 1e-4
+    assert binom.sf(count - 1, 20_000, share) > 1e-4
+    assert model.conditional_proba(X[:5], 0).shape == (5, len(names))
+    np.testing.assert_allclose(model.conditional_proba(X[:5], 0).sum(axis=1), 1)
+    np.testing.assert_array_equal(model.impute(X), X)
+    treeflows.save(model, tmp_path / "m")
+    loaded = treeflows.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
+    np.testing.assert_array_equal(loaded.sample(50, random_state=0), model.sample(50, random_state=0))
+    assert any("rare values" in label for label in model._domain.labels[0])
+
+
+def test_given_rare_values():
+    X = rare_table()
+    model = AutoregressiveTreeFlow(max_categories=5, order="natural").fit(X)
+    column = model._domain.columns[0]
+    rare = column.values[column.code == column.n_codes - 1][3]
+    assert set(model.sample(50, random_state=0, given={0: rare})[:, 0]) == {rare}
+
+
+def test_a_group_of_one_is_no_group():
+    X = np.array([["a"]] * 50 + [["b"]] * 50 + [["c"]])
+    model = AutoregressiveTreeFlow(min_frequency=5).fit(X)
+    assert model._domain.columns[0].code is None
+
+
+# ---- weights ----
+
+
+def weighted_table():
+    X = RNG.choice(["a", "b", "c"], (60, 4))
+    X[:, 1] = X[:, 0]
+    return X, RNG.integers(0, 5, 60)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoregressiveTreeFlow(),
+        DiscreteTreeFlow(2, min_samples_split=20),
+        DiscreteTreeFlow(2, early_stopping=True, random_state=0),
+        TreeFlowMixture(random_state=0, n_components=2, n_trees=3),
+        TreeFlowEnsemble(n_estimators=2, random_state=0),
+        AutoregressiveTreeFlow(min_frequency=0.1),
+    ],
+)
+def test_integer_weights_are_repetitions(model):
+    X, weight = weighted_table()
+    order = np.random.default_rng(1).permutation(60)
+    weighted = clone(model).fit(X[order], sample_weight=weight[order])
+    repeated = np.repeat(X, weight, axis=0)
+    by_ones = clone(model).fit(repeated, sample_weight=np.ones(len(repeated)))
+    np.testing.assert_array_equal(weighted.score_samples(X[weight > 0]), by_ones.score_samples(X[weight > 0]))
+    assert weighted.score(X[weight > 0], sample_weight=weight[weight > 0]) == pytest.approx(by_ones.score(repeated))
+    if not hasattr(model, "estimator") and not getattr(model, "early_stopping", False):  # what holds out no rows
+        np.testing.assert_array_equal(
+            clone(model).fit(repeated).score_samples(repeated), by_ones.score_samples(repeated)
+        )
+
+
+def test_fractions_are_rounded_at_random_without_bias():
+    X = np.repeat([[0], [1], [2]], 10_000, axis=0)
+    weight = np.repeat([0.25, 1.5, 0.0], 10_000)
+    model = DiscreteTreeFlow(0, random_state=0).fit(X, sample_weight=weight)
+    assert model.categories_[0].tolist() == [0, 1]
+    np.testing.assert_allclose(np.exp(model.score_samples([[0], [1]])), [1 / 7, 6 / 7], atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rows_of_no_weight_are_not_there(backend):
+    X = BACKENDS[backend]()
+    weight = (CITIES != "Bonn").astype(float)
+    model = AutoregressiveTreeFlow().fit(X, sample_weight=weight)
+    assert model.categories_[0].tolist() == ["Oslo", "Rome"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "told"),
+    [
+        ([1, 2], r"shape \(2,\); \(3,\) is needed"),
+        ([1, -1, 1], "holds -1.0 at row 1"),
+        ([1, np.nan, 1], "holds nan at row 1"),
+        ([0, 0, 0], "zero for every row"),
+        ([1e-9, 0, 0], "less than one row"),
+        ([1e12, 1, 1], "divide the weights by their mean"),
+    ],
+)
+def test_bad_weights_are_named(weight, told):
+    with pytest.raises(ValueError, match=told):
+        AutoregressiveTreeFlow(random_state=1).fit([[0], [1], [0]], sample_weight=weight)

@@ -1,0 +1,271 @@
+"""Densities of codes, and what can be asked of them: marginals, conditionals, completions.
+
+Sums over the states of unobserved columns are exact up to `MOST_STATES` states of a row. Beyond, marginals are
+estimated by importance sampling (likelihood weighting along the order of the columns: Fung and Chang, "Weighing and
+integrating evidence for stochastic simulation in Bayesian networks", UAI 1989) and completions by Gibbs sampling (Geman
+and Geman, IEEE Transactions on Pattern Analysis and Machine Intelligence 6, 1984).
+"""
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+MOST_STATES = 1024  # of the unobserved columns of a row, to be enumerated
+DRAWS = 1000  # of importance sampling, for each row
+FEWEST_PROPOSALS = 1000  # for rows with given values, in each of at most so many batches:
+MOST_BATCHES = 20
+SAME = 1e-9  # weights that differ by less, in nats, are the same
+CELLS = 4_000_000  # of one block of work
+MARGINAL_ROWS = 10_000  # rows to learn the columns' own distributions from
+
+
+class Density:
+    """A density of codes over a ``_domain``: ``_score_codes(codes, threads)``, ``_sample_codes(n, rng, threads)``."""
+
+    _order = None  # of the columns, if each is told given those before it
+
+    def _log_marginal(self, codes, observed, rng, threads):
+        """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats."""
+        return log_marginal(self, codes, observed, rng, threads)
+
+    def _propose(self, codes, observed, rng, threads):
+        """Rows with the unobserved cells drawn, and log p(row) - log q(drawn cells), q being what they came from.
+
+        Here q draws each column by itself, from what it is in the model's own samples.
+        """
+        codes, log_weight = codes.copy(), np.zeros(len(codes))
+        samples = self._sample_codes(MARGINAL_ROWS, np.random.default_rng(0), threads)
+        for j in np.flatnonzero(~observed.all(axis=0)):
+            share = np.bincount(samples[:, j], minlength=self._domain.n_categories[j]) + 1.0
+            share /= share.sum()
+            rows = np.flatnonzero(~observed[:, j])
+            codes[rows, j] = np.searchsorted(np.cumsum(share)[:-1], rng.random(len(rows)), side="right")
+            log_weight[rows] -= np.log(share[codes[rows, j]])
+        return codes, log_weight + self._score_codes(codes, threads)
+
+
+class OrderedDensity(Density):
+    """A density that tells each column given those before it: ``_order``, ``_walk`` and ``_cell_probabilities``.
+
+    ``_walk(codes, threads)`` yields, column after column, its number and its distribution in each row, and leaves the
+    caller until the next step to write the column's values. ``_cell_probabilities(codes, threads)`` has the probability
+    of every value given those before it, (n_rows, n_columns), in the order of the columns.
+    """
+
+    def _propose(self, codes, observed, rng, threads):
+        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are."""
+        codes, log_weight = codes.copy(), np.zeros(len(codes))
+        for block in blocks(*codes.shape):
+            for j, prob in self._walk(codes[block], threads):
+                seen = observed[block, j]
+                cumulative = np.cumsum(prob, axis=1)[:, :-1]
+                drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
+                codes[block, j] = np.where(seen, codes[block, j], drawn)
+                told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
+                log_weight[block] += np.where(seen, np.log(told), 0.0)
+        return codes, log_weight
+
+
+def log_marginal(density, codes, observed, rng, threads):
+    """What `Density._log_marginal` says."""
+    needed, last = ~observed, None
+    if density._order is not None:
+        # what comes after the last observed column sums to one
+        in_order = observed[:, density._order]
+        last = in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1)
+        last[~in_order.any(axis=1)] = 0
+        needed[:, density._order] &= np.arange(in_order.shape[1]) < last[:, None]
+    log_prob, error = np.empty(len(codes)), np.zeros(len(codes))
+    for rows, columns in patterns(needed):
+        n_states = _n_states(density._domain.n_categories[columns])
+        if n_states <= MOST_STATES:
+            for part, _, joint in _enumerated(
+                density, codes, rows, columns, density._domain.n_categories, last, threads
+            ):
+                log_prob[part] = logsumexp(joint, axis=1)
+        else:
+            for part in np.array_split(rows, -(-len(rows) * DRAWS * codes.shape[1] // CELLS)):
+                repeated = (np.repeat(x[part], DRAWS, axis=0) for x in (codes, observed))
+                log_weight = density._propose(*repeated, rng, threads)[1].reshape(-1, DRAWS)
+                log_prob[part] = logsumexp(log_weight, axis=1) - np.log(DRAWS)
+                spread = np.exp(log_weight - log_prob[part, None]).std(axis=1, ddof=1)
+                error[part] = spread / np.sqrt(DRAWS)
+    return log_prob, error
+
+
+def log_joint(density, codes, observed, column, n_values, rng, threads):
+    """Log-probability of each row with each of the first ``n_values`` codes of a column: (n_rows, n_values), nats.
+
+    Columns that are not observed are summed out; ``observed`` is None if all are. Raises ValueError where the model
+    thinks nothing possible.
+    """
+    codes = codes.copy()
+    joint = np.empty((len(codes), n_values))
+    if observed is not None:
+        observed = observed.copy()
+        observed[:, column] = True
+        if observed.all():
+            observed = None
+    for value in range(n_values):
+        codes[:, column] = value
+        if observed is None:
+            joint[:, value] = density._score_codes(codes, threads)
+        else:
+            joint[:, value] = density._log_marginal(codes, observed, rng, threads)[0]
+    return _possible(joint)
+
+
+def complete(density, codes, observed, n_values, n_sweeps, rng, threads, *, draw):
+    """Fill the cells that are not observed, with the first ``n_values`` codes of each column alone.
+
+    By enumeration where the states are few, else by ``n_sweeps`` sweeps of Gibbs sampling from a proposal: with
+    ``draw`` from their joint posterior, else each with its most probable value (of Gibbs sampling the last half of the
+    sweeps is averaged).
+    """
+    filled = codes.copy()
+    many = []
+    for rows, columns in patterns(~observed):
+        if len(columns) == 0:
+            continue
+        if _n_states(n_values[columns]) > MOST_STATES:
+            many.append(rows)
+            continue
+        for part, states, joint in _enumerated(density, codes, rows, columns, n_values, None, threads):
+            posterior = softmax(_possible(joint), axis=1)
+            if draw:
+                filled[np.ix_(part, columns)] = states[_drawn(posterior, rng)]
+                continue
+            for i, j in enumerate(columns):
+                of_value = (states[:, i, None] == np.arange(n_values[j])).astype(np.float64)
+                filled[part, j] = (posterior @ of_value).argmax(axis=1)
+    if many:
+        rows = np.sort(np.concatenate(many))
+        start, _ = density._propose(codes[rows], observed[rows], rng, threads)
+        filled[rows] = gibbs(
+            lambda codes: density._score_codes(codes, threads),
+            np.where(observed[rows], codes[rows], np.minimum(start, n_values - 1)).astype(np.uint8),
+            observed[rows],
+            n_values,
+            n_sweeps,
+            rng,
+            draw=draw,
+        )
+    return filled
+
+
+def sample_given(density, codes, observed, n_samples, rng, threads):
+    """Rows with given values, by importance resampling.
+
+    Parameters
+    ----------
+    codes, observed : ndarray of shape (1, n_columns), uint8 and bool
+        The given codes, and where they are.
+    n_samples : int
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_samples, n_columns), uint8
+    effective : float
+        Effective number of proposals: the squared sum of their weights over the sum of the squares (Kong 1992).
+    n_proposed : int
+        Where all weigh the same, which they do if the given columns come first in order, the rows are exact draws and
+        ``effective`` is the same.
+    """
+    batch = max(n_samples, FEWEST_PROPOSALS)
+    proposals, log_weight = [], []
+    for _ in range(MOST_BATCHES):
+        repeated = (np.repeat(x, batch, axis=0) for x in (codes, observed))
+        drawn, weight = density._propose(*repeated, rng, threads)
+        proposals.append(drawn)
+        log_weight.append(weight)
+        if np.ptp(_possible(weight[None, :])) < SAME:
+            return drawn[:n_samples], float(batch), batch
+        share = softmax(np.concatenate(log_weight))
+        effective = 1 / np.sum(share**2)
+        if effective >= 2 * n_samples:
+            break
+    # systematic: a proposal of weight w is taken w n times, rounded
+    chosen = np.searchsorted(np.cumsum(share)[:-1], (np.arange(n_samples) + rng.random()) / max(n_samples, 1))
+    return np.concatenate(proposals)[rng.permutation(chosen)], effective, len(share)
+
+
+def gibbs(score, codes, observed, n_values, n_sweeps, rng, *, draw):
+    """Sweeps of Gibbs sampling over the cells that are not observed, from where ``codes`` are.
+
+    Each cell in turn is drawn from its distribution given all others, which ``score(codes)`` makes exact. Returns the
+    last state with ``draw``, else the value of highest probability on average over the last half of the sweeps.
+    """
+    codes = codes.copy()
+    columns = np.flatnonzero(~observed.all(axis=0))
+    cells = {j: np.flatnonzero(~observed[:, j]) for j in columns.tolist()}
+    mean = {j: np.zeros((len(rows), n_values[j])) for j, rows in cells.items()}
+    for sweep in range(n_sweeps):
+        for j, rows in cells.items():
+            some = codes[rows]
+            joint = np.empty((len(rows), n_values[j]))
+            for value in range(n_values[j]):
+                some[:, j] = value
+                joint[:, value] = score(some)
+            posterior = softmax(_possible(joint), axis=1)
+            codes[rows, j] = _drawn(posterior, rng)
+            if 2 * sweep >= n_sweeps - 1:
+                mean[j] += posterior
+    if not draw:
+        for j, rows in cells.items():
+            codes[rows, j] = mean[j].argmax(axis=1)
+    return codes
+
+
+def patterns(chosen):
+    """Rows that have the same columns chosen: pairs of ndarrays (rows, columns)."""
+    kinds, kind = np.unique(np.packbits(chosen, axis=1), axis=0, return_inverse=True)
+    order = np.argsort(kind.reshape(-1), kind="stable")
+    ends = np.cumsum(np.bincount(kind.reshape(-1), minlength=len(kinds)))
+    for rows in np.split(order, ends[:-1]):
+        yield rows, np.flatnonzero(chosen[rows[0]])
+
+
+def blocks(n_rows, n_columns, cells=CELLS // 8):
+    """Slices of rows that bound the memory of what is computed for each cell."""
+    step = max(1, cells // n_columns)
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def _n_states(n_values):
+    """Number of joint states of columns, at most one more than will be enumerated."""
+    n = 1
+    for k in n_values.tolist():
+        n = min(n * k, MOST_STATES + 1)
+    return n
+
+
+def _enumerated(density, codes, rows, columns, n_values, last, threads):
+    """Blocks of rows with all states of some columns: (rows, states, log-probability of each), nats.
+
+    ``last`` is the number of columns, in order, to tell of each row; None for all.
+    """
+    sizes = n_values[columns].tolist()
+    states = np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), sizes or (1,)), axis=1)[:, : len(sizes)]
+    states = states.astype(np.uint8)
+    for block in blocks(len(rows), len(states) * codes.shape[1], CELLS):
+        part = rows[block]
+        whole = np.repeat(codes[part], len(states), axis=0)
+        whole[:, columns] = np.tile(states, (len(part), 1))
+        if last is None:
+            joint = density._score_codes(whole, threads)
+        else:
+            log_prob = np.log(density._cell_probabilities(whole, threads))
+            told = np.arange(codes.shape[1]) < np.repeat(last[part], len(states))[:, None]
+            joint = np.where(told, log_prob, 0.0).sum(axis=1)
+        yield part, states, joint.reshape(len(part), len(states))
+
+
+def _drawn(prob, rng):
+    """A place in each row of probabilities, drawn."""
+    cumulative = np.cumsum(prob, axis=1)[:, :-1]
+    return (rng.random((len(prob), 1)) >= cumulative).sum(axis=1)
+
+
+def _possible(joint):
+    if not np.isfinite(joint.max(axis=1, initial=-np.inf)).all():
+        raise ValueError("the model thinks a row impossible, whatever stands in the cells that were asked for")
+    return joint

@@ -1,0 +1,330 @@
+"""Tables of every container: columns of values going in, and a table of the same container coming out.
+
+The policy for dtypes, the same for pandas, polars and pyarrow:
+
+- strings, booleans, integers and objects are categories as they are; floats where they are whole numbers;
+- pandas' categorical, polars' Enum and pyarrow's dictionary declare the categories of a column, in their order;
+  polars' Categorical shares its categories with other columns and so declares none;
+- null, NaN, None, NA and NaT are missing;
+- dates, durations, lists and the like are refused.
+"""
+
+import numbers
+from functools import cached_property
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+CATEGORICAL = ("category", "ordered")  # names of the dtypes that declare categories: unordered, ordered
+NUMPY, PANDAS, POLARS, PYARROW = CONTAINERS = ("numpy", "pandas", "polars", "pyarrow")
+
+
+def is_frame(X):
+    """Whether a table has named columns: a pandas, polars or pyarrow one."""
+    if isinstance(X, (np.ndarray, list, tuple)):
+        return False
+    import narwhals.stable.v2 as nw
+
+    return nw.dependencies.is_into_dataframe(X)
+
+
+def read_table(estimator, X, *, reset):
+    """Check a table as scikit-learn does (shape, number and names of columns) and note its columns if ``reset``."""
+    if not is_frame(X):
+        X = as_array(X) if isinstance(X, (list, tuple)) else X
+        X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+        return Table(X.astype(object) if X.dtype.kind == "T" else X)
+    names = set()
+    for name in _names(X):
+        if str(name) in names:
+            raise ValueError(f"column names must be unique; {str(name)!r} occurs more than once")
+        names.add(str(name))
+    table = Table(X)
+    if table.n_rows == 0 or not table.names:
+        raise ValueError(
+            f"Found a table with {table.n_rows} row(s) and {len(table.names)} column(s); at least one of each is needed"
+        )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return table
+
+
+class Table:
+    """One way to read arrays and dataframes, column by column.
+
+    Attributes
+    ----------
+    container : str
+        "numpy", "pandas", "polars" or "pyarrow".
+    names : tuple or None
+        Column names, where there are any.
+    dtypes : tuple of str
+        Per column; "category" and "ordered" for dtypes that declare categories.
+    """
+
+    def __init__(self, X):
+        self.X = X
+        self._read = {}
+        if not is_frame(X):
+            self.container, self.names = NUMPY, None
+            self.n_rows, n_columns = X.shape
+            self.dtypes = (X.dtype.str if X.dtype.kind != "O" else "object",) * n_columns
+            return
+        import narwhals.stable.v2 as nw
+
+        self.names = _names(X)
+        self._frame = nw.from_native(X, eager_only=True)
+        self.container = self._frame.implementation.value
+        if self.container not in CONTAINERS:
+            raise TypeError(f"tables of {self.container} are not read; convert to pandas, polars or pyarrow")
+        self.n_rows = len(self._frame)
+        self.dtypes = tuple(_dtype_name(series.to_native(), self.container) for series in self._frame.iter_columns())
+
+    def rows(self, chosen):
+        """The table of the rows where ``chosen`` (ndarray of bool) holds."""
+        return Table(self.X[chosen] if self.container == NUMPY else self._frame.filter(chosen.tolist()).to_native())
+
+    def column(self, j):
+        """How to name a column in a message."""
+        return f"column {j}" if self.names is None else f"column {str(self.names[j])!r}"
+
+    def values(self, j):
+        """Values of a column, and which are missing: ndarrays of shape (n_rows,), the second None if none is."""
+        if j not in self._read:
+            values, missing = self._array_column(j) if self.container == NUMPY else self._frame_column(j)
+            self._read[j] = values, missing if missing.any() else None
+        return self._read[j]
+
+    def declared(self, j):
+        """The categories that the dtype of a column declares, or None."""
+        if not self.dtypes[j].startswith(CATEGORICAL):
+            return None
+        categories = self._frame[:, j].cat.get_categories().to_numpy()
+        return categories.astype(object) if categories.dtype.kind in "US" else categories
+
+    @cached_property
+    def as_bytes(self):
+        """The table as bytes, if it is an array of whole numbers from 0 to 255, else None."""
+        X = self.X
+        if self.container != NUMPY or X.dtype.kind not in "iubf":
+            return None
+        if X.dtype != np.uint8 and not (X.min() >= 0 and X.max() <= 255):
+            return None
+        values = np.ascontiguousarray(X, dtype=np.uint8)
+        return values if X.dtype.kind != "f" or (values == X).all() else None
+
+    def shown(self, j):
+        """Values of a column to print: ndarray of shape (n_rows,), object."""
+        values, missing = self.values(j)
+        shown = np.array(list(map(str, values.tolist())), dtype=object)
+        if missing is not None:
+            shown[missing] = "(missing)"
+        return shown
+
+    def check(self, j):
+        """Raise ValueError unless a column's values may be categories: numbers are whole and not negative."""
+        values, missing = self.values(j)
+        present = values if missing is None else values[~missing]
+        if present.dtype.kind in "iuf":
+            bad = present < 0
+            if present.dtype.kind == "f" and not bad.any():
+                bad = (present != np.floor(present)) | np.isinf(present)
+        elif present.dtype.kind == "O":
+            try:
+                refused = {value for value in set(present.tolist()) if _is_no_category(value)}
+            except TypeError as error:
+                raise ValueError(f"{self.column(j)} holds values that cannot be categories ({error})") from None
+            bad = np.array([_is_no_category(value) for value in present]) if refused else np.zeros(1, dtype=bool)
+        else:
+            return
+        if bad.any():
+            rows = np.arange(len(values)) if missing is None else np.flatnonzero(~missing)
+            row = int(rows[np.flatnonzero(bad)[0]])
+            self._refuse(j, row, values[row])
+
+    def remedy(self, j):
+        """One line that makes categories of a quantity."""
+        if self.container == PANDAS:
+            name = repr(self.names[j])
+            return f"X[{name}] = pandas.qcut(X[{name}], 10, duplicates='drop').astype(str)"
+        values = f"X[:, {j}]" if self.container == NUMPY else f"X[{self.names[j]!r}]"
+        bins = f"numpy.digitize({values}, numpy.nanquantile({values}, numpy.linspace(0.1, 0.9, 9)))"
+        if self.container == POLARS:
+            return f"X = X.with_columns(polars.Series({self.names[j]!r}, {bins}))"
+        if self.container == PYARROW:
+            return f"X = X.set_column({j}, {self.names[j]!r}, [{bins}])"
+        return f"{values} = {bins}"
+
+    def _array_column(self, j):
+        values = self.X[:, j]
+        if values.dtype.kind == "f":
+            return values, np.isnan(values)
+        if values.dtype.kind == "O":
+            return values, np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
+        if values.dtype.kind not in "iubUS":
+            self._refuse_dtype(j, values.dtype)
+        return values, np.zeros(1, dtype=bool)
+
+    def _frame_column(self, j):
+        import narwhals.stable.v2 as nw
+
+        series = self._frame[:, j]
+        missing = series.is_null().to_numpy().astype(bool)
+        if series.dtype.is_float():
+            values = series.to_numpy()
+            return values, missing | np.isnan(values)
+        if series.dtype.is_integer() or series.dtype == nw.Boolean:
+            if missing.any():  # else integers come as floats and booleans as objects
+                series = series.fill_null(0 if series.dtype.is_integer() else False)
+            return series.to_numpy(), missing
+        if series.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+            return series.to_numpy(), missing
+        self._refuse_dtype(j, series.dtype)
+
+    def _refuse_dtype(self, j, dtype):
+        raise ValueError(f"{self.column(j)} has dtype {dtype}; convert it to strings or integer codes")
+
+    def _refuse(self, j, row, value):
+        """Raise for a value that is no category."""
+        if value < 0:
+            raise ValueError(
+                f"{self.column(j)} holds {value} at row {row}: categories that are numbers must not be negative "
+                "(Negative values in data); if it marks missing values, make it None or NaN, else convert to strings, "
+                f"or bin a quantity: {self.remedy(j)}"
+            )
+        raise ValueError(
+            f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "
+            f"bin a quantity: {self.remedy(j)}"
+        )
+
+
+def make_table(container, names, dtypes, columns):
+    """A table of a container.
+
+    Parameters
+    ----------
+    container : str
+    names : tuple or None
+    dtypes : tuple of str
+        As `Table` tells them.
+    columns : iterable of (values, places)
+        Known values of a column, and for each row the place among them; -1 where it is missing.
+    """
+    if container == NUMPY:
+        return _make_array(dtypes[0], list(columns))
+    make = {PANDAS: _make_pandas, POLARS: _make_polars, PYARROW: _make_pyarrow}[container]
+    return make([(n, dtype, *column) for n, dtype, column in zip(names, dtypes, columns, strict=True)])
+
+
+def dtype_for(values, container):
+    """Name of a dtype that holds values, in a container of dataframes."""
+    kind = {"b": 0, "i": 1, "u": 1, "f": 2}.get(values.dtype.kind, 3)
+    known = {
+        PANDAS: ("bool", "int64", "float64", "object"),
+        POLARS: ("Boolean", "Int64", "Float64", "String"),
+        PYARROW: ("bool", "int64", "double", "string"),
+    }
+    return known[container][kind]
+
+
+def as_array(values):
+    """Array of a sequence; numpy would turn everything to strings where some of it is."""
+    array = np.array(values)
+    if array.dtype.kind not in "US":
+        return array
+    as_they_are = np.array(values, dtype=object)
+    return array if all(isinstance(v, (str, bytes)) for v in as_they_are.flat) else as_they_are
+
+
+def is_missing(value):
+    """Whether an object marks a missing value."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (_is_number(value) and value != value)
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
+def _is_no_category(value):
+    return _is_number(value) and (value < 0 or value % 1 != 0)
+
+
+def _names(X):
+    """Column names; narwhals refuses tables that have one twice."""
+    return tuple(X.column_names if hasattr(X, "column_names") else X.columns)
+
+
+def _dtype_name(series, container):
+    """Name of the dtype of a native series."""
+    if container == PANDAS:
+        dtype = series.dtype
+        if hasattr(dtype, "categories"):
+            return CATEGORICAL[bool(dtype.ordered)]
+        return dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else str(dtype)
+    if container == POLARS:
+        name = series.dtype.base_type().__name__
+        return CATEGORICAL[True] if name == "Enum" else name
+    if hasattr(series.type, "value_type") and hasattr(series.type, "index_type"):
+        kind = CATEGORICAL[bool(series.type.ordered)]
+        return f"{kind} {series.type.index_type} {series.type.value_type}"
+    return str(series.type)
+
+
+def _make_array(dtype, columns):
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "Of" and any((places < 0).any() for _, places in columns):
+        dtype = np.dtype(object)
+    table = np.empty((len(columns[0][1]), len(columns)), dtype=dtype)
+    for j, (known, places) in enumerate(columns):
+        table[:, j] = known[places]
+        if (places < 0).any():
+            table[places < 0, j] = None
+    return table
+
+
+def _make_pandas(columns):
+    import pandas as pd
+
+    made = {}
+    for name, dtype, known, places in columns:
+        if dtype in CATEGORICAL:
+            made[name] = pd.Categorical.from_codes(places, known, ordered=dtype == CATEGORICAL[True])
+        else:
+            values = pd.Series(known[places])
+            if (places < 0).any():
+                values = values.astype(object).mask(places < 0)
+            made[name] = values.astype(dtype)
+    return pd.DataFrame(made)
+
+
+def _make_polars(columns):
+    import polars as pl
+
+    return pl.DataFrame(
+        [
+            pl.Series(name, _with_nulls(known, places), pl.Enum(known) if dtype in CATEGORICAL else getattr(pl, dtype))
+            for name, dtype, known, places in columns
+        ]
+    )
+
+
+def _make_pyarrow(columns):
+    import pyarrow as pa
+
+    made = {}
+    for name, dtype, known, places in columns:
+        if dtype.startswith(CATEGORICAL):
+            kind, index, value = dtype.split()
+            made[name] = pa.DictionaryArray.from_arrays(
+                pa.array(places, pa.type_for_alias(index), mask=places < 0),
+                pa.array(known.tolist(), pa.type_for_alias(value)),
+                ordered=kind == CATEGORICAL[True],
+            )
+        else:
+            made[name] = pa.array(_with_nulls(known, places), pa.type_for_alias(dtype))
+    return pa.table(made)
+
+
+def _with_nulls(known, places):
+    values = known[places].astype(object)
+    values[places < 0] = None
+    return values.tolist()
