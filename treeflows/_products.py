@@ -45,7 +45,8 @@ class ProductMixture:
 
     def conditionals(self, codes, order, threads=1):
         """Probability of every value given the values before it: (n_rows, n_columns), in the order of the columns."""
-        return products.conditionals(codes, order, self.first_category, *self._padded, threads)
+        prob, weight = self._padded
+        return products.conditionals(codes, order, self.first_category, prob, weight, threads)
 
     def begin(self, n_rows):
         """Posterior of the states before any column is known, a row for each: to be handed to the next two."""
