@@ -35,7 +35,7 @@ def as_pandas():
     X["code"] = X["code"].astype(np.int16)
     X["level"] = pd.Categorical(CELLS["level"], LEVELS, ordered=True)
     X["hole"] = pd.array(CELLS["hole"], dtype="Int64")
-    X["gap"] = pd.array(CELLS["gap"], dtype="str")
+    X["gap"] = pd.array(CELLS["gap"], dtype="string")
     return X
 
 
@@ -275,7 +275,7 @@ def test_rare_values_share_a_code(model, options, tmp_path):
     encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", **options).fit(X)
     infrequent = set(encoder.infrequent_categories_[0])
     column = model._domain.columns[0]
-    group = column.code == column.n_codes - 1
+    group = column.grouping.code == column.n_codes - 1
     assert set(column.values[group]) == infrequent
     assert column.n_codes == len(encoder.get_feature_names_out(["name", "kind"])) - 2
     names = model.categories_[0]
@@ -301,14 +301,14 @@ def test_given_rare_values():
     X = rare_table()
     model = AutoregressiveTreeFlow(max_categories=5, order="natural").fit(X)
     column = model._domain.columns[0]
-    rare = column.values[column.code == column.n_codes - 1][3]
+    rare = column.values[column.grouping.code == column.n_codes - 1][3]
     assert set(model.sample(50, random_state=0, given={0: rare})[:, 0]) == {rare}
 
 
 def test_a_group_of_one_is_no_group():
     X = np.array([["a"]] * 50 + [["b"]] * 50 + [["c"]])
     model = AutoregressiveTreeFlow(min_frequency=5).fit(X)
-    assert model._domain.columns[0].code is None
+    assert model._domain.columns[0].grouping is None
 
 
 # ---- weights ----

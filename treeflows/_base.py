@@ -62,14 +62,14 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         rows = domain.encode(table, threads, missing=self.missing)
         # a stream of its own: what the model draws does not depend on what is missing
         codes = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, rng, threads)
-        return self.learn(codes, domain, threads)
+        return self._learn_codes(codes, domain, threads)
 
-    def learn(self, codes, domain, threads):
+    def _learn_codes(self, codes, domain, threads):
         """Learn from codes; what fit does with a table, and another model with its parts."""
         self._fit_codes(codes, domain, check_random_state(self.random_state), threads)
-        return self.fitted_to(domain)
+        return self._fitted_to(domain)
 
-    def fitted_to(self, domain):
+    def _fitted_to(self, domain):
         """Note what fit notes of a table."""
         note_domain(self, domain)
         return self
@@ -225,7 +225,7 @@ class OtherDensity(Density):
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def learn(self, codes, domain, threads):
+    def _learn_codes(self, codes, domain, threads):
         """Fit the estimator to the codes."""
         self.estimator.fit(codes)
         self._domain = domain

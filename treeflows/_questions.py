@@ -238,7 +238,17 @@ class Anomalies:
     names: tuple
 
     def to_text(self, n_cells=3):
-        """The rows as text, each with its ``n_cells`` most surprising cells."""
+        """The rows as text.
+
+        Parameters
+        ----------
+        n_cells : int, default=3
+            Cells to tell of each row, the most surprising first.
+
+        Returns
+        -------
+        text : str
+        """
         lines = []
         for row, score, surprise, values in zip(
             self.rows, self.log_likelihood, self.surprise, self.values, strict=True
