@@ -252,10 +252,27 @@ def test_unseen_values_have_a_place(model):
     assert probability.shape == (2, 3)
     np.testing.assert_allclose(probability.sum(axis=1), 1)
     assert model.conditional_proba([["a", "never"]], 0)[0, :2].sum() > 0.5
+    with warnings.catch_warnings(action="ignore"):
+        assert set(np.unique(model.sample(3000, random_state=0, given={1: "x"})[:, 0])) == {"a", "b"}
     z = model.transform([["new", "x"]])
     with pytest.raises(ValueError, match="row 0 has an unseen value in column 'x0', which has no name"):
         model.inverse_transform(z)
     assert "(unseen)" in model._domain.labels[0]
+
+
+def test_samples_of_many_columns_and_few_rows_have_names():
+    X = RNG.choice(["a", "b"], (5, 300))
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(X)
+    assert set(np.unique(model.sample(50, random_state=0))) == {"a", "b"}
+
+
+def test_dtypes_that_cannot_hold_unseen_values():
+    X = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 20), "b": ["p", "q"] * 20})
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(X)
+    other = pd.DataFrame({"a": pd.Categorical(["x", "z"]), "b": [None, "q"]})
+    with pytest.raises(ValueError, match="column 'a' holds 'z' at row 1"):
+        model.impute(other)
+    assert model.impute(other.astype({"a": "object"}).assign(a=["x", "y"]))["b"].tolist() == ["p", "q"]
 
 
 # ---- rare values ----

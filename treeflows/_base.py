@@ -132,7 +132,8 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         Returns
         -------
         X : ndarray or dataframe of shape (n_samples, n_columns)
-            In the container and dtypes that fit saw. No row has an unseen value.
+            In the container and dtypes that fit saw. Under ``handle_unknown="reserve"``, a cell that came out as an
+            unseen value is drawn again, given the rest of its row, among those that have names.
 
         Raises
         ------
@@ -145,9 +146,7 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         if given is not None:
             return self._sample_given(n_samples, given, rng)
         codes = self._sample_codes(n_samples, rng, n_threads(self.n_jobs))
-        while len(unnamed := np.flatnonzero(~self._domain.is_named(codes))):
-            codes[unnamed] = self._sample_codes(len(unnamed), rng, n_threads(self.n_jobs))
-        return self._domain.decode(codes, rng)
+        return self._domain.decode(self._named(codes, rng), rng)
 
     def _declared_categories(self):
         return self.categories

@@ -328,9 +328,11 @@ class Domain:
             values, holes = table.values(j)
             if self.dtypes[j].startswith(CATEGORICAL):
                 places = _places(values, column.values)
-                cells.append(
-                    (column.values, places if holes is None else np.where(holes, column.places(codes[:, j]), places))
-                )
+                if holes is not None:
+                    places = np.where(holes, column.places(codes[:, j]), places)
+                if (places < 0).any():
+                    self._refuse(table, j, values, int(np.flatnonzero(places < 0)[0]))
+                cells.append((column.values, places))
             elif holes is None:
                 cells.append((values, np.arange(len(values))))
             else:
@@ -338,10 +340,10 @@ class Domain:
                 cells.append((both, np.where(holes, len(values) + column.places(codes[:, j]), np.arange(len(values)))))
         return make_table(self.container, self.names, self.dtypes, cells)
 
-    def is_named(self, codes):
-        """Whether all values of a row have names: ndarray of shape (n_rows,), bool; unseen values have none."""
+    def has_name(self, codes):
+        """Whether each code has a name: ndarray of shape (n_rows, n_columns), bool; unseen values have none."""
         unseen = np.array([c.n_codes - 1 if c.unseen else MAX_CATEGORIES for c in self.columns])
-        return (codes != unseen).all(axis=1)
+        return codes != unseen
 
     def index(self, column):
         """Number of a column that a user named, by its name or its number."""

@@ -14,6 +14,7 @@ from ._draws import generator
 from ._tables import read_table
 from ._threads import n_threads
 
+SWEEPS = 20  # of Gibbs sampling
 SEED = 0  # of Monte Carlo estimates, so that a score is the same on every call
 
 
@@ -83,7 +84,7 @@ class Questions:
         known = domain.columns[columns[0]]
         return known.values[known.places(codes[0])]
 
-    def impute(self, X, *, draw=False, n_sweeps=20, random_state=None):
+    def impute(self, X, *, draw=False, n_sweeps=SWEEPS, random_state=None):
         """Fill missing cells.
 
         The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024;
@@ -209,7 +210,14 @@ class Questions:
                 MonteCarloWarning,
                 stacklevel=3,
             )
-        return domain.decode(drawn, rng, places)
+        return domain.decode(self._named(drawn, rng), rng, places)
+
+    def _named(self, codes, rng):
+        """Rows whose unseen values, which have no names, are drawn again."""
+        has_name = self._domain.has_name(codes)
+        if has_name.all():
+            return codes
+        return complete(self, codes, has_name, self._domain.n_named, SWEEPS, rng, n_threads(self.n_jobs), draw=True)
 
 
 @dataclass(frozen=True, eq=False)
