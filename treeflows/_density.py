@@ -201,15 +201,20 @@ def gibbs(score, codes, observed, n_values, n_sweeps, rng, *, draw):
     columns = np.flatnonzero(~observed.all(axis=0))
     cells = {j: np.flatnonzero(~observed[:, j]) for j in columns.tolist()}
     mean = {j: np.zeros((len(rows), n_values[j])) for j, rows in cells.items()}
+    log_prob = score(codes)
     for sweep in range(n_sweeps):
         for j, rows in cells.items():
-            some = codes[rows]
+            some, present = codes[rows], codes[rows, j].astype(np.intp)
             joint = np.empty((len(rows), n_values[j]))
-            for value in range(n_values[j]):
-                some[:, j] = value
-                joint[:, value] = score(some)
+            each = np.arange(len(rows))
+            joint[each, present] = log_prob[rows]
+            for further in range(1, n_values[j]):
+                other = (present + further) % n_values[j]
+                some[:, j] = other
+                joint[each, other] = score(some)
             posterior = softmax(_possible(joint), axis=1)
-            codes[rows, j] = _drawn(posterior, rng)
+            drawn = _drawn(posterior, rng)
+            codes[rows, j], log_prob[rows] = drawn, joint[each, drawn]
             if 2 * sweep >= n_sweeps - 1:
                 mean[j] += posterior
     if not draw:
