@@ -218,7 +218,7 @@ def _report(arguments):
 
     output = _output(arguments, "html")
     model = _unfitted(arguments)
-    page, figures = report(model, _table_to_learn(arguments), _called(arguments.data), seed=arguments.seed)
+    page, figures = report(model, _table_to_learn(arguments), Path(_called(arguments.data)).name, seed=arguments.seed)
     with whole_file(output) as file:
         file.write(page.encode())
     if arguments.json:
