@@ -36,7 +36,7 @@ class Bins:
 
         Parameters
         ----------
-        cells : iterable of str or None
+        cells : sequence of str or None
             Numbers, and None where one is missing.
         column : str
             To name it in a message.
@@ -46,7 +46,11 @@ class Bins:
         ValueError
             For a cell that is no number, or if there is none.
         """
-        found = np.array([_number(cell, row, column) for row, cell in enumerate(cells) if cell is not None])
+        number_of = {}
+        for row, cell in enumerate(cells):
+            if cell not in number_of and cell is not None:
+                number_of[cell] = _number(cell, row, column)
+        found = np.array([number_of[cell] for cell in cells if cell is not None])
         if len(found) == 0:
             raise ValueError(f"column {column!r} cannot be cut into bins: all of it is missing")
         values = np.unique(found)

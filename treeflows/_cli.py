@@ -32,11 +32,21 @@ MODELS = {
     "dtf": DiscreteTreeFlow,
 }
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
-OPTION_OF = {  # of a parameter, as errors name it
+OPTION_OF = {  # of a parameter that an error names
     "missing": "--missing",
     "handle_unknown": "--unknown",
     "min_frequency": "--min-frequency",
     "max_categories": "--max-categories",
+    "n_layers": "--layers",
+    "max_depth": "--max-depth",
+    "min_samples_split": "--min-samples-split",
+    "n_samples": "--rows",
+    "n": "--rows",
+    "n_sweeps": "--sweeps",
+    "random_state": "--seed",
+    "n_jobs": "--jobs",
+    "column": "--column",
+    "layer": "--layer",
 }
 
 
@@ -350,7 +360,8 @@ def _in_options(error):
         "Declare all values that can occur with categories= or a categorical dtype, or set ", "Fit with "
     )
     for name, option in OPTION_OF.items():
-        text = re.sub(rf"\b{name}=(['\"]?)(\w+)\1", rf"{option} \2", text)
+        text = re.sub(rf"\b{name}=(?:'(\w+)'|(\w*))", rf"{option} \1\2", text)  # as in missing='error'
+        text = re.sub(rf"^{name}(?= must | == )", option, text)  # as in n_samples == -1, must be >= 0
     return text
 
 
