@@ -205,6 +205,7 @@ def test_missing_cells(said, refused, tmp_path):
     assert all(cell for row in whole for cell in row)
     assert all(b in ("", a) for old, new in zip(rows, whole, strict=True) for a, b in zip(new, old, strict=True))
     assert list(csv.reader(said("impute", "m", "t.csv").splitlines()))[1:] == whole
+    assert "a value of column 'y'; fit with --na ? too" in refused("impute", "m", "t.csv", "--na", "?")
     drawn = said("impute", "m", "t.csv", "--draw", "--seed", 1)
     assert drawn == said("impute", "m", "t.csv", "--draw", "--seed", 1)
     assert drawn != said("impute", "m", "t.csv", "--draw", "--seed", 2)
@@ -491,6 +492,7 @@ def test_a_classifier_is_its_density(said, tmp_path):
         ("a,a\n1,2\n", "'a' occurs more than once"),
         (b"a,b\n\xff,1\n", "not UTF-8"),
         ("id\n" + "\n".join(map(str, range(300))), "column 'id' has 300 categories"),
+        ("a;b\n1;2\n", "seem to be separated by semicolons"),
         ("a,b\n1,\n2,\n", "column 'b' has no value that is not missing"),
     ],
 )
@@ -536,7 +538,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["report", "fewer.csv"], "fewer.csv has 1 rows; a report needs at least 20"),
         (["report", data, "-o", data], "is the data"),
         (["plot", "m", "--what", "anomalies", "-o", "a.png"], "needs DATA"),
-        (["plot", "m", "--what", "tree", "-o", "a.png"], "--column"),
+        (["plot", "m", "--what", "tree", "-o", "a.png"], "give --column, and no --layer"),
         (["plot", "m", "--what", "tree", "--column", "size", "-o", "a.png"], "size"),
         (["plot", "m", "--what", "curve", "--column", "code", "-o", "a.png"], "--column is an option of --what tree"),
         (["plot", "m", "--what", "curve", "-o", "a.gif"], ".png, .svg, .pdf"),

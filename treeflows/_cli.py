@@ -48,6 +48,7 @@ OPTION_OF = {  # of a parameter that an error names
     "column": "--column",
     "layer": "--layer",
 }
+REMEDIES = ("missing", "handle_unknown", "min_frequency", "max_categories", "column", "layer")  # that errors suggest
 
 
 def main(argv=None):
@@ -151,7 +152,8 @@ def _given(model, told):
 
 def _impute(arguments):
     """Fill the missing cells of a table, and leave the others as they are; a binned column is filled with intervals."""
-    model, table = _load(arguments), read_file(arguments.data, arguments.na)
+    model = _load(arguments)
+    table = _table_of_cells(model, arguments)
     names = list(model._domain.column_names)
     filled = to_frame(
         model.impute(
@@ -278,7 +280,15 @@ def _load(arguments):
 
 
 def _table_for(model, arguments):
-    return for_model(model, read_file(arguments.data, arguments.na), _called(arguments.data))
+    return for_model(model, _table_of_cells(model, arguments), _called(arguments.data))
+
+
+def _table_of_cells(model, arguments):
+    """A table to ask a model about; what is missing in it must be no value of the model."""
+    for name, column in zip(model._domain.column_names, model._domain.columns, strict=True):
+        for text in set(arguments.na).intersection(column.labels):
+            raise ValueError(f"--na {text}: to the model that is a value of column {name!r}; fit with --na {text} too")
+    return read_file(arguments.data, arguments.na)
 
 
 def _table_to_learn(arguments):
@@ -360,8 +370,10 @@ def _in_options(error):
         "Declare all values that can occur with categories= or a categorical dtype, or set ", "Fit with "
     )
     for name, option in OPTION_OF.items():
-        text = re.sub(rf"\b{name}=(?:'(\w+)'|(\w*))", rf"{option} \1\2", text)  # as in missing='error'
         text = re.sub(rf"^{name}(?= must | == )", option, text)  # as in n_samples == -1, must be >= 0
+        if name in REMEDIES:
+            text = re.sub(rf"(?<!--given )\b{name}=(?=\W|$)(?!')", option, text)  # as in give column=, and no layer=
+            text = re.sub(rf"(?<!--given )\b{name}='?(\w+)'?", rf"{option} \1", text)  # as in missing='error'
     return text
 
 

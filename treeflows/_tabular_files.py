@@ -206,7 +206,19 @@ def _read_csv(path):
         raise ValueError(f"{source} is damaged, or not compressed as its name says ({error})") from None
     if not rows:
         raise ValueError(f"{source} has a header but no rows")
+    if len(header) == 1:
+        _refuse_other_delimiters(header[0], rows[0][0], source)
     return header, list(zip(*rows, strict=True))
+
+
+def _refuse_other_delimiters(name, cell, source):
+    """Raise if what has been read as one column looks like several."""
+    for mark, told in ((",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if name.count(mark) and name.count(mark) == cell.count(mark):
+            raise ValueError(
+                f"{source} has one column, {name!r}: its fields seem to be separated by {told}, but a .csv has "
+                "them separated by commas and a .tsv by tabs"
+            )
 
 
 @contextlib.contextmanager
