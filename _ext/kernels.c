@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ TF_END_TARGET
      count_candidates_##isa,                                                                      \
      compress_candidates_##isa,                                                                   \
      candidate_scores_##isa,                                                                       \
+     expect_##isa,                                                                                \
      cells,                                                                                       \
      wide}
 

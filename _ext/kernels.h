@@ -80,6 +80,13 @@ typedef struct {
     void (*candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
                             int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost, int64_t *out);
 
+    /* One step of EM for a mixture of products, over rows given by those of their cells that are told. The posterior of
+     * the states in a row is proportional to exp(base[s] + sum of log_prob[cell, s] over its cells); it is added to
+     * counts[cell, s] of each of its cells and to rows[s]. Returns the sum of the logs of what it is divided by.
+     * n_states: a multiple of TF_LANES; joint: scratch of as many. */
+    double (*expect)(const int32_t *cells, const int64_t *starts, int64_t n_rows, const float *base,
+                     const float *log_prob, int64_t n_states, float *joint, float *counts, float *rows);
+
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;
 

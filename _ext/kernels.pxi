@@ -47,6 +47,8 @@ cdef extern from "kernels.h" nogil:
                                     uint64_t *, int64_t) noexcept nogil
         void (*candidate_scores)(const int32_t *, int64_t, int64_t, const int32_t *, int32_t, int32_t, int32_t,
                                  const int64_t *, int64_t *) noexcept nogil
+        double (*expect)(const int32_t *, const int64_t *, int64_t, const float *, const float *, int64_t, float *,
+                         float *, float *) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

@@ -474,6 +474,77 @@ static void TF_NAME(candidate_scores)(const int32_t *table, int64_t stride, int6
     }
 }
 
+/* ---- mixtures of products -------------------------------------------------------------------------------------- */
+
+/* exp(x) for x <= 0 to a few units in the last place, by operations that round alike on every machine: 2^n times a
+ * polynomial (Taylor) in what is left of x, at most log(2) / 2. Below -87 it is about 1e-38, not 0. */
+static inline float TF_NAME(exp_negative)(float x)
+{
+    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer, in the low bits */
+    x = x < -87.0f ? -87.0f : x;
+    const float n = (x * 1.44269504f + shift) - shift;
+    const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
+    float p = 1.0f / 720.0f;
+    p = p * r + 1.0f / 120.0f;
+    p = p * r + 1.0f / 24.0f;
+    p = p * r + 1.0f / 6.0f;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    const int32_t bits = ((int32_t)n + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, int64_t n_rows, const float *base,
+                              const float *log_prob, int64_t n_states, float *joint, float *counts, float *rows)
+{
+    double score = 0.0;
+    for (int64_t r = 0; r < n_rows; r++) {
+        memcpy(joint, base, (size_t)n_states * sizeof(float));
+        for (int64_t i = starts[r]; i < starts[r + 1]; i++) {
+            const float *told = log_prob + (int64_t)cells[i] * n_states;
+            TF_SIMD
+            for (int64_t s = 0; s < n_states; s++)
+                joint[s] += told[s];
+        }
+        float lane[TF_LANES], sum[TF_LANES] = {0}, most;
+        for (int i = 0; i < TF_LANES; i++)
+            lane[i] = joint[i];
+        for (int64_t s = TF_LANES; s < n_states; s += TF_LANES)
+            TF_SIMD
+            for (int i = 0; i < TF_LANES; i++)
+                lane[i] = joint[s + i] > lane[i] ? joint[s + i] : lane[i];
+        most = lane[0];
+        for (int i = 1; i < TF_LANES; i++)
+            most = lane[i] > most ? lane[i] : most;
+        for (int64_t s = 0; s < n_states; s += TF_LANES)
+            TF_SIMD
+            for (int i = 0; i < TF_LANES; i++) {
+                joint[s + i] = TF_NAME(exp_negative)(joint[s + i] - most);
+                sum[i] += joint[s + i];
+            }
+        for (int step = TF_LANES / 2; step > 0; step /= 2)
+            for (int i = 0; i < step; i++)
+                sum[i] += sum[i + step];
+        const float scale = 1.0f / sum[0];
+        score += (double)most + log((double)sum[0]);
+        TF_SIMD
+        for (int64_t s = 0; s < n_states; s++) {
+            joint[s] *= scale;
+            rows[s] += joint[s];
+        }
+        for (int64_t i = starts[r]; i < starts[r + 1]; i++) {
+            float *count = counts + (int64_t)cells[i] * n_states;
+            TF_SIMD
+            for (int64_t s = 0; s < n_states; s++)
+                count[s] += joint[s];
+        }
+    }
+    return score;
+}
+
 #undef TF_PREPARE
 #undef TF_EXTRACT
 #undef TF_BITS

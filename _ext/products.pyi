@@ -13,3 +13,10 @@ def observe(
     weights: NDArray[np.float64], prob: NDArray[np.float64], values: NDArray[np.uint8], n_threads: int = 1
 ) -> None: ...
 def predict(weights: NDArray[np.float64], prob: NDArray[np.float64], n_threads: int = 1) -> NDArray[np.float64]: ...
+def expect(
+    cells: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    base: NDArray[np.float32],
+    log_prob: NDArray[np.float32],
+    n_threads: int = 1,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]: ...

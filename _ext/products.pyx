@@ -10,8 +10,11 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+include "kernels.pxi"
+
 cdef enum:
     STRANDS = 8             # states are padded to a multiple of these with ones of weight zero
+    BLOCKS = 16             # of rows, each with sums of its own
     PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves
 
 
@@ -67,6 +70,48 @@ def predict(const double[:, ::1] weights, const double[:, ::1] prob, int n_threa
         for v in range(k):
             out[r, v] = dot(&weights[r, 0], &prob[v, 0], n_states)
     return result
+
+
+def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1] base, const float[:, ::1] log_prob,
+           int n_threads=1):
+    """Posterior of the states in each row, summed up: the E step of EM.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_cells,), int32
+        Rows of ``log_prob`` that each table row adds to ``base``, row after row.
+    starts : ndarray of shape (n_rows + 1,), int64
+        Where the cells of each row start.
+    base : ndarray of shape (n_states,), float32
+        A multiple of 16; minus infinity where there is no state.
+    log_prob : ndarray of shape (n_categories, n_states), float32
+    n_threads : int
+
+    Returns
+    -------
+    counts : ndarray of shape (n_categories, n_states), float64
+        Posterior of the rows that have a cell; the same whatever the threads and the instruction set.
+    rows : ndarray of shape (n_states,), float64
+        Posterior of all rows.
+    score : float
+        Mean log-likelihood, nats.
+    """
+    cdef int64_t n_rows = starts.shape[0] - 1, n_states = base.shape[0], block, first, last
+    cdef const tf_kernels *kernels = current_kernels()
+    # a fixed number of blocks of rows, each summed by itself, so that sums do not depend on the threads
+    counted = np.zeros((BLOCKS, log_prob.shape[0], n_states), dtype=np.float32)
+    met = np.zeros((BLOCKS, n_states), dtype=np.float32)
+    cdef float[:, :, ::1] counts = counted
+    cdef float[:, ::1] rows = met, joint = np.empty((n_threads, n_states), dtype=np.float32)
+    scored = np.zeros(BLOCKS)
+    cdef double[::1] score = scored
+    for block in prange(BLOCKS, nogil=True, num_threads=n_threads, schedule="dynamic",
+                        use_threads_if=n_rows * n_states > PARALLEL_WORK):
+        first = n_rows * block // BLOCKS
+        last = n_rows * (block + 1) // BLOCKS
+        score[block] = kernels.expect(&cells[0], &starts[first], last - first, &base[0], &log_prob[0, 0], n_states,
+                                      &joint[threadid(), 0], &counts[block, 0, 0], &rows[block, 0])
+    return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / n_rows
 
 
 cdef inline double dot(const double *w, const double *theta, int64_t n_states) noexcept nogil:

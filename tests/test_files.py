@@ -4,10 +4,14 @@ import io
 import json
 import zipfile
 
+import fuzzing
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import store
 from conftest import random_table
+from fuzzing import fuzz
 from sklearn.neighbors import KernelDensity
 
 import treeflows
@@ -277,3 +281,36 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fuzzed_files_are_refused_or_answer(tmp_path):
+    fates = fuzz(600, tmp_path)
+    assert fates["refused"] > 400
+    assert fates["answered"] > 20
+    assert fates["slowest_milliseconds"] < 10_000
+
+
+STORED = sorted(store.FOLDER.glob("*.treeflow"))
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_stored_files_of_the_format_are_read(path):
+    """Files written when the format was made; they are never written again."""
+    stored = json.loads((store.FOLDER / "answers.json").read_text())
+    model = treeflows.load(path)
+    X = np.array(stored["table"], dtype=object)
+    np.testing.assert_allclose(store.answers(model, X), stored["answers"][path.name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("model", fuzzing.models()[1], ids=lambda model: type(model).__name__)
+def test_joblib_and_skops_keep_models_too(model, tmp_path):
+    X, _ = fuzzing.models()
+    joblib.dump(model, tmp_path / "m")
+    copies = [joblib.load(tmp_path / "m")]
+    skops = pytest.importorskip("skops.io")
+    data = skops.dumps(model)
+    trusted = skops.get_untrusted_types(data=data)
+    assert all(name.startswith("treeflows.") for name in trusted)
+    copies.append(skops.loads(data, trusted=trusted))
+    for copy in copies:
+        assert store.answers(copy, X) == store.answers(model, X)

@@ -5,9 +5,10 @@ import pytest
 from conftest import declared, random_table, whole_domain
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp, softmax
 
 from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
-from treeflows._ext import products
+from treeflows._ext import isa, products
 from treeflows._mixture import _shares
 from treeflows._products import Learner, ProductMixture
 
@@ -91,6 +92,31 @@ def test_a_step_of_em_like_the_formulas():
     np.testing.assert_allclose(improved.weight, weight, rtol=1e-5)  # responsibilities are in single precision
     np.testing.assert_allclose(improved.prob, prob, rtol=1e-5)
     np.testing.assert_allclose(np.add.reduceat(improved.prob, FIRST[:-1]), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 3000])
+def test_sums_of_posteriors_are_the_same_on_every_path(n_rows):
+    learner = Learner(random_table(1, n_rows, K).astype(np.uint8), FIRST)
+    rng = np.random.default_rng(0)
+    log_prob, base = (20 * rng.normal(size=shape).astype(np.float32) for shape in ((FIRST[-1], 32), (32,)))
+    results, before = [], isa.current()
+    for kernels in isa.available():
+        isa.use(kernels)
+        results += [products.expect(learner.rare, learner.starts, base, log_prob, threads) for threads in (1, 2)]
+    isa.use(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    counts, rows, score = results[0]
+    expected, likelihood = np.zeros((FIRST[-1], 32)), 0.0
+    for r in range(n_rows):
+        cells = learner.rare[learner.starts[r] : learner.starts[r + 1]]
+        told = base + log_prob[cells].sum(axis=0, dtype=np.float64)
+        likelihood += logsumexp(told) / n_rows
+        expected[cells] += softmax(told)
+    np.testing.assert_allclose(counts, expected, rtol=1e-4, atol=1e-4)
+    assert rows.sum() == pytest.approx(n_rows, rel=1e-5)
+    assert score == pytest.approx(likelihood, rel=1e-5)
 
 
 def test_em_never_lowers_its_objective():

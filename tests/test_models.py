@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 from conftest import declared, random_table, small_tables, whole_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,11 @@ MODELS = {
     ),
 }
 FLOWS = [name for name in MODELS if "ensemble" not in name]
+MISTAKEN_CHECKS = (
+    {"check_positive_only_tag_during_fit": "subtracts a mean from whole numbers in place"}
+    if sklearn.__version__.startswith(("1.6.", "1.7."))
+    else {}
+)
 
 
 @parametrize_with_checks(
@@ -51,7 +57,10 @@ FLOWS = [name for name in MODELS if "ensemble" not in name]
         TreeFlowMixture(n_components=2, n_trees=2, random_state=0),
     ],
     # it fits uniform floats, whatever the estimator's tags say; test_tables.py has the same for categories
-    expected_failed_checks=lambda estimator: {"check_sample_weight_equivalence_on_dense_data": "floats are refused"},
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": "floats are refused",
+        **MISTAKEN_CHECKS,
+    },
 )
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)

@@ -18,6 +18,7 @@ from ._threads import n_threads
 
 MISSING = ("category", "marginalize", "error")
 UNKNOWN = ("error", "reserve")
+MOST_JOBS = 4096
 MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
 
 
@@ -70,11 +71,7 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
 
     def fitted_to(self, domain):
         """Note what fit notes of a table."""
-        self.n_features_in_ = len(domain.columns)
-        if domain.names is not None and all(isinstance(name, str) for name in domain.names):
-            self.feature_names_in_ = np.array(domain.names, dtype=object)
-        self._domain = domain
-        self.categories_ = [column.categories for column in domain.columns]
+        note_domain(self, domain)
         return self
 
     def score_samples(self, X):
@@ -268,6 +265,15 @@ def learn_domain(estimator, table, weight, categories):
     return Domain.learn(table, categories, weight=weight, **{name: getattr(estimator, name) for name in names})
 
 
+def note_domain(estimator, domain):
+    """Note the attributes that tell of the table that an estimator was fitted to."""
+    estimator._domain = domain
+    estimator.n_features_in_ = len(domain.columns)
+    estimator.categories_ = [column.categories for column in domain.columns]
+    if domain.names is not None and all(isinstance(name, str) for name in domain.names):
+        estimator.feature_names_in_ = np.array(domain.names, dtype=object)
+
+
 def density_of_codes(estimator, what, seed):
     """An unfitted density like ``estimator``, to learn from codes, seeded where it draws.
 
@@ -324,6 +330,6 @@ def check_table_parameters(estimator):
 
 
 def check_n_jobs(n_jobs):
-    """Raise TypeError unless a number of jobs is an integer or None."""
+    """Raise unless a number of jobs is an integer that threads can be counted by, or None."""
     if n_jobs is not None:
-        check_scalar(n_jobs, "n_jobs", Integral)
+        check_scalar(n_jobs, "n_jobs", Integral, min_val=-MOST_JOBS, max_val=MOST_JOBS)

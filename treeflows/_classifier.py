@@ -17,6 +17,7 @@ from ._base import (
     declared_categories,
     density_of_codes,
     learn_domain,
+    note_domain,
     read_to_learn,
 )
 from ._density import log_joint
@@ -122,8 +123,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             For labels that are no classes, or a table that is refused; the message names the column.
         """
+        self._check_parameters()
         check_table_parameters(self)
-        check_n_jobs(self.n_jobs)
         rng, threads = check_random_state(self.random_state), n_threads(self.n_jobs)
         density = density_of_codes(self._estimator(), "estimator", int(rng.randint(2**31)))
         if y is None:
@@ -153,11 +154,9 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         domain = density._domain
         names = None if domain.names is None else domain.names[:-1]
         self._density = density
-        self._domain = replace(domain, columns=domain.columns[:-1], names=names, dtypes=domain.dtypes[:-1])
+        note_domain(self, replace(domain, columns=domain.columns[:-1], names=names, dtypes=domain.dtypes[:-1]))
         self.density_ = density.estimator if isinstance(density, OtherDensity) else density
         self.classes_ = domain.columns[-1].values
-        self.categories_ = [column.categories for column in self._domain.columns]
-        self.n_features_in_ = len(self.categories_)
         return self
 
     def predict_proba(self, X):
@@ -200,6 +199,9 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         if self.estimator is not None:
             return self.estimator
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
+
+    def _check_parameters(self):
+        check_n_jobs(self.n_jobs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

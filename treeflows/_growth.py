@@ -142,7 +142,7 @@ def grow(counter, criterion, *, max_depth, min_samples_split):
     column, category, children = [], [], []
     total = counter.counts[0]
     cells = np.ones((1, len(total)), dtype=np.uint8)
-    links = [None]  # of each leaf, left to right: its parent and side
+    links: list = [None]  # of each leaf, left to right: its parent and side
     fresh = [True]  # leaves of the last level; older ones have been asked before
     for _ in range(max_depth):
         n_rows, counts = counter.cell_rows, counter.counts
@@ -184,7 +184,7 @@ def grow(counter, criterion, *, max_depth, min_samples_split):
 
 def leaf_ranges(children):
     """Of each inner node in level order, its first leaf and the one after its last."""
-    ranges = [None] * len(children)
+    ranges: list = [None] * len(children)
     for node in reversed(range(len(children))):
         spans = [(~c, ~c + 1) if c < 0 else ranges[c] for c in children[node]]
         ranges[node] = (spans[0][0], spans[1][1])

@@ -54,7 +54,12 @@ class TreePermutation:
         return len(self.tables)
 
     def inverse_tables(self):
-        """Tables that undo `tables`, of the same shape."""
+        """Tables that undo `tables`.
+
+        Returns
+        -------
+        tables : ndarray of shape (n_leaves, sum of n_categories), uint8
+        """
         base = np.repeat(self.first_category[:-1], np.diff(self.first_category))
         place = np.arange(len(base)) - base
         inverse = np.empty_like(self.tables)
@@ -74,7 +79,17 @@ class TreePermutation:
             raise ValueError("a set of a layer is no set")
 
     def to_text(self, max_depth=None):
-        """The tree as text, as far down as ``max_depth``."""
+        """The tree as text.
+
+        Parameters
+        ----------
+        max_depth : int or None, default=None
+            Below it only the number of leaves is said.
+
+        Returns
+        -------
+        text : str
+        """
         lines = [f"TreePermutation of {len(self.names)} columns, leaves: {self.n_leaves}"]
         lines += draw_tree(self.children, self._question, self._leaf, max_depth)
         return "\n".join(lines)

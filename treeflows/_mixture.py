@@ -188,13 +188,13 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         grown = (1 - of_forest) * tree + of_forest * forest
         self.validation_score_ = {0: float(np.log(grown).sum(axis=1).mean())}
         products, of_hidden = self._choose_states(
-            Learner(seen[:MOST_ROWS], first),
+            Learner(seen[:MOST_ROWS], first, threads),
             grown,
             lambda products: products.conditionals(unseen, flow.order_, threads),
             em_seed,
         )
         # the rows that were held out come in: trees afresh, states from where they are
-        learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first)
+        learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first, threads)
         self._products = learner.improve(products).by_weight()
         self.flows_ = [other.learn(codes, domain, threads) for other in flows]
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])

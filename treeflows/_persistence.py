@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from ._autoregressive import AutoregressiveTreeFlow
-from ._base import OtherDensity
+from ._base import OtherDensity, check_table_parameters
 from ._classifier import TreeFlowClassifier
 from ._conditionals import Conditionals
 from ._domain import Column, Domain
@@ -20,6 +20,8 @@ from ._tables import CONTAINERS, NUMPY
 
 FORMAT = "treeflows"
 VERSION = 1
+PLAIN = (str, int, float, bool)  # what a category may be in a file
+WIDEST = 2**16  # bytes of a string in an array
 MODELS = {
     model.__name__: model
     for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture, TreeFlowClassifier)
@@ -75,7 +77,6 @@ def save(model, path):
         "container": domain.container,
         "dtypes": domain.dtypes,
         "columns": [_describe_column(c, name) for c, name in zip(domain.columns, domain.column_names, strict=True)],
-        "feature_names_in": model.feature_names_in_.tolist() if hasattr(model, "feature_names_in_") else None,
         "model": _describe(model, "", arrays),
     }
     write_archive(path, written, arrays)
@@ -108,10 +109,7 @@ def load(path):
         )
     try:
         domain = _restore_domain(written)
-        model = _restore(written["model"], "", arrays, domain)
-        if written["feature_names_in"] is not None:
-            model.feature_names_in_ = np.array(written["feature_names_in"], dtype=object)
-        return model
+        return _restore(written["model"], "", arrays, domain)
     except (KeyError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is a damaged treeflows model file ({error})") from error
 
@@ -199,6 +197,12 @@ def _restore_domain(written):
         raise ValueError("columns and categories do not match")
     if not all(isinstance(dtype, str) for dtype in domain.dtypes):
         raise ValueError("a dtype is no name")
+    if domain.names is not None and not all(isinstance(name, (str, int)) for name in domain.names):
+        raise ValueError("a column name is neither a string nor an integer")
+    if len(set(domain.column_names)) != n_columns:
+        raise ValueError("a column name occurs more than once")
+    if domain.container == NUMPY:
+        _check_width(domain.dtypes[0])
     if domain.container not in CONTAINERS or (domain.container == NUMPY) != (domain.names is None):
         raise ValueError(f"unknown container {domain.container!r}")
     try:
@@ -227,6 +231,8 @@ def _restore(written, prefix, arrays, domain):
     if written["class"] not in MODELS:
         raise ValueError(f"unknown model {written['class']!r}")
     model = MODELS[written["class"]](**written["params"])
+    model._check_parameters()
+    check_table_parameters(model)
     if isinstance(model, TreeFlowClassifier):
         density = _restore(written["density"], f"{prefix}density_", arrays, domain)
         if not written["default"]:
@@ -253,8 +259,9 @@ def _restore(written, prefix, arrays, domain):
         model.log_evidence_ = float(model.evidence_.sum())
         return model
     n_layers = written["n_layers"]
-    labels = [domain.labels] + [domain.of_codes.labels] * n_layers
-    model.layers_ = [_layer(arrays, f"{prefix}layer{t}_", domain, labels[t]) for t in range(n_layers)]
+    model.layers_ = [
+        _layer(arrays, f"{prefix}layer{t}_", domain, (domain.of_codes if t else domain).labels) for t in range(n_layers)
+    ]
     if written["bases"] is None:
         model._staged_bases = _independent_bases(arrays, prefix, n_layers + 1, domain)
     else:
@@ -377,7 +384,9 @@ def _describe_column(column, name):
 
 def _plain(categories, name):
     values = [v.item() if isinstance(v, np.generic) else v for v in categories.tolist()]
-    if not all(isinstance(v, (str, int, float, bool)) for v in values):
+    if categories.dtype.kind == "U":
+        _check_width(categories.dtype)
+    if not all(isinstance(v, PLAIN) for v in values):
         raise ValueError(f"column {name!r} has categories that are neither numbers nor strings, which no file can hold")
     return values
 
@@ -385,6 +394,15 @@ def _plain(categories, name):
 def _categories(values, dtype):
     if dtype != "object" and np.dtype(dtype).kind not in "iubfU":
         raise ValueError(f"unknown dtype of categories {dtype!r}")
+    if not all(isinstance(v, PLAIN) for v in values) or len(set(values)) != len(values):
+        raise ValueError("categories are not distinct numbers or strings")
+    _check_width(dtype)
     categories = np.empty(len(values), dtype=dtype)
     categories[:] = values
     return categories
+
+
+def _check_width(dtype):
+    """Raise ValueError for strings so wide that a few of them would fill the memory."""
+    if np.dtype(dtype).itemsize > WIDEST:
+        raise ValueError(f"its strings are wider than {WIDEST // 4:,} characters, which no file can hold")

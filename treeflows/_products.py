@@ -4,7 +4,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.special import softmax
 
 from ._ext import products
@@ -13,6 +12,7 @@ SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to
 TOLERANCE = 1e-3  # nats per row that a step of EM must gain
 MOST_STEPS = 60
 MULTIPLE = 8  # of which the engine wants the number of states
+LANES = 16  # the same of EM
 
 
 class ProductMixture:
@@ -45,7 +45,8 @@ class ProductMixture:
 
     def conditionals(self, codes, order, threads=1):
         """Probability of every value given the values before it: (n_rows, n_columns), in the order of the columns."""
-        return products.conditionals(codes, order, self.first_category, *self._padded, threads)
+        prob, weight = self._padded
+        return products.conditionals(codes, order, self.first_category, prob, weight, threads)
 
     def begin(self, n_rows):
         """Posterior of the states before any column is known, a row for each: to be handed to the next two."""
@@ -93,24 +94,28 @@ class Learner:
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
     first_category : ndarray of shape (n_columns + 1,), int32
+    threads : int
     """
 
-    def __init__(self, codes, first_category):
+    def __init__(self, codes, first_category, threads=1):
         n_rows, n_columns = codes.shape
         n = int(first_category[-1])
         k = np.diff(first_category)
+        self.threads = threads
         self.first_category, self.column = first_category, np.repeat(np.arange(n_columns), k)
         cells = codes + first_category[:-1]
         counts = np.bincount(cells.ravel(), minlength=n).astype(np.float64)
         self.common = np.array([start + counts[start:end].argmax() for start, end in pairwise(first_category)])
         rare = cells != self.common
         self.marginal = (counts + 0.5) / (n_rows + 0.5 * np.repeat(k, k))
-        starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1))))
-        self.rare = csr_array((np.ones(starts[-1], np.float32), cells[rare], starts), shape=(n_rows, n))
+        self.starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1)))).astype(np.int64)
+        self.rare = np.append(cells[rare], 0).astype(np.int32)  # not empty, whatever the table
 
     def start(self, n_states, rng):
         """A mixture whose states resemble random rows."""
-        centres = self.rare[rng.integers(self.rare.shape[0], size=n_states)].toarray().T.astype(np.float64)
+        centres = np.zeros((len(self.marginal), n_states))
+        for state, row in enumerate(rng.integers(len(self.starts) - 1, size=n_states).tolist()):
+            centres[self.rare[self.starts[row] : self.starts[row + 1]], state] = 1
         centres[self.common] = 1 - np.add.reduceat(centres, self.first_category[:-1], axis=0)
         prob = (centres + self.marginal[:, None]) / 2
         return ProductMixture(self.first_category, np.full(n_states, 1 / n_states), prob)
@@ -123,24 +128,25 @@ class Learner:
 
     def improve(self, mixture, most_steps=MOST_STEPS):
         """EM from a mixture until a step gains less than `TOLERANCE`."""
-        before = -np.inf
+        n_states, before = mixture.n_states, -np.inf
+        extra = -n_states % LANES
         for _ in range(most_steps):
             log_prob = np.log(mixture.prob)
             # single precision, since a step is bound by memory; what is kept is normalised in double
-            joint = self.rare @ (log_prob - log_prob[self.common][self.column]).astype(np.float32)
-            joint += (np.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
-            most = joint.max(axis=1, keepdims=True)
-            joint -= most
-            np.exp(joint, out=joint)
-            total = joint.sum(axis=1, keepdims=True)
-            joint /= total
-            rows = joint.sum(axis=0, dtype=np.float64)
-            counts = (self.rare.T @ joint).astype(np.float64)
+            told = (log_prob - log_prob[self.common][self.column]).astype(np.float32)
+            base = (np.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
+            counts, rows, score = products.expect(
+                self.rare,
+                self.starts,
+                np.pad(base, (0, extra), constant_values=-np.inf),
+                np.ascontiguousarray(np.pad(told, ((0, 0), (0, extra)))),
+                self.threads,
+            )
+            counts, rows = counts[:, :n_states], rows[:n_states]
             counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
             prob = np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]
             prob /= np.add.reduceat(prob, self.first_category[:-1], axis=0)[self.column]
             mixture = ProductMixture(self.first_category, (rows + 1) / (rows + 1).sum(), prob)
-            score = (most + np.log(total)).mean(dtype=np.float64)
             if score - before < TOLERANCE:
                 break
             before = score

@@ -133,8 +133,11 @@ def binned(table, columns, source):
     for name in columns:
         if name not in table.columns:
             raise ValueError(f"{source} has no column {name!r} to bin; it has {listing(list(table.columns), 20)}")
-    cells = {name: table[name].tolist() for name in table.columns}
-    return _of_objects(cells | {name: Bins.of(cells[name], name).place(cells[name], name) for name in columns})
+    table = table.copy(deep=False)
+    for name in columns:
+        cells = table[name].tolist()
+        table[name] = _pandas().Series(Bins.of(cells, name).place(cells, name), dtype=object)
+    return table
 
 
 def category(model, column, text):

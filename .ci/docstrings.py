@@ -1,0 +1,45 @@
+"""Check the docstrings of everything public against the numpydoc standard, by the settings in pyproject.toml."""
+
+import dataclasses
+import inspect
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from numpydoc.validate import ERROR_MSGS, validate
+
+import treeflows
+
+with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+    settings = tomllib.load(file)["tool"]["numpydoc_validation"]
+checks = set(ERROR_MSGS) - set(settings["checks"])  # they read "all", except those that follow
+excluded = [re.compile(pattern) for pattern in settings["exclude"]]
+
+
+def public_names():
+    """Dotted names of the package's functions, classes and methods, without those inherited from other packages."""
+    for name in treeflows.__all__:
+        thing = getattr(treeflows, name)
+        if not callable(thing):
+            continue
+        yield f"treeflows.{name}"
+        for member in dir(thing) if inspect.isclass(thing) else ():
+            value = inspect.getattr_static(thing, member)
+            function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+            if not member.startswith("_") and getattr(function, "__module__", "").startswith("treeflows."):
+                yield f"treeflows.{name}.{member}"
+
+
+found = set()  # a method that several classes inherit is reported once
+for name in public_names():
+    if any(pattern.search(name) for pattern in excluded):
+        continue
+    result = validate(name)
+    # the fields of a dataclass are its attributes
+    passed = {"PR01"} if dataclasses.is_dataclass(getattr(treeflows, name.split(".")[-1], None)) else set()
+    for code, message in result["errors"]:
+        if code in checks - passed:
+            found.add(f"{Path(result['file']).name}:{result['file_line']} {name.split('.')[-1]}: {code} {message}")
+print(*sorted(found), sep="\n", end="\n" * bool(found))
+sys.exit(bool(found))
