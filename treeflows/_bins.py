@@ -65,9 +65,11 @@ class Bins:
         ends = []
         for label in labels:
             match = INTERVAL.fullmatch(label) if isinstance(label, str) else None
+            if match is None:
+                return None
             try:
-                ends.append(tuple(map(float, match.groups())))
-            except (AttributeError, ValueError):
+                ends.append((float(match[1]), float(match[2])))
+            except ValueError:
                 return None
         ends.sort()
         lower, upper = [-np.inf] + [end for _, end in ends], [start for start, _ in ends] + [np.inf]

@@ -38,14 +38,14 @@ class ColumnTree(OrderedDensity):
         """Count; each column's smoothing is the one of highest leave-one-out likelihood."""
         self._domain = domain
         k = domain.n_categories
-        self._order, parent = np.arange(len(k)), np.full(len(k), -1)
+        order, parent = np.arange(len(k)), np.full(len(k), -1)
         if self.dependent:
             from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
             edges = minimum_spanning_tree(-1 - mutual_information(codes, k, threads))  # a zero would be no edge
-            self._order, parent = breadth_first_order(edges, 0, directed=False)
+            order, parent = breadth_first_order(edges, 0, directed=False)
         self._tables = {}
-        for j in self._order.tolist():
+        for j in order.tolist():
             given = None if parent[j] < 0 else int(parent[j])
             context = 0 if given is None else codes[:, given].astype(np.int64)
             n_contexts = 1 if given is None else k[given]
@@ -53,14 +53,18 @@ class ColumnTree(OrderedDensity):
             self._tables[j] = given, _smoothed(counts.astype(np.float64))
         return self
 
+    @property
+    def _order(self):  # type: ignore[override]
+        return np.array(list(self._tables))
+
     def _cell_probabilities(self, codes, threads):
-        return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self._order])
+        return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self._tables])
 
     def _score_codes(self, codes, threads):
         return np.log(self._cell_probabilities(codes, threads)).sum(axis=1)
 
     def _walk(self, codes, threads):
-        for j in self._order.tolist():
+        for j in self._tables:
             yield j, self._distribution(j, codes)
 
     def _distribution(self, j, codes, values=slice(None)):

@@ -49,10 +49,10 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         )
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
+    elif what == "dependence":
+        display = DependenceDisplay.from_estimator(model, X, random_state=seed)
     else:
-        display = {"dependence": DependenceDisplay, "marginals": MarginalsDisplay}[what].from_estimator(
-            model, X, random_state=seed
-        )
+        display = MarginalsDisplay.from_estimator(model, X, random_state=seed)
     with whole_file(path) as file:
         _draw(display, file, ending, DPI)
 

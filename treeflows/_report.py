@@ -126,12 +126,12 @@ def _fit_figures(model, found, n_seen, n_held_out):
 def _quality(domain, data, samples, rng, threads):
     """Pictures of data and samples side by side, and figures of how they differ."""
     k = domain.n_categories
-    frequencies = [
+    of_data, of_samples = (
         [np.bincount(table[:, j], minlength=n) / len(table) for j, n in enumerate(k)] for table in (data, samples)
-    ]
-    marginals = MarginalsDisplay(*frequencies, domain.column_names, domain.labels)
+    )
+    marginals = MarginalsDisplay(of_data, of_samples, domain.column_names, domain.labels)
     shuffled = np.column_stack([rng.permutation(column) for column in data.T])
-    of_data, of_samples, by_chance = (mutual_information(table, k, threads) for table in (data, samples, shuffled))
+    shared = [mutual_information(table, k, threads) for table in (data, samples, shuffled)]
     pictures = {"marginals": embedded(marginals.plot())}
     pairs = np.triu_indices(len(k), 1)
     quality = {
@@ -140,12 +140,12 @@ def _quality(domain, data, samples, rng, threads):
         "farthest_column": domain.column_names[marginals.distance.argmax()],
     }
     if len(k) > 1:
-        chance = float(by_chance[pairs].mean())
-        display = DependenceDisplay({"data": of_data, "samples": of_samples}, domain.column_names, chance)
+        in_data, in_samples, chance = (float(information[pairs].mean()) for information in shared)
+        display = DependenceDisplay({"data": shared[0], "samples": shared[1]}, domain.column_names, chance)
         pictures["dependence"] = embedded(display.plot())
         quality |= {
-            "information_data": float(of_data[pairs].mean()),
-            "information_samples": float(of_samples[pairs].mean()),
+            "information_data": in_data,
+            "information_samples": in_samples,
             "information_chance": chance,
         }
     return pictures, quality
@@ -155,10 +155,7 @@ def _privacy(seen, held_out, samples):
     """How samples and held-out rows lie to the training rows ``seen``; and how often either kind of row was drawn."""
     known, distinct = {row.tobytes() for row in seen}, np.unique(seen, axis=0)
     drawn = Counter(row.tobytes() for row in samples)
-    found = {
-        "training_rows_drawn": float(np.mean([drawn[row.tobytes()] for row in seen])),
-        "held_out_rows_drawn": float(np.mean([drawn[row.tobytes()] for row in held_out])),
-    }
+    found = {}
     for what, table in (("samples", samples), ("held_out", held_out)):
         distance = _nearest(distinct, table[:MOST_ROWS])
         found[what] = {
@@ -167,7 +164,10 @@ def _privacy(seen, held_out, samples):
             "nearest_mean": float(distance.mean()),
             "nearest_rows": len(distance),
         }
-    return found
+    return found | {
+        "training_rows_drawn": float(np.mean([drawn[row.tobytes()] for row in seen])),
+        "held_out_rows_drawn": float(np.mean([drawn[row.tobytes()] for row in held_out])),
+    }
 
 
 def _nearest(seen, rows):

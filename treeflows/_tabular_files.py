@@ -185,24 +185,21 @@ def _read_csv(path):
     """Header and columns of a CSV or TSV file; ValueError if any row is not as long as the header."""
     kind, compression = _kind(path)
     source = "standard input" if path == STDIN else path
-    reader = None
+    rows = []
     try:
         with _opened(path, compression) as file:
             reader = csv.reader(file, strict=True, delimiter=DELIMITERS.get(kind, ","))
-            header = next((row for row in reader if row), None)
-            if header is None:
-                raise ValueError(f"{source} is empty; a header with column names is needed")
-            rows = []
-            for row in reader:
-                if len(row) != len(header) and (row or len(header) == 1):
-                    raise ValueError(
-                        f"{source}, line {reader.line_num}: {len(row)} values, but the header names {len(header)} "
-                        "columns"
-                    )
-                if row:
-                    rows.append(row)
-    except csv.Error as error:
-        raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
+            try:
+                header = next((row for row in reader if row), None)
+                if header is None:
+                    raise ValueError(f"{source} is empty; a header with column names is needed")
+                for row in reader:
+                    if len(row) != len(header) and (row or len(header) == 1):
+                        raise csv.Error(f"{len(row)} values, but the header names {len(header)} columns")
+                    if row:
+                        rows.append(row)
+            except csv.Error as error:
+                raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{source} is not UTF-8 text ({error})") from None
     except (gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -227,25 +224,28 @@ def _refuse_other_delimiters(name, cell, source):
 @contextlib.contextmanager
 def _opened(path, compression):
     """A file of text to read."""
-    as_text = {"encoding": "utf-8-sig", "newline": ""}
-    if path == STDIN:
-        # what is left of the text layer keeps standard input open
-        text = io.TextIOWrapper(sys.stdin.buffer, **as_text)
-        try:
-            yield text
-        finally:
-            text.detach()
-    elif compression == ".zip":
-        with zipfile.ZipFile(path) as archive:
+    with contextlib.ExitStack() as stack:
+        if path == STDIN:
+            file = sys.stdin.buffer
+        elif compression == ".zip":
+            archive = stack.enter_context(zipfile.ZipFile(path))
             members = [info for info in archive.infolist() if not info.is_dir()]
             if len(members) != 1:
                 raise ValueError(f"{path} holds {len(members)} files; a table in a .zip must be the only one")
-            with archive.open(members[0]) as file, io.TextIOWrapper(file, **as_text) as text:
-                yield text
-    else:
-        opens = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(compression, open)
-        with opens(path, "rt", **as_text) as text:
+            file = stack.enter_context(archive.open(members[0]))
+        elif compression == ".gz":
+            file = stack.enter_context(gzip.open(path))
+        elif compression == ".bz2":
+            file = stack.enter_context(bz2.open(path))
+        elif compression == ".xz":
+            file = stack.enter_context(lzma.open(path))
+        else:
+            file = stack.enter_context(Path(path).open("rb"))
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        try:
             yield text
+        finally:
+            text.detach()  # so that standard input stays open
 
 
 @contextlib.contextmanager
