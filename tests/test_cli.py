@@ -670,8 +670,7 @@ ADULT = [
     ("name", "model", "options"),
     [
         ("mushroom", "auto", []),
-        ("mushroom", "dtf", []),
-        ("nursery", "tree", []),
+        ("nursery", "dtf", []),
         ("adult", "tree", ADULT),
     ],
 )
