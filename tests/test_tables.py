@@ -35,7 +35,7 @@ def as_pandas():
     X["code"] = X["code"].astype(np.int16)
     X["level"] = pd.Categorical(CELLS["level"], LEVELS, ordered=True)
     X["hole"] = pd.array(CELLS["hole"], dtype="Int64")
-    X["gap"] = pd.array(CELLS["gap"], dtype="str")
+    X["gap"] = pd.array(CELLS["gap"], dtype="string")
     return X
 
 
@@ -252,10 +252,27 @@ def test_unseen_values_have_a_place(model):
     assert probability.shape == (2, 3)
     np.testing.assert_allclose(probability.sum(axis=1), 1)
     assert model.conditional_proba([["a", "never"]], 0)[0, :2].sum() > 0.5
+    with warnings.catch_warnings(action="ignore"):
+        assert set(np.unique(model.sample(3000, random_state=0, given={1: "x"})[:, 0])) == {"a", "b"}
     z = model.transform([["new", "x"]])
     with pytest.raises(ValueError, match="row 0 has an unseen value in column 'x0', which has no name"):
         model.inverse_transform(z)
     assert "(unseen)" in model._domain.labels[0]
+
+
+def test_samples_of_many_columns_and_few_rows_have_names():
+    X = RNG.choice(["a", "b"], (5, 300))
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(X)
+    assert set(np.unique(model.sample(50, random_state=0))) == {"a", "b"}
+
+
+def test_dtypes_that_cannot_hold_unseen_values():
+    X = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 20), "b": ["p", "q"] * 20})
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(X)
+    other = pd.DataFrame({"a": pd.Categorical(["x", "z"]), "b": [None, "q"]})
+    with pytest.raises(ValueError, match="column 'a' holds 'z' at row 1"):
+        model.impute(other)
+    assert model.impute(other.astype({"a": "object"}).assign(a=["x", "y"]))["b"].tolist() == ["p", "q"]
 
 
 # ---- rare values ----
@@ -275,7 +292,7 @@ def test_rare_values_share_a_code(model, options, tmp_path):
     encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", **options).fit(X)
     infrequent = set(encoder.infrequent_categories_[0])
     column = model._domain.columns[0]
-    group = column.code == column.n_codes - 1
+    group = column.grouping.code == column.n_codes - 1
     assert set(column.values[group]) == infrequent
     assert column.n_codes == len(encoder.get_feature_names_out(["name", "kind"])) - 2
     names = model.categories_[0]
@@ -301,14 +318,14 @@ def test_given_rare_values():
     X = rare_table()
     model = AutoregressiveTreeFlow(max_categories=5, order="natural").fit(X)
     column = model._domain.columns[0]
-    rare = column.values[column.code == column.n_codes - 1][3]
+    rare = column.values[column.grouping.code == column.n_codes - 1][3]
     assert set(model.sample(50, random_state=0, given={0: rare})[:, 0]) == {rare}
 
 
 def test_a_group_of_one_is_no_group():
     X = np.array([["a"]] * 50 + [["b"]] * 50 + [["c"]])
     model = AutoregressiveTreeFlow(min_frequency=5).fit(X)
-    assert model._domain.columns[0].code is None
+    assert model._domain.columns[0].grouping is None
 
 
 # ---- weights ----

@@ -148,7 +148,7 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
     def trees_(self):
         """The tree of each column."""
         domain, conditionals = self._domain, self._conditionals
-        trees = [None] * len(self.order_)
+        trees: list = [None] * len(self.order_)
         for t, j in enumerate(self.order_.tolist()):
             nodes = slice(*conditionals.first_node[t : t + 2])
             trees[j] = ConditionalTree(
@@ -310,7 +310,17 @@ class ConditionalTree:
     labels: tuple
 
     def to_text(self, max_depth=None):
-        """The tree as text, as far down as ``max_depth``."""
+        """The tree as text.
+
+        Parameters
+        ----------
+        max_depth : int, default=None
+            How far down; None is all of it.
+
+        Returns
+        -------
+        text : str
+        """
         given = f"{', '.join(self.before[:6])}{', …' * (len(self.before) > 6)}" or "nothing"
         return "\n".join(
             [f"{self.names[self.target]} given {given}", *draw_tree(self.children, self._ask, self._tell, max_depth)]

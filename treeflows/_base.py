@@ -62,14 +62,14 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         rows = domain.encode(table, threads, missing=self.missing)
         # a stream of its own: what the model draws does not depend on what is missing
         codes = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, rng, threads)
-        return self.learn(codes, domain, threads)
+        return self._learn_codes(codes, domain, threads)
 
-    def learn(self, codes, domain, threads):
+    def _learn_codes(self, codes, domain, threads):
         """Learn from codes; what fit does with a table, and another model with its parts."""
         self._fit_codes(codes, domain, check_random_state(self.random_state), threads)
-        return self.fitted_to(domain)
+        return self._fitted_to(domain)
 
-    def fitted_to(self, domain):
+    def _fitted_to(self, domain):
         """Note what fit notes of a table."""
         note_domain(self, domain)
         return self
@@ -132,7 +132,8 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         Returns
         -------
         X : ndarray or dataframe of shape (n_samples, n_columns)
-            In the container and dtypes that fit saw. No row has an unseen value.
+            In the container and dtypes that fit saw. Under ``handle_unknown="reserve"``, a cell that came out as an
+            unseen value is drawn again, given the rest of its row, among those that have names.
 
         Raises
         ------
@@ -145,9 +146,7 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         if given is not None:
             return self._sample_given(n_samples, given, rng)
         codes = self._sample_codes(n_samples, rng, n_threads(self.n_jobs))
-        while len(unnamed := np.flatnonzero(~self._domain.is_named(codes))):
-            codes[unnamed] = self._sample_codes(len(unnamed), rng, n_threads(self.n_jobs))
-        return self._domain.decode(codes, rng)
+        return self._domain.decode(self._named(codes, rng), rng)
 
     def _declared_categories(self):
         return self.categories
@@ -225,7 +224,7 @@ class OtherDensity(Density):
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def learn(self, codes, domain, threads):
+    def _learn_codes(self, codes, domain, threads):
         """Fit the estimator to the codes."""
         self.estimator.fit(codes)
         self._domain = domain

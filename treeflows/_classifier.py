@@ -147,9 +147,9 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         observed = None if rows.observed is None else _with_label(rows.observed, True)
         joint = _with_labels(domain, classes, name)
         codes = rows_to_learn_from(_with_label(rows.codes, labels), observed, weight, joint.n_categories, rng, threads)
-        return self.fitted_to(density.learn(codes, joint, threads))
+        return self._fitted_to(density._learn_codes(codes, joint, threads))
 
-    def fitted_to(self, density):
+    def _fitted_to(self, density):
         """Note a density of rows whose last column is their label."""
         domain = density._domain
         names = None if domain.names is None else domain.names[:-1]

@@ -21,7 +21,10 @@ MARGINAL_ROWS = 10_000  # rows to learn the columns' own distributions from
 class Density:
     """A density of codes over a ``_domain``: ``_score_codes(codes, threads)``, ``_sample_codes(n, rng, threads)``."""
 
-    _order = None  # of the columns, if each is told given those before it
+    @property
+    def _order(self):
+        """The columns in order, if each is told given those before it."""
+        return None
 
     def _log_marginal(self, codes, observed, rng, threads):
         """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats."""

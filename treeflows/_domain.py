@@ -1,6 +1,6 @@
 """The domain of a table: its columns, their categories, and the way from values to codes and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,17 +14,31 @@ SMOOTHING = 0.5  # rows that a rare value has to its credit in the share of its 
 
 
 @dataclass(frozen=True, eq=False)
+class Grouping:
+    """Values that share codes.
+
+    Attributes
+    ----------
+    code : ndarray of int16
+        Code of each value.
+    log_share : ndarray of float64
+        Log-probability of each value among those of its code.
+    """
+
+    code: np.ndarray
+    log_share: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Column:
     """The values of a column and their codes.
 
     Attributes
     ----------
     values : ndarray
-        Known values. Without groups, the place of a value is its code.
-    code : ndarray of int16 or None
-        Code of each value, where rare values share one.
-    log_share : ndarray of float64 or None
-        Log-probability of each value among those of its code.
+        Known values.
+    grouping : Grouping or None
+        The codes of values, where rare ones share one; else the place of a value is its code.
     missing : bool
         Whether missing has a code of its own, after those of the values.
     unseen : bool
@@ -32,15 +46,14 @@ class Column:
     """
 
     values: np.ndarray
-    code: np.ndarray | None = None
-    log_share: np.ndarray | None = None
+    grouping: Grouping | None = None
     missing: bool = False
     unseen: bool = False
 
     @cached_property
     def n_named(self):
         """Number of codes that stand for values."""
-        return len(self.values) if self.code is None else int(self.code.max()) + 1
+        return len(self.values) if self.grouping is None else int(self.grouping.code.max()) + 1
 
     @property
     def n_codes(self):
@@ -54,22 +67,23 @@ class Column:
             return self.values
         if self.values.dtype.kind == "f":
             return np.append(self.values, np.nan)
-        return np.append(self.values.astype(object), None)
+        return np.append(self.values.astype(object), np.array([None]))
 
     @cached_property
     def most_common(self):
         """Place of the most probable value of each code that stands for values."""
-        if self.code is None:
+        if self.grouping is None:
             return np.arange(self.n_named)
-        order = np.lexsort((-self.log_share, self.code))
-        return order[np.searchsorted(self.code[order], np.arange(self.n_named))]
+        code = self.grouping.code
+        order = np.lexsort((-self.grouping.log_share, code))
+        return order[np.searchsorted(code[order], np.arange(self.n_named))]
 
     @cached_property
     def labels(self):
         """Codes to print: tuple of str."""
         names = list(map(str, self.values.tolist()))
-        if self.code is not None:
-            sizes = np.bincount(self.code)
+        if self.grouping is not None:
+            sizes = np.bincount(self.grouping.code)
             names = [
                 names[self.most_common[code]] if n == 1 else f"({n:,} rare values)" for code, n in enumerate(sizes)
             ]
@@ -93,36 +107,37 @@ class Column:
         code[rare] = np.sum(~rare)
         log_share = np.zeros(len(counts))
         log_share[rare] = np.log((counts[rare] + SMOOTHING) / (counts[rare] + SMOOTHING).sum())
-        return Column(self.values, code.astype(np.int16), log_share, self.missing, self.unseen)
+        return replace(self, grouping=Grouping(code.astype(np.int16), log_share))
 
     def places(self, codes, rng=None):
         """Place of the value that each code stands for, -1 for missing; drawn within a group if there is ``rng``."""
         places = np.full(len(codes), -1, dtype=np.int32)
         named = codes < self.n_named
         places[named] = self.most_common[codes[named]]
-        if rng is not None and self.code is not None:
-            for group in np.flatnonzero(np.bincount(self.code) > 1):
-                members, rows = np.flatnonzero(self.code == group), np.flatnonzero(codes == group)
-                cumulative = np.cumsum(np.exp(self.log_share[members]))[:-1]
+        if rng is not None and self.grouping is not None:
+            code = self.grouping.code
+            for group in np.flatnonzero(np.bincount(code) > 1):
+                members, rows = np.flatnonzero(code == group), np.flatnonzero(codes == group)
+                cumulative = np.cumsum(np.exp(self.grouping.log_share[members]))[:-1]
                 places[rows] = members[np.searchsorted(cumulative, rng.random(len(rows)), side="right")]
         return places
 
     def spread(self, prob):
         """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""
-        if self.code is None:
+        if self.grouping is None:
             return prob
-        return np.hstack([prob[:, self.code] * np.exp(self.log_share), prob[:, self.n_named :]])
+        told = prob[:, self.grouping.code] * np.exp(self.grouping.log_share)
+        return np.hstack([told, prob[:, self.n_named :]])
 
     def check(self):
         """Raise ValueError unless codes and shares are what they must be; for what comes from a file."""
         if not 1 <= self.n_codes <= MAX_CATEGORIES or len(self.values) == 0:
             raise ValueError(f"a column has {self.n_codes} codes")
-        if (self.code is None) != (self.log_share is None):
-            raise ValueError("a column has codes of groups, but no shares, or shares and no codes")
-        if self.code is not None:
-            if not len(self.code) == len(self.log_share) == len(self.values) or self.code.min() < 0:
+        if self.grouping is not None:
+            code, log_share = self.grouping.code, self.grouping.log_share
+            if not len(code) == len(log_share) == len(self.values) or code.min() < 0:
                 raise ValueError("codes of groups do not match the values")
-            shares = np.bincount(self.code, np.exp(self.log_share), self.n_named)
+            shares = np.bincount(code, np.exp(log_share), self.n_named)
             if not np.allclose(shares, 1, rtol=0, atol=1e-9):
                 raise ValueError("shares of a group do not sum to one")
 
@@ -223,7 +238,7 @@ class Domain:
                 holes, values = holes or not named.all(), values[named]
             if len(values) == 0:
                 raise ValueError(f"{table.column(j)} has no value that is not missing")
-            column = Column(values, None, None, holes and missing == "category", handle_unknown == "reserve")
+            column = Column(values, None, holes and missing == "category", handle_unknown == "reserve")
             if min_frequency is not None or max_categories is not None:
                 counts = _counts(table, j, values, weight)
                 column = column.grouped(counts, min_frequency, max_categories)
@@ -248,7 +263,8 @@ class Domain:
             if complete:
                 return Rows(codes)
         codes = np.empty((table.n_rows, len(self.columns)), dtype=np.uint8)
-        observed, log_share = None, 0.0
+        observed: np.ndarray | None = None
+        log_share: np.ndarray | float = 0.0
         for j, column in enumerate(self.columns):
             if j in ignore:
                 holes = np.ones(table.n_rows, dtype=bool)
@@ -256,9 +272,9 @@ class Domain:
                 values, holes = table.values(j)
                 places = _places(values, column.values)
                 known = places >= 0
-                codes[:, j] = places if column.code is None else column.code[places]
-                if column.log_share is not None:
-                    log_share = log_share + np.where(known, column.log_share[places], 0.0)
+                codes[:, j] = places if column.grouping is None else column.grouping.code[places]
+                if column.grouping is not None:
+                    log_share = log_share + np.where(known, column.grouping.log_share[places], 0.0)
                 if holes is not None and missing != "marginalize":
                     if column.missing:
                         codes[holes, j] = column.n_named
@@ -312,9 +328,11 @@ class Domain:
             values, holes = table.values(j)
             if self.dtypes[j].startswith(CATEGORICAL):
                 places = _places(values, column.values)
-                cells.append(
-                    (column.values, places if holes is None else np.where(holes, column.places(codes[:, j]), places))
-                )
+                if holes is not None:
+                    places = np.where(holes, column.places(codes[:, j]), places)
+                if (places < 0).any():
+                    self._refuse(table, j, values, int(np.flatnonzero(places < 0)[0]))
+                cells.append((column.values, places))
             elif holes is None:
                 cells.append((values, np.arange(len(values))))
             else:
@@ -322,10 +340,10 @@ class Domain:
                 cells.append((both, np.where(holes, len(values) + column.places(codes[:, j]), np.arange(len(values)))))
         return make_table(self.container, self.names, self.dtypes, cells)
 
-    def is_named(self, codes):
-        """Whether all values of a row have names: ndarray of shape (n_rows,), bool; unseen values have none."""
+    def has_name(self, codes):
+        """Whether each code has a name: ndarray of shape (n_rows, n_columns), bool; unseen values have none."""
         unseen = np.array([c.n_codes - 1 if c.unseen else MAX_CATEGORIES for c in self.columns])
-        return (codes != unseen).all(axis=1)
+        return codes != unseen
 
     def index(self, column):
         """Number of a column that a user named, by its name or its number."""
@@ -344,7 +362,7 @@ class Domain:
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
             raise ValueError(f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}")
-        return place if column.code is None else int(column.code[place]), place
+        return place if column.grouping is None else int(column.grouping.code[place]), place
 
     def difference(self, other):
         """What tells two domains apart, in words; None if they have the same columns with the same categories."""
@@ -355,7 +373,14 @@ class Domain:
         for name, a, b in zip(self.column_names, self.columns, other.columns, strict=True):
             if a.labels != b.labels or a.values.tolist() != b.values.tolist():
                 return f"column {name!r} has the categories {listing(a.labels)} and {listing(b.labels)}"
-            if a.code is not None and not (np.array_equal(a.code, b.code) and np.array_equal(a.log_share, b.log_share)):
+            if (
+                a.grouping
+                and b.grouping
+                and not (
+                    np.array_equal(a.grouping.code, b.grouping.code)
+                    and np.array_equal(a.grouping.log_share, b.grouping.log_share)
+                )
+            ):
                 return f"column {name!r} has other shares of its rare values"
         return None
 
@@ -380,7 +405,11 @@ class Domain:
         """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
         code_of = np.full((len(self.columns), 256), -1, dtype=np.int16)
         for j, c in enumerate(self.columns):
-            if c.values.dtype.kind not in "iubf" or c.code is not None or not np.isin(c.values, np.arange(256)).all():
+            if (
+                c.values.dtype.kind not in "iubf"
+                or c.grouping is not None
+                or not np.isin(c.values, np.arange(256)).all()
+            ):
                 return None
             code_of[j, c.values.astype(np.int64)] = np.arange(len(c.values))
         return code_of
@@ -404,7 +433,7 @@ def listing(values, most=6):
 
 def _is_its_code(column):
     known = column.values
-    return column.code is None and column.n_codes == len(known) and np.array_equal(known, np.arange(len(known)))
+    return column.grouping is None and column.n_codes == len(known) and np.array_equal(known, np.arange(len(known)))
 
 
 def _found(table):

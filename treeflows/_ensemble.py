@@ -139,7 +139,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         ensemble._densities = members
         ensemble.weights_ = np.full(len(members), 1 / len(members))
         ensemble.estimators_ = list(members)
-        return ensemble.fitted_to(members[0]._domain)
+        return ensemble._fitted_to(members[0]._domain)
 
     def _fit_codes(self, codes, domain, rng, threads):
         seeds = rng.randint(2**31, size=self.n_estimators)
@@ -167,7 +167,7 @@ class TreeFlowEnsemble(CategoricalDensity):
             for estimator, seed in zip(self._estimators(), seeds, strict=True)
         ]
         side_by_side = min(threads, self.n_estimators)
-        fits = (delayed(member.learn)(codes, domain, threads // side_by_side) for member in members)
+        fits = (delayed(member._learn_codes)(codes, domain, threads // side_by_side) for member in members)
         learned = []
         for member in Parallel(side_by_side, require="sharedmem", return_as="generator")(fits):
             learned.append(member)

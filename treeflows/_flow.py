@@ -169,7 +169,8 @@ class DiscreteTreeFlow(CategoricalFlow):
 
     def _learn_layers(self, codes, held_out, domain, rng, threads):
         """Learn layer after layer; returns the layers, the base after 0, 1, ... of them, and both score curves."""
-        criterion = self._make_criterion(*codes.shape, rng)
+        n_rows, n_columns = codes.shape
+        criterion = self._make_criterion(n_rows, n_columns, rng)
         counter = Counter(codes, domain.n_categories, threads)
         counts = counter.counts[0]
         layers, bases, train, validation = [], [], [], []
@@ -200,7 +201,7 @@ class DiscreteTreeFlow(CategoricalFlow):
                     base = IndependentColumns.from_counts(counts, domain.first_category, self.smoothing)
                     train.append(base.mean_log_likelihood(counts))
                 else:
-                    base = self._make_base(rng).learn(codes, domain.of_codes, threads)
+                    base = self._make_base(rng)._learn_codes(codes, domain.of_codes, threads)
                     train.append(float(base._score_codes(codes, threads).mean()))
                 bases.append(base)
                 progress(t)

@@ -180,9 +180,9 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         # too few rows to hold any out: then all are looked at twice
         held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
         unseen, seen = codes[held_out], codes[rest]
-        flow = density_of_codes(self._estimator(), "estimator", first_seed).learn(seen, domain, threads)
+        flow = density_of_codes(self._estimator(), "estimator", first_seed)._learn_codes(seen, domain, threads)
         flows = self._in_the_order_of(flow, tree_seeds)
-        trees = [flow, *(other.learn(seen, domain, threads) for other in flows[1:])]
+        trees = [flow, *(other._learn_codes(seen, domain, threads) for other in flows[1:])]
         tree, forest = _trees_say(trees, unseen, threads)
         of_forest = _shares(tree, forest) if len(trees) > 1 else np.zeros(codes.shape[1])
         grown = (1 - of_forest) * tree + of_forest * forest
@@ -196,7 +196,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         # the rows that were held out come in: trees afresh, states from where they are
         learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first, threads)
         self._products = learner.improve(products).by_weight()
-        self.flows_ = [other.learn(codes, domain, threads) for other in flows]
+        self.flows_ = [other._learn_codes(codes, domain, threads) for other in flows]
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
         self.share_ = share[np.argsort(flow.order_)]
         self.weights_ = self._products.weight
@@ -245,7 +245,8 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
 
     def _cell_probabilities(self, codes, threads):
         hidden = self._products.conditionals(codes, self._order, threads)
-        return _blend(*_trees_say(self.flows_, codes, threads), hidden, self.share_[self._order].T)
+        tree, forest = _trees_say(self.flows_, codes, threads)
+        return _blend(tree, forest, hidden, self.share_[self._order].T)
 
     def _sample_codes(self, n_samples, rng, threads):
         n_columns = len(self.share_)

@@ -8,7 +8,7 @@ from ._autoregressive import AutoregressiveTreeFlow
 from ._base import OtherDensity, check_table_parameters
 from ._classifier import TreeFlowClassifier
 from ._conditionals import Conditionals
-from ._domain import Column, Domain
+from ._domain import Column, Domain, Grouping
 from ._ensemble import TreeFlowEnsemble
 from ._files import read_archive, write_archive
 from ._flow import DiscreteTreeFlow
@@ -216,10 +216,11 @@ def _restore_domain(written):
 
 def _restore_column(written):
     code, log_share = written["code"], written["log_share"]
+    if (code is None) != (log_share is None):
+        raise ValueError("a column has codes of groups, but no shares, or shares and no codes")
     column = Column(
         _categories(written["values"], written["dtype"]),
-        None if code is None else np.array(code, dtype=np.int16),
-        None if log_share is None else np.array(log_share, dtype=np.float64),
+        None if code is None else Grouping(np.array(code, dtype=np.int16), np.array(log_share, dtype=np.float64)),
         bool(written["missing"]),
         bool(written["unseen"]),
     )
@@ -237,7 +238,7 @@ def _restore(written, prefix, arrays, domain):
         density = _restore(written["density"], f"{prefix}density_", arrays, domain)
         if not written["default"]:
             model.estimator = clone(density).set_params(random_state=None)
-        return model.fitted_to(density)
+        return model._fitted_to(density)
     if isinstance(model, TreeFlowEnsemble):
         members = [_restore(w, f"{prefix}member{i}_", arrays, domain) for i, w in enumerate(written["members"])]
         ensemble = TreeFlowEnsemble.from_members(members).set_params(**model.get_params(deep=False))
@@ -247,7 +248,7 @@ def _restore(written, prefix, arrays, domain):
         if not written["default"]:
             ensemble.estimator = clone(members[0]).set_params(random_state=None)
         return ensemble
-    model.fitted_to(domain)
+    model._fitted_to(domain)
     if isinstance(model, TreeFlowMixture):
         return _restore_mixture(model, written, prefix, arrays, domain)
     if isinstance(model, AutoregressiveTreeFlow):
@@ -375,8 +376,8 @@ def _describe_column(column, name):
     return {
         "values": _plain(column.values, name),
         "dtype": column.values.dtype.str if column.values.dtype.kind in "iubfU" else "object",
-        "code": None if column.code is None else column.code.tolist(),
-        "log_share": None if column.log_share is None else column.log_share.tolist(),
+        "code": None if column.grouping is None else column.grouping.code.tolist(),
+        "log_share": None if column.grouping is None else column.grouping.log_share.tolist(),
         "missing": column.missing,
         "unseen": column.unseen,
     }

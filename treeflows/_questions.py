@@ -14,6 +14,7 @@ from ._draws import generator
 from ._tables import read_table
 from ._threads import n_threads
 
+SWEEPS = 20  # of Gibbs sampling
 SEED = 0  # of Monte Carlo estimates, so that a score is the same on every call
 
 
@@ -83,7 +84,7 @@ class Questions:
         known = domain.columns[columns[0]]
         return known.values[known.places(codes[0])]
 
-    def impute(self, X, *, draw=False, n_sweeps=20, random_state=None):
+    def impute(self, X, *, draw=False, n_sweeps=SWEEPS, random_state=None):
         """Fill missing cells.
 
         The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024;
@@ -209,7 +210,14 @@ class Questions:
                 MonteCarloWarning,
                 stacklevel=3,
             )
-        return domain.decode(drawn, rng, places)
+        return domain.decode(self._named(drawn, rng), rng, places)
+
+    def _named(self, codes, rng):
+        """Rows whose unseen values, which have no names, are drawn again."""
+        has_name = self._domain.has_name(codes)
+        if has_name.all():
+            return codes
+        return complete(self, codes, has_name, self._domain.n_named, SWEEPS, rng, n_threads(self.n_jobs), draw=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +246,17 @@ class Anomalies:
     names: tuple
 
     def to_text(self, n_cells=3):
-        """The rows as text, each with its ``n_cells`` most surprising cells."""
+        """The rows as text.
+
+        Parameters
+        ----------
+        n_cells : int, default=3
+            Cells to tell of each row, the most surprising first.
+
+        Returns
+        -------
+        text : str
+        """
         lines = []
         for row, score, surprise, values in zip(
             self.rows, self.log_likelihood, self.surprise, self.values, strict=True

@@ -180,11 +180,11 @@ class MarginalsDisplay:
         """
         domain = fitted_domain(model)
         rng = stream(model, random_state)
-        frequencies = [
+        of_data, of_samples = (
             [np.bincount(table[:, j], minlength=k) / len(table) for j, k in enumerate(domain.n_categories)]
             for table in data_and_samples(model, X, rng)
-        ]
-        display = cls(*frequencies, domain.column_names, domain.labels)
+        )
+        display = cls(of_data, of_samples, domain.column_names, domain.labels)
         return display.plot(max_columns=max_columns, ax=ax)
 
     def plot(self, *, max_columns=12, ax=None):

@@ -40,9 +40,9 @@ def read_table(estimator, X, *, reset):
             raise ValueError(f"column names must be unique; {str(name)!r} occurs more than once")
         names.add(str(name))
     table = Table(X)
-    if table.n_rows == 0 or not table.names:
+    if table.n_rows == 0 or not names:
         raise ValueError(
-            f"Found a table with {table.n_rows} row(s) and {len(table.names)} column(s); at least one of each is needed"
+            f"Found a table with {table.n_rows} row(s) and {len(names)} column(s); at least one of each is needed"
         )
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return table
@@ -63,9 +63,10 @@ class Table:
 
     def __init__(self, X):
         self.X = X
-        self._read = {}
+        self._read: dict = {}
+        self.names: tuple | None = None
         if not is_frame(X):
-            self.container, self.names = NUMPY, None
+            self.container = NUMPY
             self.n_rows, n_columns = X.shape
             self.dtypes = (X.dtype.str if X.dtype.kind != "O" else "object",) * n_columns
             return
@@ -98,8 +99,12 @@ class Table:
         """The categories that the dtype of a column declares, or None."""
         if not self.dtypes[j].startswith(CATEGORICAL):
             return None
-        categories = self._frame[:, j].cat.get_categories().to_numpy()
-        return categories.astype(object) if categories.dtype.kind in "US" else categories
+        series = self._frame[:, j].to_native()
+        if self.container == PANDAS:
+            return np.asarray(series.cat.categories)
+        if self.container == POLARS:
+            return np.array(series.dtype.categories.to_list(), dtype=object)
+        return np.array(series.combine_chunks().dictionary.to_pylist(), dtype=object)
 
     @cached_property
     def as_bytes(self):
@@ -143,15 +148,15 @@ class Table:
 
     def remedy(self, j):
         """One line that makes categories of a quantity."""
+        name = repr(self.names[j]) if self.names else ""
         if self.container == PANDAS:
-            name = repr(self.names[j])
             return f"X[{name}] = pandas.qcut(X[{name}], 10, duplicates='drop').astype(str)"
-        values = f"X[:, {j}]" if self.container == NUMPY else f"X[{self.names[j]!r}]"
+        values = f"X[:, {j}]" if self.container == NUMPY else f"X[{name}]"
         bins = f"numpy.digitize({values}, numpy.nanquantile({values}, numpy.linspace(0.1, 0.9, 9)))"
         if self.container == POLARS:
-            return f"X = X.with_columns(polars.Series({self.names[j]!r}, {bins}))"
+            return f"X = X.with_columns(polars.Series({name}, {bins}))"
         if self.container == PYARROW:
-            return f"X = X.set_column({j}, {self.names[j]!r}, [{bins}])"
+            return f"X = X.set_column({j}, {name}, [{bins}])"
         return f"{values} = {bins}"
 
     def _array_column(self, j):

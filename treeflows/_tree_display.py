@@ -1,7 +1,6 @@
 """A picture of one tree: its questions, and what it says at its leaves."""
 
 from dataclasses import dataclass, field
-from numbers import Integral
 
 import numpy as np
 
@@ -195,7 +194,7 @@ class _Node:
 
 def _place(wanted, names, what):
     """Number of what is asked for by name or number."""
-    if isinstance(wanted, Integral) and 0 <= wanted < len(names):
+    if isinstance(wanted, (int, np.integer)) and 0 <= wanted < len(names):
         return int(wanted)
     if wanted in names:
         return list(names).index(wanted)
