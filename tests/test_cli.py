@@ -356,7 +356,7 @@ def test_baselines_are_densities():
     every = whole_domain([3, 2, 4]).astype(np.uint8)
     scores = {}
     for dependent in (False, True):
-        tree = ColumnTree(dependent).learn(rows.codes, domain, 1)
+        tree = ColumnTree(dependent)._learn_codes(rows.codes, domain, 1)
         scores[dependent] = tree._score_codes(rows.codes, 1).mean()
         assert np.exp(tree._score_codes(every, 1)).sum() == pytest.approx(1)
         observed = np.ones((24, 3), dtype=bool)

@@ -34,7 +34,7 @@ class ColumnTree(OrderedDensity):
     def __init__(self, dependent):
         self.dependent = dependent
 
-    def learn(self, codes, domain, threads):
+    def _learn_codes(self, codes, domain, threads):
         """Count; each column's smoothing is the one of highest leave-one-out likelihood."""
         self._domain = domain
         k = domain.n_categories
@@ -54,7 +54,7 @@ class ColumnTree(OrderedDensity):
         return self
 
     @property
-    def _order(self):  # type: ignore[override]
+    def _order(self):
         return np.array(list(self._tables))
 
     def _cell_probabilities(self, codes, threads):
@@ -110,7 +110,7 @@ def learn_rows(model, domain, rows, chosen, threads, seed):
     start = time.perf_counter()
     observed = None if rows.observed is None else rows.observed[chosen]
     rng = check_random_state(seed)
-    model.learn(
+    model._learn_codes(
         rows_to_learn_from(rows.codes[chosen], observed, None, domain.n_categories, rng, threads), domain, threads
     )
     return time.perf_counter() - start
