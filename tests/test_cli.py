@@ -1,19 +1,29 @@
 """The command line, as a user runs it."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
-from conftest import random_table
+from conftest import random_table, whole_domain
+from pyarrow import parquet
 
 import treeflows
-from treeflows._cli import main
+from treeflows._bins import Bins
+from treeflows._cli import COMMANDS, main
+from treeflows._evaluate import ColumnTree, read_domain
+from treeflows._orders import mutual_information
+from treeflows._tabular_files import read_file
 
 
 def run(*arguments, cwd, code=0):
@@ -75,39 +85,342 @@ def read(path):
         return list(csv.reader(file))
 
 
-def test_fit_score_sample_show(data, tmp_path):
-    options = ["--layers", 3, "--min-samples-split", 20]
-    done = run("fit", data, "-o", "m.treeflow", "--model", "dtf", *options, cwd=tmp_path)
+def test_a_process_of_its_own(data, said, tmp_path):
+    done = run("fit", data, "--model", "tree", cwd=tmp_path)
     assert "400 rows, 3 columns, 9 categories" in done.stdout
-    assert "m.treeflow" in done.stdout
     assert done.stderr == ""
-    done = run("score", "m.treeflow", data, "-o", "scores.csv", "--json", cwd=tmp_path)
-    figures = json.loads(done.stdout)
+    # what is no file is written to as it is
+    printed = run("sample", "data.treeflow", "-n", 5, "-o", "/dev/stdout", cwd=tmp_path).stdout
+    assert printed == said("sample", "data.treeflow", "-n", 5)
+    assert len(list(csv.reader(printed.splitlines()))) == 6
+
+
+def test_fit_score_sample_show(data, said, tmp_path):
+    options = ["--layers", 3, "--min-samples-split", 20]
+    done = said("fit", data, "-o", "m.treeflow", "--model", "dtf", *options)
+    assert "400 rows, 3 columns, 9 categories" in done
+    assert "m.treeflow" in done
+    figures = json.loads(said("score", "m.treeflow", data, "-o", "scores.csv", "--json"))
     scores = np.array(read(tmp_path / "scores.csv")[1:], dtype=float)
     assert figures["rows"] == len(scores) == 400
     assert figures["log_likelihood"] == pytest.approx(scores.mean(), abs=1e-12)
     flow = treeflows.load(tmp_path / "m.treeflow")
     assert figures["log_likelihood"] == pytest.approx(flow.train_score_[-1], abs=1e-12)
-    assert "nats per row" in run("score", "m.treeflow", data, cwd=tmp_path).stdout
+    assert "nats per row" in said("score", "m.treeflow", data)
 
-    run("sample", "m.treeflow", "-n", 50, "-o", "new.csv", cwd=tmp_path)
+    said("sample", "m.treeflow", "-n", 50, "-o", "new.csv")
     rows, original = read(tmp_path / "new.csv"), read(data)
     assert rows[0] == original[0]
     assert len(rows) == 51
     for j in range(3):
         assert {row[j] for row in rows} <= {row[j] for row in original}
-    printed = run("sample", "m.treeflow", "-n", 50, cwd=tmp_path).stdout
+    printed = said("sample", "m.treeflow", "-n", 50)
     assert list(csv.reader(printed.splitlines())) == rows
-    assert run("sample", "m.treeflow", "-n", 50, "--seed", 1, cwd=tmp_path).stdout != printed
-    run("score", "m.treeflow", "new.csv", cwd=tmp_path)
+    assert said("sample", "m.treeflow", "-n", 50, "--seed", 1) != printed
+    said("score", "m.treeflow", "new.csv")
 
-    shown = run("show", "m.treeflow", cwd=tmp_path).stdout
+    shown = said("show", "m.treeflow")
     assert 'colour: a, b, light "blue", red' in shown
     assert "layer 1: TreePermutation of 3 columns" in shown
-    assert json.loads(run("show", "m.treeflow", "--json", cwd=tmp_path).stdout)["layers"] == 3
-    shown = run("show", "m.treeflow", "--layer", 2, "--depth", 0, cwd=tmp_path).stdout
+    assert json.loads(said("show", "m.treeflow", "--json"))["layers"] == 3
+    shown = said("show", "m.treeflow", "--layer", 2, "--depth", 0)
     assert "layer 2" in shown
     assert " leaves\n" in shown
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "csv.gz", "tsv.bz2", "csv.xz", "CSV.ZIP"])
+def test_files_of_every_kind(data, said, tmp_path, ending):
+    said("fit", data, "-o", "m", "--model", "tree")
+    said("sample", "m", "-n", 100, "-o", f"new.{ending}")
+    said("sample", "m", "-n", 100, "-o", "new.csv")
+    table, plain = read_file(f"new.{ending}"), read_file("new.csv")
+    assert table.equals(plain)
+    assert plain.isna().to_numpy().any()
+    assert said("score", "m", f"new.{ending}") == said("score", "m", "new.csv")
+    figures = json.loads(said("fit", f"new.{ending}", "--model", "tree", "--json"))
+    assert figures["model"] == "new.treeflow"
+    written = (tmp_path / f"new.{ending}").read_bytes()
+    said("sample", "m", "-n", 100, "-o", f"new.{ending}")
+    assert (tmp_path / f"new.{ending}").read_bytes() == written
+
+
+def test_parquet_of_other_than_text(said, refused):
+    table = pa.table(
+        {
+            "whole": pa.array([1, 2, None, 1]),
+            "float": pa.array([0.0, float("nan"), 1.0, 1.0]),
+            "truth": pa.array([True, False, True, None]),
+            "kind": pa.array(["a", "b", "a", "b"]).dictionary_encode(),
+            "list": pa.array([[1], [2], [3], [4]]),
+        }
+    )
+    parquet.write_table(table, "t.parquet")
+    assert "column 'list' holds list<" in refused("fit", "t.parquet")
+    read = read_file("t.parquet", drop=["list"])
+    assert read.to_numpy().tolist() == [
+        ["1", "0", "true", "a"],
+        ["2", None, "false", "b"],
+        [None, "1", "true", "a"],
+        ["1", "1", None, "b"],
+    ]
+    said("fit", "t.parquet", "--drop", "list", "--model", "tree")
+    # a model that was learned in Python, of other than text, reads the text of a file as its categories
+    flow = treeflows.AutoregressiveTreeFlow().fit(table.select(["whole", "float", "truth"]))
+    treeflows.save(flow, "python")
+    read.to_csv("t.csv", index=False)
+    scored = json.loads(said("score", "python", "t.csv", "--json"))["log_likelihood"]
+    assert scored == pytest.approx(flow.score(table.select(["whole", "float", "truth"])))
+    assert said("sample", "python", "-n", 3, "--given", "truth=true").count("True") == 3
+    assert said("sample", "python", "-n", 3, "--given", "whole=2").startswith("whole,float,truth\n2,")
+
+
+def test_standard_input(data, said, tmp_path, monkeypatch):
+    def give():
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data.read_bytes())))
+
+    give()
+    assert json.loads(said("fit", "-", "--model", "tree", "--json"))["model"] == "model.treeflow"
+    give()
+    printed = said("score", "model.treeflow", "-")
+    assert printed == said("score", "model.treeflow", data)
+
+
+def test_missing_cells(said, refused, tmp_path):
+    codes = random_table(1, 500, [3, 3, 2])
+    table = np.array([["a", "b", "c"], ["d", "e", "?"], ["f", "g", "?"]], dtype=object)
+    rows = [[table[j][v] for j, v in enumerate(row)] for row in codes]
+    for row in rows[::7]:
+        row[0] = ""
+    for row in rows[::11]:
+        row[2] = ""
+    with open("t.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["x", "y", "z"], *rows])
+    said("fit", "t.csv", "-o", "m", "--model", "tree")
+    model = treeflows.load("m")
+    assert [c.tolist()[-1] for c in model.categories_] == [None, "e", None]  # "?" is a value like any other
+    assert "(missing)" in said("show", "m")
+    assert said("sample", "m", "--given", "x=", "-n", 3).count("\n,") == 3
+    said("impute", "m", "t.csv", "-o", "whole.csv")
+    whole = read("whole.csv")[1:]
+    assert all(cell for row in whole for cell in row)
+    assert all(b in ("", a) for old, new in zip(rows, whole, strict=True) for a, b in zip(new, old, strict=True))
+    assert list(csv.reader(said("impute", "m", "t.csv").splitlines()))[1:] == whole
+    assert "a value of column 'y'; fit with --na ? too" in refused("impute", "m", "t.csv", "--na", "?")
+    drawn = said("impute", "m", "t.csv", "--draw", "--seed", 1)
+    assert drawn == said("impute", "m", "t.csv", "--draw", "--seed", 1)
+    assert drawn != said("impute", "m", "t.csv", "--draw", "--seed", 2)
+
+    assert "'y' has a missing value (NaN or None)" in refused(
+        "fit", "t.csv", "--missing", "error", "--na", "?", "--drop", "x"
+    )
+    figures = json.loads(said("fit", "t.csv", "-o", "n", "--missing", "marginalize", "--model", "tree", "--json"))
+    assert figures["nll"] is None
+    assert "per training row" not in said("fit", "t.csv", "-o", "n", "--missing", "marginalize", "--model", "tree")
+    assert "marginalize" in treeflows.load("n").missing
+    said("evaluate", "t.csv", "--folds", 2, "--missing", "marginalize", "--model", "tree")
+    said("report", "t.csv", "--missing", "marginalize", "--model", "tree")
+
+
+def test_rare_and_unseen_values(said, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"town {i}" for i in rng.geometric(0.01, 2000)]
+    with open("t.csv", "w") as file:
+        file.write("town,size\n" + "".join(f"{town},{len(town)}\n" for town in names))
+    told = refused("fit", "t.csv")
+    assert "column 'town' has" in told
+    assert "--drop 'town', or group its rare values with --max-categories 128" in told
+    assert "--bin" not in told
+    assert "--max-categories 128" in refused("fit", "t.csv", "--max-categories", 300)
+    for options in (["--max-categories", 20], ["--min-frequency", 5], ["--min-frequency", 0.01]):
+        said("fit", "t.csv", "-o", "m", "--model", "tree", "--unknown", "reserve", *options)
+        assert "rare values)" in treeflows.load("m")._domain.labels[0][-2]
+        rows = list(csv.reader(said("sample", "m", "-n", 50).splitlines()))
+        assert {row[0] for row in rows[1:]} <= set(names)
+    with open("other.csv", "w") as file:
+        file.write("size,town\n7,nowhere\n")
+    said("score", "m", "other.csv")
+    said("fit", "t.csv", "-o", "m", "--model", "tree", "--max-categories", 20)
+    assert "Fit with --unknown reserve" in refused("score", "m", "other.csv")
+
+
+def test_bins(said, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    age, gain = rng.integers(17, 90, 1000), np.where(rng.random(1000) < 0.9, 0, rng.integers(1, 500, 1000) / 4)
+    old = np.where(age > 50, "old", "young")
+    with open("t.csv", "w") as file:
+        rows = zip(age, gain, old, range(1000), strict=True)
+        file.write("age,gain,what,id\n" + "".join(f"{a},{g:g},{o},{i}\n" for a, g, o, i in rows))
+    told = refused("fit", "t.csv", "--bin", "age", "--bin", "gain")
+    assert (
+        "column 'id' has 1,000 categories; at most 256 are supported: cut it at its deciles with --bin 'id', or" in told
+    )
+    said("fit", "t.csv", "--bin", "age", "--bin", "gain", "--drop", "id", "-o", "m")
+    categories = treeflows.load("m").categories_
+    assert len(categories[0]) == 10
+    assert categories[1].tolist() == [f"(-inf, {gain[gain > 0].min()})", f"[{gain[gain > 0].min()}, inf)"]
+    # the raw file, in which no model has seen a number, and a column that it does not have
+    shown = json.loads(said("score", "m", "t.csv", "--json"))
+    said("sample", "m", "-n", 100, "-o", "new.csv")
+    said("score", "m", "new.csv")
+    drawn = list(csv.reader(said("sample", "m", "-n", 20, "--given", "age=18.5").splitlines()))[1:]
+    assert {row[0] for row in drawn} == {label for label in categories[0] if label.startswith("(-inf")}
+    assert {row[2] for row in drawn} == {"young"}
+    with open("far.csv", "w") as file:
+        file.write("what,gain,age\nyoung,1e300,-5\nold,,500\n")
+    assert "'gain' has a missing value" in refused("score", "m", "far.csv")
+    said("impute", "m", "far.csv", "-o", "far2.csv")
+    assert read("far2.csv")[2][1] in categories[1]
+    assert "2 rows" in said("score", "m", "far2.csv")
+    assert shown["rows"] == 1000
+    with open("bad.csv", "w") as file:
+        file.write("what,gain,age\nyoung,n/a,20\n")
+    assert "column 'gain' is to be cut into bins, but holds 'n/a' at row 0" in refused("score", "m", "bad.csv")
+    assert "all of it is missing" in refused("fit", "bad.csv", "--bin", "gain", "--na", "n/a")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "labels"),
+    [
+        (range(10), ["(-inf, 1)", *(f"[{i}, {i + 1})" for i in range(1, 8)), "[8, inf)"]),
+        ([0] * 95 + [1, 2, 3, 4, 5], ["(-inf, 1)", "[1, inf)"]),
+        ([9] * 95 + [1, 2, 3, 4, 5], ["(-inf, 9)", "[9, inf)"]),
+        ([1, 2, 3] + [5] * 94 + [7, 8, 9], ["(-inf, 5)", "[5, 7)", "[7, inf)"]),
+        ([4, 4], ["(-inf, inf)"]),
+        ([-1.5, 0.1], ["(-inf, 0.1)", "[0.1, inf)"]),
+    ],
+)
+def test_edges_of_bins(numbers, labels):
+    cells = [f"{number:g}" for number in numbers]
+    bins = Bins.of([*cells, None], "x")
+    assert bins.labels == labels
+    assert Bins.of_labels(labels[::-1]) == bins
+    placed = bins.place([*cells, None, labels[0]], "x")
+    assert set(placed[:-2]) == set(labels)
+    assert placed[-2:] == [None, labels[0]]
+
+
+def test_what_are_no_bins():
+    for labels in (["a"], ["(-inf, 1)", "[2, inf)"], ["(-inf, 1)", "(1, inf)"], [1, 2], ["(-inf, x)"], ["(-inf, 1)"]):
+        assert Bins.of_labels(labels) is None
+
+
+def test_given_values(said, refused, data):
+    said("fit", data, "-o", "m", "--model", "tree")
+    rows = list(
+        csv.reader(said("sample", "m", "-n", 30, "--given", "ja, nein=yes", "--given", "colour=a, b").splitlines())
+    )
+    assert {(row[0], row[2]) for row in rows[1:]} == {("a, b", "yes")}
+    assert "has no value 'maybe'" in refused("sample", "m", "--given", "ja, nein=maybe")
+    assert "COLUMN=VALUE is needed" in refused("sample", "m", "--given", "size=1")
+
+
+def test_notes_are_one_line(said, data, capsys):
+    main(["fit", str(data), "-o", "m", "--model", "tree", "--json"])
+    order = json.loads(capsys.readouterr().out) and treeflows.load("m").order_
+    last = treeflows.load("m").feature_names_in_[order[-1]]
+    value = {"colour": "red", "code": "NA", "ja, nein": "yes"}[last]
+    assert main(["sample", "m", "--given", f"{last}={value}"]) == 0
+    note = capsys.readouterr().err
+    assert note.startswith("treeflows: note: the given columns do not come first")
+    assert note.count("\n") == 1
+
+
+def test_anomalies(said, data):
+    said("fit", data, "-o", "m", "--model", "tree")
+    assert said("anomalies", "m", data, "-n", 2, "--cells", 1).count("\n") == 4
+    found = json.loads(said("anomalies", "m", data, "-n", 3, "--json"))
+    assert len(found) == 3
+    assert set(found[0]) == {"row", "log_likelihood", "values", "surprise"}
+    row = read(data)[1 + found[0]["row"]]
+    assert [v.replace("(missing)", "") for v in found[0]["values"].values()] == row
+
+
+def test_evaluate(said, data):
+    figures = json.loads(said("evaluate", data, "--folds", 4, "--json"))
+    models = figures["models"]
+    assert set(models) == {"independent columns", "Chow-Liu tree", "TreeFlowMixture"}
+    assert models["TreeFlowMixture"]["nll"] < models["independent columns"]["nll"]
+    gain = models["independent columns"]["nll"] - models["TreeFlowMixture"]["nll"]
+    assert figures["gain"] == pytest.approx(gain)
+    printed = said("evaluate", data, "--model", "tree")
+    assert "each row held out once in 5 folds" in printed
+    assert "AutoregressiveTreeFlow gains" in printed
+    for model in ("dtf", "ensemble"):
+        said("evaluate", data, "--model", model, "--folds", 2)
+
+
+def test_baselines_are_densities():
+    codes = random_table(2, 300, [3, 2, 4])
+    table = pd.DataFrame(codes.astype(str), columns=["a", "b", "c"])
+    domain, rows = read_domain(treeflows.AutoregressiveTreeFlow(), table)
+    every = whole_domain([3, 2, 4]).astype(np.uint8)
+    scores = {}
+    for dependent in (False, True):
+        tree = ColumnTree(dependent)._learn_codes(rows.codes, domain, 1)
+        scores[dependent] = tree._score_codes(rows.codes, 1).mean()
+        assert np.exp(tree._score_codes(every, 1)).sum() == pytest.approx(1)
+        observed = np.ones((24, 3), dtype=bool)
+        observed[:, 0] = False
+        seen = np.exp(tree._log_marginal(every, observed, np.random.default_rng(0), 1)[0])
+        assert seen.reshape(3, 8)[0].sum() == pytest.approx(1)
+    counts = [np.bincount(column) for column in rows.codes.T]
+    entropy = sum(-(c / 300 * np.log(c / 300)).sum() for c in counts)
+    assert -scores[False] == pytest.approx(entropy, abs=1e-3)
+    information = mutual_information(rows.codes, domain.n_categories)[np.triu_indices(3, 1)]
+    assert scores[True] - scores[False] == pytest.approx(information.sum() - information.min(), abs=0.02)
+
+
+@pytest.mark.parametrize("what", ["curve", "tree", "dependence", "marginals", "anomalies"])
+def test_plot(said, data, tmp_path, what):
+    for model in ("auto", "dtf"):
+        said("fit", data, "-o", model, "--model", model)
+        options = [["--column", "code"], ["--layer", 1]][model == "dtf"] if what == "tree" else []
+        said("plot", model, data, "--what", what, "-o", f"{model}.png", *options)
+        assert (tmp_path / f"{model}.png").read_bytes().startswith(b"\x89PNG")
+    if what == "curve":
+        said("plot", "auto", "--what", what, "-o", "p.svg")
+        assert "<svg" in (tmp_path / "p.svg").read_text()
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.links = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("options", [[], ["--model", "dtf", "--bin", "n", "--max-categories", "5"]])
+def test_report(said, tmp_path, options):
+    rng = np.random.default_rng(0)
+    with open("<b>.csv", "w") as file:
+        file.write("n,<script>,$title,&amp;\n")
+        for a in rng.integers(0, 20, 300):
+            file.write(f'{a},"<i>{a % 3}</i>",{"" if a % 5 == 0 else a % 5},"""{a % 2}"\n')
+    figures = json.loads(said("report", "<b>.csv", "--json", *options))
+    page = (tmp_path / figures["page"]).read_text(encoding="utf-8")
+    parsed = _Page()
+    parsed.feed(page)
+    assert parsed.open == []
+    assert all(link.startswith("data:image/png;base64,iVBORw0KGgo") for link in parsed.links)
+    assert len(parsed.links) == 2
+    for text in ("<b>.csv", "<script>", "$title", "&amp;"):
+        assert text in parsed.text
+    assert any(text.startswith("<i>") for text in parsed.text)
+    assert "<i>" not in page
+    assert "url(" not in page
+    assert figures["fit"]["gain"] > 0
+    assert "wrote page.html" in said("report", "<b>.csv", "-o", "page.html")
+    assert figures["rows"] == 300
 
 
 def test_trees_and_ensembles(data, said):
@@ -135,21 +448,36 @@ def test_trees_and_ensembles(data, said):
     assert len(said("sample", "e", "-n", 5).splitlines()) == 6
 
 
-def test_fit_is_by_seed_and_options(data, tmp_path):
+def test_fit_is_by_seed_and_options(data, said, tmp_path):
     options = ["--criterion", "random", "--early-stopping"]
     for name in ("a", "b"):
-        run("fit", data, "-o", name, "--model", "dtf", *options, "--seed", 3, cwd=tmp_path)
+        said("fit", data, "-o", name, "--model", "dtf", *options, "--seed", 3)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    figures = json.loads(run("fit", data, "--drop", "code", "--json", cwd=tmp_path).stdout)
+    figures = json.loads(said("fit", data, "--drop", "code", "--json"))
     assert figures["columns"] == 2
     assert figures["model"].endswith("data.treeflow")
     assert treeflows.load(figures["model"]).feature_names_in_.tolist() == ["colour", "ja, nein"]
+    # the command learns what fit learns
+    model = treeflows.TreeFlowMixture(random_state=0).fit(read_file(str(data), drop=["code"]))
+    assert -figures["nll"] == model.score(read_file(str(data)).drop(columns="code"))
+    # a table may have more columns than the model
+    assert json.loads(said("score", figures["model"], data, "--json"))["log_likelihood"] == -figures["nll"]
 
 
-def test_models_of_arrays_can_be_sampled(tmp_path):
+def test_models_of_arrays(said, tmp_path):
     flow = treeflows.DiscreteTreeFlow(1).fit(np.array([[0, 5], [1, 6]]))
     treeflows.save(flow, tmp_path / "m")
-    assert run("sample", "m", "-n", 2, cwd=tmp_path).stdout.startswith("x0,x1\n")
+    assert said("sample", "m", "-n", 2, "-o", "s.csv") == ""
+    assert (tmp_path / "s.csv").read_text().startswith("x0,x1\n")
+    assert "2 rows" in said("score", "m", "s.csv")
+
+
+def test_a_classifier_is_its_density(said, tmp_path):
+    X = pd.DataFrame(random_table(0, 200, [3, 2]).astype(str), columns=["a", "b"])
+    treeflows.save(treeflows.TreeFlowClassifier(random_state=0).fit(X[["a"]], X["b"]), "m")
+    X.to_csv("t.csv", index=False)
+    assert "200 rows" in said("score", "m", "t.csv")
+    assert "hidden column" in said("show", "m")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +492,8 @@ def test_models_of_arrays_can_be_sampled(tmp_path):
         ("a,a\n1,2\n", "'a' occurs more than once"),
         (b"a,b\n\xff,1\n", "not UTF-8"),
         ("id\n" + "\n".join(map(str, range(300))), "column 'id' has 300 categories"),
+        ("a;b\n1;2\n", "seem to be separated by semicolons"),
+        ("a,b\n1,\n2,\n", "column 'b' has no value that is not missing"),
     ],
 )
 def test_bad_tables_get_one_line(refused, tmp_path, text, told):
@@ -178,47 +508,84 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         assert main(["fit", str(data), "-o", name, "--model", model, "--json"]) == 0
     (tmp_path / "other.csv").write_text('colour,code,"ja, nein"\nred,,maybe\n')
     (tmp_path / "fewer.csv").write_text("colour\nred\n")
+    for ending in ("csv.gz", "csv.zip", "csv.xz", "parquet"):
+        (tmp_path / f"damaged.{ending}").write_text("colour\nred\n")
+    before = sorted(p.name for p in tmp_path.iterdir())
     for arguments, told in [
         (["fit", "nowhere.csv"], "nowhere.csv"),
         (["fit", data, "-o", "no/such/folder/m"], "no/such/folder"),
         (["fit", data, "--drop", "size"], "no column 'size'"),
-        (["fit", data, "-o", data], "would replace the data"),
-        (["fit", data, "--model", "dtf", "--layers", "-1"], "n_layers"),
+        (["fit", data, "--bin", "size"], "no column 'size' to bin"),
+        (["fit", data, "--bin", "colour"], "column 'colour' is to be cut into bins, but holds"),
+        (["fit", data, "--min-frequency", "-1"], "--min-frequency"),
+        (["fit", data, "--max-categories", "0"], "--max-categories"),
+        (["fit", "damaged.csv.gz"], "damaged"),
+        (["fit", "damaged.csv.zip"], "damaged"),
+        (["fit", "damaged.csv.xz"], "damaged"),
+        (["fit", "damaged.parquet"], "damaged"),
+        (["fit", data, "-o", data], "is the data"),
+        (["fit", data, "--model", "dtf", "--layers", "-1"], "--layers"),
         (["fit", data, "--max-depth", "3"], "--max-depth is an option of --model dtf"),
         (["score", "m", "other.csv"], "column 'ja, nein' holds 'maybe' at row 0"),
-        (["score", "m", "fewer.csv"], "feature names"),
+        (["score", "m", "fewer.csv"], "fewer.csv has no column 'code', which the model has"),
+        (["score", "m", data, "-o", "no/such/folder/x.csv"], "no/such/folder"),
+        (["impute", "m", "fewer.csv"], "no column 'code'"),
+        (["impute", "m", data, "--sweeps", "0"], "--sweeps"),
+        (["anomalies", "m", data, "-n", "0"], "--rows == 0"),
+        (["anomalies", "m", "nowhere.csv"], "nowhere.csv"),
+        (["evaluate", data, "--folds", "1"], "number of folds"),
+        (["evaluate", "fewer.csv"], "number of folds"),
+        (["report", "fewer.csv"], "fewer.csv has 1 rows; a report needs at least 20"),
+        (["report", data, "-o", data], "is the data"),
+        (["plot", "m", "--what", "anomalies", "-o", "a.png"], "needs DATA"),
+        (["plot", "m", "--what", "tree", "-o", "a.png"], "give --column, and no --layer"),
+        (["plot", "m", "--what", "tree", "--column", "size", "-o", "a.png"], "size"),
+        (["plot", "m", "--what", "curve", "--column", "code", "-o", "a.png"], "--column is an option of --what tree"),
+        (["plot", "m", "--what", "curve", "-o", "a.gif"], ".png, .svg, .pdf"),
         (["score", data, data], "is not a treeflows model file"),
         (["score", "nowhere", data], "nowhere"),
-        (["sample", "m", "-n", "-5"], "n_samples"),
+        (["sample", "m", "-n", "-5"], "--rows"),
         (["sample", "m", "-o", "no/such/folder/x.csv"], "no/such/folder"),
         (["show", "d", "--layer", "99"], "layers 1 to 10"),
-        (["show", "d", "--column", "code"], "--column is not for d, a model of the kind DiscreteTreeFlow"),
-        (["show", "e", "--column", "code"], "--column is not for e"),
-        (["show", "m", "--layer", "1"], "--layer is not for m, a model of the kind TreeFlowMixture"),
+        (["show", "d", "--column", "code"], "--column is not for a model of the kind DiscreteTreeFlow"),
+        (["show", "e", "--column", "code"], "--column is not for a model of the kind TreeFlowEnsemble"),
+        (["show", "m", "--layer", "1"], "--layer is not for a model of the kind TreeFlowMixture"),
         (["show", "m", "--column", "size"], "no column 'size'; there are colour, code, ja, nein"),
         (["show", "m", "--depth", "-1"], "--depth"),
         (["demo", "-o", "other.csv"], "other.csv"),
     ]:
         assert told in refused(*arguments)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["d", "data.csv", "e", "fewer.csv", "m", "other.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-def test_mistakes_end_the_process_with_exit_code_2(tmp_path):
+def test_mistakes_end_the_process_with_exit_code_2(tmp_path, capsys):
     assert run("fit", "nowhere.csv", cwd=tmp_path, code=2).stderr.count("\n") == 1
-    for arguments in (["nothing"], ["fit", "data.csv", "--layers", "many"], ["score", "m"]):
-        error = run(*arguments, cwd=tmp_path, code=2).stderr
+    for arguments in (
+        ["nothing"],
+        ["fit", "data.csv", "--layers", "many"],
+        ["score", "m"],
+        ["fit", "data.csv", "--min-frequency", "often"],
+        ["plot", "m", "--what", "is this", "-o", "a.png"],
+        ["sample", "m", "-n", "few"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
         assert "--help" in error
         assert error.count("\n") == 1
 
 
-def test_output_to_what_is_no_file(data, tmp_path):
-    run("fit", data, "-o", "m", cwd=tmp_path)
-    printed = run("sample", "m", "-n", 5, cwd=tmp_path).stdout
-    assert run("sample", "m", "-n", 5, "-o", "/dev/stdout", cwd=tmp_path).stdout == printed
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert "usage: treeflows" in capsys.readouterr().out
 
 
-def test_a_closed_pipe_is_no_error(data, tmp_path):
-    run("fit", data, "-o", "m", cwd=tmp_path)
+def test_a_closed_pipe_is_no_error(data, said, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
     command = f"'{sys.executable}' -m treeflows sample m -n 200000 | head -2"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -239,57 +606,101 @@ def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
     assert list(tmp_path.iterdir()) == [data]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("command", "options", "told"),
     [
-        ([], b"learning the hidden column"),
-        (["--model", "tree"], b"growing trees"),
-        (["--model", "ensemble"], b"fitting members"),
-        (["--model", "dtf"], b"learning layers"),
+        ("fit", [], "learning the hidden column"),
+        ("fit", ["--model", "tree"], "growing trees"),
+        ("fit", ["--model", "ensemble"], "fitting members"),
+        ("fit", ["--model", "dtf"], "learning layers"),
+        ("evaluate", ["--model", "tree"], "fitting folds"),
     ],
 )
-def test_progress_is_shown_on_a_terminal_alone(data, tmp_path, options, told):
+def test_progress_is_shown_on_a_terminal(data, said, monkeypatch, command, options, told):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    said(command, data, *options)
+    assert told in terminal.getvalue()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_progress_on_a_pseudo_terminal(data, tmp_path):
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m", *options]
+    command = [sys.executable, "-m", "treeflows", "fit", str(data), "-o", "m"]
     subprocess.run(command, cwd=tmp_path, stderr=follower, stdout=subprocess.DEVNULL, check=True)
     os.close(follower)
     shown = b""
-    while True:
-        try:
+    with contextlib.suppress(OSError):
+        while b"learning the hidden column" not in shown:
             shown += os.read(leader, 65536)
-        except OSError:
-            break
-        if not shown.endswith(b"\n") and told in shown:
-            break
     os.close(leader)
-    assert told in shown
+    assert b"learning the hidden column" in shown
 
 
-def test_demo(tmp_path):
-    done = run("demo", "-o", "pictures", cwd=tmp_path)
-    assert "independent columns" in done.stdout
-    assert "exact" in done.stdout
+def test_demo(said, tmp_path):
+    printed = said("demo", "-o", "pictures")
+    assert "independent columns" in printed
+    assert "exact" in printed
     pictures = sorted(p.name for p in (tmp_path / "pictures").iterdir())
     assert pictures == ["dependence.png", "digits.png", "likelihood.png"]
     assert all((tmp_path / "pictures" / p).read_bytes().startswith(b"\x89PNG") for p in pictures)
-    figures = json.loads(run("demo", "-o", "pictures", "--json", cwd=tmp_path).stdout)
+    figures = json.loads(said("demo", "-o", "pictures", "--json"))
     assert figures["nll"] < figures["nll_independent"]
     assert figures["round_trip_exact"]
 
 
+ADULT = [
+    "--drop",
+    "fnlwgt",
+    "--bin",
+    "age",
+    "--bin",
+    "capital-gain",
+    "--bin",
+    "capital-loss",
+    "--bin",
+    "hours-per-week",
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "model"), [("mushroom", "auto"), ("mushroom", "dtf"), ("nursery", "tree"), ("nursery", "ensemble")]
+    ("name", "model", "options"),
+    [
+        ("mushroom", "auto", []),
+        ("nursery", "dtf", []),
+        ("adult", "tree", ADULT),
+    ],
 )
-def test_real_tables(shared_path, said, name, model):
+def test_real_tables(shared_path, said, tmp_path, name, model, options):
     path = shared_path(f"data/csv/{name}.csv")
-    figures = json.loads(said("fit", path, "-o", "m", "--model", model, "--json"))
+    learning = ["--model", model, *options]
+    figures = json.loads(said("fit", path, "-o", "m", *learning, "--json"))
     assert figures["nll"] < figures["nll_independent"]
     scored = json.loads(said("score", "m", path, "--json"))
     assert -scored["log_likelihood"] == pytest.approx(figures["nll"], abs=1e-9)
     said("sample", "m", "-n", 100, "-o", "s.csv")
     said("score", "m", "s.csv")
+    column = read("s.csv")[0][-1]
+    said("show", "m")
+    assert len(json.loads(said("anomalies", "m", path, "--json"))) == 10
+    said("impute", "m", path, "-o", "i.csv.gz")
+    assert read_file("i.csv.gz").equals(read_file(str(path)))
+    with open("holes.csv", "w", newline="") as file:  # every tenth cell of a column missing
+        rows = read(path)[:200]
+        for row in rows[1::10]:
+            row[-1] = ""
+        csv.writer(file).writerows(rows)
+    assert "filled 20 cells" in said("impute", "m", "holes.csv", "-o", "i.csv")
+    said("plot", "m", path, "--what", "marginals", "-o", "p.png")
+    said("plot", "m", "--what", "tree", *(["--layer", 1] if model == "dtf" else ["--column", column]), "-o", "p.png")
+    evaluated = json.loads(said("evaluate", path, *learning, "--folds", 2, "--json"))
+    assert evaluated["gain"] > 10 * evaluated["gain_standard_error"]
+    assert json.loads(said("report", path, *learning, "-o", "r.html", "--json"))["fit"]["gain"] > 0
 
 
 def test_numeric_columns_are_named(refused, shared_path):
-    assert "column 'fnlwgt' has" in refused("fit", shared_path("data/csv/adult.csv"), "-o", "m")
+    told = refused("fit", shared_path("data/csv/adult.csv"), "-o", "m")
+    assert "column 'fnlwgt' has 21,648 categories; at most 256 are supported: cut it at its deciles with --bin" in told

@@ -124,6 +124,7 @@ class LikelihoodCurveDisplay:
         if self.kept < counts[-1]:
             self.ax_.axvline(self.kept, color="0.5", linestyle=":", label=f"kept: {self.kept}")
         self.ax_.set(xlabel=f"number of {self.counted}", ylabel="negative log-likelihood, nats per row")
+        self.ax_.ticklabel_format(axis="y", useOffset=False)  # nats as they are, however little they vary
         self.ax_.grid(alpha=0.3)
         self.ax_.legend()
         return self
