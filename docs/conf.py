@@ -50,6 +50,7 @@ html_copy_source = False
 html_sidebars = {"index": [], "choose": [], "tables": [], "theory": [], "inside": []}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
@@ -108,3 +109,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "download_all_examples": False,
 }
+
+
+def setup(app):
+    """Doctests want an empty line before the end of a block, and readers do not."""
+    app.connect("source-read", lambda app, page, source: source.insert(0, source.pop().replace("\n\n```\n", "\n```\n")))

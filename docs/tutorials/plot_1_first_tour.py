@@ -88,7 +88,7 @@ plt.show()
 # Read a tree
 # -----------
 # In the natural order each pixel is told by those above and left of it. The tree of pixel 28, in the middle of the
-# image, asks the pixel at its left (27) and those above (20, 19) first.
+# image, asks the pixel above it (20) first, then those at its left (27 and 26).
 
 TreeDisplay.from_estimator(tree_flow, column=28)
 plt.show()

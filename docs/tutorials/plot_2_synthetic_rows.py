@@ -119,7 +119,7 @@ plt.show()
 # law asks for it. Grouping may cost little:
 
 counts = train.apply(lambda column: column.map(column.value_counts()).astype(int))
-print(f"{(counts == 1).any(axis=1).sum()} training rows have a value that nobody else has, ", end="")
-print(f"{(counts < 20).any(axis=1).sum()} one that fewer than 20 people have")
+print("training rows with a value that nobody else has:     ", (counts == 1).any(axis=1).sum())
+print("training rows with one that fewer than 20 people have:", (counts < 20).any(axis=1).sum())
 grouped = TreeFlowMixture(min_frequency=20, random_state=0, n_jobs=-1).fit(train)
 print(f"with those values grouped: held-out log-likelihood {grouped.score(test):.2f} nats per row")

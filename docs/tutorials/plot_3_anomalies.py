@@ -9,8 +9,8 @@ the row lets nobody expect.
 # %%
 # The table
 # ---------
-# 8,124 mushrooms of 23 species, described by 23 categories. Each species has many rows, so its cells go together
-# closely.
+# 8,124 mushrooms of 23 species, described by 22 properties and whether they can be eaten. Each species has many rows,
+# so its cells go together closely.
 
 import os
 from pathlib import Path

@@ -82,12 +82,12 @@ ax.plot(score["mode"], place, "o", color="0.5", label="most common value of the 
 ax.plot(score["model"], place, "o", color="C0", label="most probable value given the row")
 ax.set_yticks(place, score.index)
 ax.set(xlabel="share of missing cells that are filled right", xlim=(0, 1.02))
-ax.legend(loc="upper left")
+ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# The years of education are told by the education exactly, and sex and marital status by the relationship. Where the
-# row says little, as of the age, nobody can do much better than the mode.
+# Education and its years tell each other, as relationship, sex and marital status do. Of hours a week and native
+# country the row says little, and the mode is as good.
 #
 # Draws instead of best guesses
 # -----------------------------
