@@ -10,7 +10,7 @@ import treeflows
 
 project = "treeflows"
 release = version = treeflows.__version__
-project_copyright = "the authors of treeflows"
+project_copyright = "2026, the treeflows developers"
 
 extensions = [
     "matplotlib.sphinxext.plot_directive",
@@ -31,6 +31,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_attributes_as_param_list = True
 numpydoc_xref_param_type = False
@@ -47,13 +48,14 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": [], "choose": [], "tables": [], "theory": [], "inside": []}
+pages = ["index", "models", "tables", "theory", "inside", "benchmarks", "likelihood", "scaling"]
+html_sidebars = {page: [] for page in pages}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "likelihood": []},
     "show_prev_next": False,
 }
 

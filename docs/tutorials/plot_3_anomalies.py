@@ -23,9 +23,9 @@ from sklearn.metrics import roc_auc_score
 
 from treeflows import AnomaliesDisplay, AutoregressiveTreeFlow, TreeFlowMixture
 
-folder = os.environ.get("TREEFLOWS_DATA")
-if folder:
-    mushrooms = pd.read_csv(Path(folder) / "csv" / "mushroom.csv")
+file = Path(os.environ.get("TREEFLOWS_DATA", ".")) / "csv" / "mushroom.csv"
+if file.exists():
+    mushrooms = pd.read_csv(file)
 else:
     mushrooms = fetch_openml("mushroom", version=1, as_frame=True).frame
     mushrooms = mushrooms.rename(columns={"bruises%3F": "bruises"})

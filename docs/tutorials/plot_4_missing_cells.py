@@ -22,10 +22,10 @@ from sklearn.datasets import fetch_openml
 
 from treeflows import AutoregressiveTreeFlow
 
-folder = os.environ.get("TREEFLOWS_DATA")
-if folder:
+file = Path(os.environ.get("TREEFLOWS_DATA", ".")) / "csv" / "adult.csv"
+if file.exists():
     not_told = {name: ["0", "?"] for name in ("workclass", "occupation", "native-country")}
-    people = pd.read_csv(Path(folder) / "csv" / "adult.csv", na_values=not_told)
+    people = pd.read_csv(file, na_values=not_told)
 else:
     people = fetch_openml("adult", version=2, as_frame=True).frame
 
