@@ -10,7 +10,7 @@ and does it give away the people in it?
 # %%
 # The table
 # ---------
-# The adult table is from the census of the United States of 1994: 32,561 people. Models of this package want
+# The adult table is from the census of the United States of 1994: a row is a person. Models of this package want
 # categories, so quantities are binned: ages and hours at their quantiles, gains and losses by whether there are any.
 
 import os
