@@ -83,8 +83,8 @@ plt.show()
 # %%
 # Artificial genomes
 # ------------------
-# How often the rarer letter occurs at each place, and how far two neighbours go together (their correlation): test
-# rows against as many samples.
+# How often 1 occurs at each place, and how far two neighbours go together (their correlation): test rows against as
+# many samples.
 
 artificial = mixture.sample(len(test), random_state=1)
 
