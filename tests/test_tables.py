@@ -272,6 +272,9 @@ def test_dtypes_that_cannot_hold_unseen_values():
     other = pd.DataFrame({"a": pd.Categorical(["x", "z"]), "b": [None, "q"]})
     with pytest.raises(ValueError, match="column 'a' holds 'z' at row 1"):
         model.impute(other)
+    model_of_numbers = AutoregressiveTreeFlow(handle_unknown="reserve").fit([[0, 1], [1, 0]] * 20)
+    with pytest.raises(ValueError, match="column 0 holds 'z' at row 1"):
+        model_of_numbers.impute(np.array([[0, None], ["z", 1]], dtype=object))
     assert model.impute(other.astype({"a": "object"}).assign(a=["x", "y"]))["b"].tolist() == ["p", "q"]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -326,7 +327,8 @@ class Domain:
         cells = []
         for j, column in enumerate(self.columns):
             values, holes = table.values(j)
-            if self.dtypes[j].startswith(CATEGORICAL):
+            numbers = column.values.dtype.kind in "iubf" and values.dtype.kind not in "iubf"
+            if self.dtypes[j].startswith(CATEGORICAL) or numbers:  # which cannot hold just any unseen value
                 places = _places(values, column.values)
                 if holes is not None:
                     places = np.where(holes, column.places(codes[:, j]), places)
@@ -451,21 +453,19 @@ def _found(table):
             found.append(declared)
             continue
         table.check(j)
-        values, missing = table.values(j)
         try:
-            found.append(_distinct(values if missing is None else values[~missing]))
+            found.append(_sorted(table.distinct(j)))
         except TypeError as error:
             raise ValueError(f"{table.column(j)} mixes values that have no order ({error})") from None
     return found
 
 
-def _distinct(values):
-    """Sorted distinct values; where types are mixed, numbers first and each other type by itself."""
-    if values.dtype.kind != "O":
-        return np.unique(values)
-    distinct = sorted(set(values.tolist()), key=lambda v: ("" if _is_real(v) else type(v).__name__, v))
+def _sorted(distinct):
+    """Distinct values in order; where types are mixed, numbers first and each other type by itself."""
+    if isinstance(distinct, np.ndarray):
+        return distinct
     found = np.empty(len(distinct), dtype=object)
-    found[:] = distinct
+    found[:] = sorted(distinct, key=lambda v: ("" if _is_real(v) else type(v).__name__, v))
     return found
 
 
@@ -483,7 +483,8 @@ def _places(values, known):
             return np.where(known[found] == values, found, -1).astype(np.int32)
     place_of = {value: place for place, value in enumerate(known.tolist())}
     try:
-        return np.fromiter((place_of.get(v, -1) for v in values.tolist()), dtype=np.int32, count=len(values))
+        places = map(place_of.get, values.tolist(), repeat(-1))
+        return np.fromiter(places, dtype=np.int32, count=len(values))
     except TypeError:  # a value that cannot be hashed is no category
         return np.full(len(values), -1, dtype=np.int32)
 

@@ -64,6 +64,7 @@ class Table:
     def __init__(self, X):
         self.X = X
         self._read: dict = {}
+        self._distinct: dict = {}
         self.names: tuple | None = None
         if not is_frame(X):
             self.container = NUMPY
@@ -117,6 +118,14 @@ class Table:
         values = np.ascontiguousarray(X, dtype=np.uint8)
         return values if X.dtype.kind != "f" or (values == X).all() else None
 
+    def distinct(self, j):
+        """The values that occur in a column: a sorted ndarray, or a set where they are objects."""
+        if j not in self._distinct:
+            values, missing = self.values(j)
+            present = values if missing is None else values[~missing]
+            self._distinct[j] = set(present.tolist()) if present.dtype.kind == "O" else np.unique(present)
+        return self._distinct[j]
+
     def shown(self, j):
         """Values of a column to print: ndarray of shape (n_rows,), object."""
         values, missing = self.values(j)
@@ -135,7 +144,7 @@ class Table:
                 bad = (present != np.floor(present)) | np.isinf(present)
         elif present.dtype.kind == "O":
             try:
-                refused = {value for value in set(present.tolist()) if _is_no_category(value)}
+                refused = any(map(_is_no_category, self.distinct(j)))
             except TypeError as error:
                 raise ValueError(f"{self.column(j)} holds values that cannot be categories ({error})") from None
             bad = np.array([_is_no_category(value) for value in present]) if refused else np.zeros(1, dtype=bool)
