@@ -14,7 +14,8 @@ include "kernels.pxi"
 
 cdef enum:
     STRANDS = 8             # states are padded to a multiple of these with ones of weight zero
-    BLOCKS = 16             # of rows, each with sums of its own
+    BLOCKS = 16             # of rows at most, each with sums of its own
+    BLOCK_SUMS = 16777216   # of all blocks together
     PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves
 
 
@@ -98,17 +99,18 @@ def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1]
     """
     cdef int64_t n_rows = starts.shape[0] - 1, n_states = base.shape[0], block, first, last
     cdef const tf_kernels *kernels = current_kernels()
-    # a fixed number of blocks of rows, each summed by itself, so that sums do not depend on the threads
-    counted = np.zeros((BLOCKS, log_prob.shape[0], n_states), dtype=np.float32)
-    met = np.zeros((BLOCKS, n_states), dtype=np.float32)
+    # blocks of rows are summed by themselves, so that sums do not depend on the threads; fewer where sums are large
+    cdef int64_t n_blocks = max(1, min(BLOCKS, BLOCK_SUMS // (log_prob.shape[0] * n_states)))
+    counted = np.zeros((n_blocks, log_prob.shape[0], n_states), dtype=np.float32)
+    met = np.zeros((n_blocks, n_states), dtype=np.float32)
     cdef float[:, :, ::1] counts = counted
     cdef float[:, ::1] rows = met, joint = np.empty((n_threads, n_states), dtype=np.float32)
-    scored = np.zeros(BLOCKS)
+    scored = np.zeros(n_blocks)
     cdef double[::1] score = scored
-    for block in prange(BLOCKS, nogil=True, num_threads=n_threads, schedule="dynamic",
+    for block in prange(n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic",
                         use_threads_if=n_rows * n_states > PARALLEL_WORK):
-        first = n_rows * block // BLOCKS
-        last = n_rows * (block + 1) // BLOCKS
+        first = n_rows * block // n_blocks
+        last = n_rows * (block + 1) // n_blocks
         score[block] = kernels.expect(&cells[0], &starts[first], last - first, &base[0], &log_prob[0, 0], n_states,
                                       &joint[threadid(), 0], &counts[block, 0, 0], &rows[block, 0])
     return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / n_rows

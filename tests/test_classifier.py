@@ -60,6 +60,26 @@ def test_density_draws_labelled_rows():
     assert list(model.feature_names_in_) == list("abcd")
 
 
+def test_labels_have_a_name_of_their_own(tmp_path):
+    X = pd.DataFrame({"class": ["first", "third"] * 20, "0": ["a", "b"] * 20})
+    for y in (np.array([0, 1] * 20), pd.Series([0, 1] * 20, name=0)):
+        model = TreeFlowClassifier(CHEAP).fit(X, y)
+        drawn = model.density_.sample(5, random_state=0)
+        assert drawn.shape == (5, 3)
+        assert set(drawn["class"]) <= {"first", "third"}
+        assert np.isfinite(model.density_.score_samples(drawn)).all()
+        treeflows.save(model, tmp_path / "m")
+        assert treeflows.load(tmp_path / "m").score(X, y) == 1
+
+
+def test_the_density_takes_the_rows_that_the_classifier_takes():
+    X, y = labelled()
+    model = TreeFlowClassifier(CHEAP, missing="marginalize").fit(X, y)
+    rows = np.column_stack([X[:3].astype(object), y[:3]])
+    rows[0, 1] = None
+    assert model.density_.score_samples(rows)[0] > model.density_.score_samples(np.array([[9, *rows[0, 1:]]]))[0]
+
+
 @pytest.mark.parametrize("missing", ["category", "marginalize"])
 def test_missing_and_unseen_values(missing):
     X, y = labelled(600)
@@ -105,8 +125,9 @@ def test_bad_labels_are_named():
         TreeFlowClassifier().fit(np.repeat(X, 3, axis=0), np.repeat(np.arange(300), 3).astype(str))
     with pytest.raises(ValueError, match="y has a missing label at row 7"):
         TreeFlowClassifier().fit(X, [None if i == 7 else "a" for i in range(300)])
-    with pytest.raises(ValueError, match="inconsistent"):
-        TreeFlowClassifier().fit(X, y[:-1])
+    for weight in (None, np.arange(300)):
+        with pytest.raises(ValueError, match="inconsistent"):
+            TreeFlowClassifier().fit(X, y[:-1], sample_weight=weight)
     with pytest.raises(TypeError, match="fit, score_samples and sample"):
         TreeFlowClassifier(HistGradientBoostingClassifier()).fit(X, y)
 

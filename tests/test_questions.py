@@ -100,10 +100,11 @@ def test_estimated_marginals_say_their_error(name, monkeypatch):
     monkeypatch.setattr(density, "MOST_STATES", 1)
     with pytest.warns(MonteCarloWarning, match="standard error of at most"):
         scores = model.score_samples(asked)
-    with warnings.catch_warnings(action="ignore"):
-        np.testing.assert_array_equal(model.score_samples(asked), scores)  # the same on every call
+    with warnings.catch_warnings(action="ignore"):  # the same on every call, and whatever the other rows are
+        np.testing.assert_array_equal(model.score_samples(asked), scores)
+        np.testing.assert_array_equal(model.score_samples(asked[17:19]), scores[17:19])
     codes = np.nan_to_num(asked).astype(np.uint8)
-    log_prob, error = model._log_marginal(codes, ~np.isnan(asked), np.random.default_rng(0), 1)
+    log_prob, error = model._log_marginal(codes, ~np.isnan(asked), 1)
     np.testing.assert_array_equal(log_prob, scores)
     off = np.abs(scores - expected)
     assert (off[error == 0] < 1e-9).all()
@@ -132,6 +133,17 @@ def test_conditionals_given_what_is_observed():
         np.testing.assert_allclose(told, np.exp(joint - logsumexp(joint)))
 
 
+def test_estimated_conditionals_say_so(monkeypatch):
+    model = fitted("trees", table(), K, missing="marginalize")
+    asked = rows_with_holes(9, 20, 0.5)
+    exact = model.conditional_proba(asked, 3)
+    monkeypatch.setattr(density, "MOST_STATES", 1)
+    with pytest.warns(MonteCarloWarning, match="standard error"):
+        estimated = model.conditional_proba(asked, 3)
+    np.testing.assert_allclose(estimated, exact, atol=0.05)
+    assert (estimated != exact).any()
+
+
 def test_missing_cells_have_no_codes():
     model = fitted("trees", table(), K, missing="marginalize")
     with pytest.raises(ValueError, match="column 'x1' has a missing value at row 2.*impute"):
@@ -154,6 +166,36 @@ def test_marginalizing_recovers_what_is_hidden(model):
     assert np.exp(model.score_samples(domain)).sum() == pytest.approx(1)
     np.testing.assert_allclose(np.exp(model.score_samples(domain)), np.exp(whole.score_samples(domain)), atol=0.02)
     assert model.categories_[0].tolist() == [0, 1, 2]  # no category for missing
+
+
+@pytest.mark.parametrize("n_columns", [2, 4])
+@pytest.mark.parametrize("share", [0.5, 0.7])
+def test_marginalizing_keeps_what_copies_share(n_columns, share):
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.integers(0, 4, (4000, 1)), n_columns, axis=1).astype(float)
+    X[rng.random(X.shape) < share] = np.nan
+    model = AutoregressiveTreeFlow(missing="marginalize", random_state=0).fit(X)
+    assert np.exp(model.score_samples([[v] * n_columns for v in range(4)])).sum() > 0.98
+
+
+def test_weighted_rows_with_holes_are_repeated_rows():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, 2000)
+    y = np.where(rng.random(2000) < 0.5, x, 1 - x)
+    weight = np.where(x == y, 9, 1)
+    X = np.column_stack([x, np.where(rng.random(2000) < 0.5, np.nan, y)])
+    weighted = AutoregressiveTreeFlow(missing="marginalize", random_state=0).fit(X, sample_weight=weight)
+    repeated = AutoregressiveTreeFlow(missing="marginalize", random_state=0).fit(np.repeat(X, weight, axis=0))
+    agree = [np.exp(model.score_samples([[0, 0], [1, 1]])).sum() for model in (weighted, repeated)]
+    np.testing.assert_allclose(agree, 0.9, atol=0.02)
+
+
+def test_missing_of_a_column_of_256_categories():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.permutation(np.arange(1024) % 256), rng.integers(0, 2, 1024)]).astype(float)
+    X[rng.random(X.shape) < 0.2] = np.nan
+    model = AutoregressiveTreeFlow(missing="marginalize", categories=declared([256, 2]), random_state=0).fit(X)
+    assert np.exp(model.score_samples([[np.nan, 0], [np.nan, 1]])).sum() == pytest.approx(1)
 
 
 def test_a_column_that_is_never_observed():
@@ -210,6 +252,34 @@ def test_gibbs_finds_the_most_probable_values(monkeypatch):
     assert (gibbs == exact)[np.isnan(asked)].mean() > 0.95  # the rest are nearly ties
 
 
+@pytest.mark.parametrize("model", [AutoregressiveTreeFlow(order="natural"), TreeFlowMixture(random_state=0)])
+def test_many_missing_cells_agree_with_what_comes_after_them(model):
+    """Copies of a coin that no sweep over single cells can turn together."""
+    rng = np.random.default_rng(0)
+    coin = rng.integers(0, 2, (3000, 1))
+    X = np.hstack([np.repeat(coin, 12, axis=1), np.where(rng.random((3000, 1)) < 0.95, coin, 1 - coin)]).astype(float)
+    model = clone(model).fit(X)
+    holes = X[:300].copy()
+    holes[:, :12] = np.nan  # 4,096 states
+    assert (model.impute(holes, random_state=0)[:, :12] == X[:300, 12:]).mean() > 0.95
+    drawn = model.impute(holes, draw=True, random_state=0)
+    assert (drawn[:, :12] == X[:300, 12:]).mean() == pytest.approx(0.95, abs=0.04)
+
+
+def test_groups_of_rare_values():
+    X = np.array([["c"]] * 500 + [[f"r{i % 50}"] for i in range(600)])
+    X = np.hstack([X, np.where(X == "c", "common", "rare")])
+    model = AutoregressiveTreeFlow(max_categories=2, random_state=0).fit(X)
+    asked = np.array([["c", "rare"]] * 10, dtype=object)
+    probability = model.conditional_proba(asked, 0)
+    assert model.predict(asked, 0)[0] == model.categories_[0][probability[0].argmax()]
+    holes = np.array([[None, "rare"]] * 400, dtype=object)
+    assert len(set(model.impute(holes, draw=True, random_state=0)[:, 0])) > 30
+    # one rare value is less probable than the common one, though all together are more
+    unknown = np.array([[None, None]], dtype=object)
+    assert model.impute(unknown)[0, 0] == "c"
+
+
 def test_missing_is_filled_where_it_is_a_category_too():
     X = pd.DataFrame({"a": ["x", "y"] * 50, "b": ["p", "q"] * 49 + [None, "q"], "c": ["u"] * 100})
     model = AutoregressiveTreeFlow().fit(X)
@@ -250,6 +320,29 @@ def test_given_columns_that_come_first_are_exact():
     assert (drawn[:, [0, 3]] == [1, 2]).all()
     with pytest.warns(MonteCarloWarning, match=r"effective rows out of [\d,]+ proposals"):
         model.sample(500, random_state=0, given={4: 1})
+
+
+def test_a_rare_state_that_the_given_value_tells_is_not_lost():
+    rng = np.random.default_rng(0)
+    cause = rng.random(200_000) < 1e-3
+    effect = np.where(cause, rng.random(200_000) < 0.99, rng.random(200_000) < 1e-3)
+    model = AutoregressiveTreeFlow(order="natural").fit(np.column_stack([cause, effect]))
+    told = model.conditional_proba([[False, True]], 0)[0, 1]
+    assert told > 0.3
+    with pytest.warns(MonteCarloWarning, match="effective rows"):
+        drawn = np.concatenate([model.sample(1000, random_state=s, given={1: True}) for s in range(10)])
+    assert drawn[:, 0].mean() == pytest.approx(told, abs=0.1)
+
+
+def test_ensembles_are_exact_where_their_members_are():
+    model = TreeFlowEnsemble(AutoregressiveTreeFlow(order="natural", max_features=1), 3, random_state=0)
+    model.set_params(categories=declared(K)).fit(table())
+    with warnings.catch_warnings(action="error"):
+        drawn = model.sample(4000, random_state=0, given={0: 1, 1: 2})
+    rows = whole_domain(K)
+    log_prob = np.where((rows[:, :2] == [1, 2]).all(axis=1), model.score_samples(rows), -np.inf)
+    expected = np.bincount(rows[:, 3], np.exp(log_prob - logsumexp(log_prob)))
+    np.testing.assert_allclose(np.bincount(drawn[:, 3], minlength=4) / 4000, expected, atol=0.03)
 
 
 def test_given_values_are_checked():

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from ._autoregressive import AutoregressiveTreeFlow
 from ._base import (
+    CategoricalDensity,
     OtherDensity,
     check_n_jobs,
     check_table_parameters,
@@ -23,7 +24,7 @@ from ._base import (
 from ._density import log_joint
 from ._domain import MAX_CATEGORIES, Column
 from ._mixture import TreeFlowMixture
-from ._questions import SEED
+from ._questions import warn_of_estimates
 from ._rows import rows_to_learn_from
 from ._tables import dtype_for, is_missing, read_table
 from ._threads import n_threads
@@ -51,7 +52,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
     min_frequency : int or float, default=None
         Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
     max_categories : int, default=None
-        The rarest values of a column are grouped so that it has at most so many codes.
+        The rarest values of a column are grouped so that its values have at most so many codes, that of the group
+        included.
     random_state : int, RandomState or None, default=None
         Draws what the estimator draws.
     n_jobs : int or None, default=None
@@ -127,6 +129,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         check_table_parameters(self)
         rng, threads = check_random_state(self.random_state), n_threads(self.n_jobs)
         density = density_of_codes(self._estimator(), "estimator", int(rng.randint(2**31)))
+        if isinstance(density, CategoricalDensity):  # so that it takes the rows that this takes
+            density.set_params(missing=self.missing, handle_unknown=self.handle_unknown)
         if y is None:
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
         name = getattr(y, "name", None)
@@ -135,10 +139,10 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y has a missing label at row {list(map(is_missing, y)).index(True)}")
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
+        check_consistent_length(X, y)
         table, weight = read_to_learn(self, X, sample_weight)
         if weight is not None:
             y = y[np.asarray(sample_weight) > 0]
-        check_consistent_length(range(table.n_rows), y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) > MAX_CATEGORIES:
             raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
@@ -177,8 +181,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         codes = _with_label(rows.codes, 0)
         observed = None if rows.observed is None else _with_label(rows.observed, True)
         n_columns = len(self._domain.columns)
-        rng = np.random.default_rng(SEED)
-        joint = log_joint(self._density, codes, observed, n_columns, len(self.classes_), rng, threads)
+        joint, error = log_joint(self._density, codes, observed, n_columns, len(self.classes_), threads)
+        warn_of_estimates(error)
         return softmax(joint, axis=1)
 
     def predict(self, X):
@@ -225,7 +229,9 @@ def _with_labels(domain, classes, name):
     if domain.names is None:
         dtype = domain.dtypes[0] if classes.dtype.str == domain.dtypes[0] else "object"
         return replace(domain, columns=(*domain.columns, Column(classes)), dtypes=(dtype,) * (len(domain.columns) + 1))
-    name = "class" if name is None or name in domain.names else name
+    name = "class" if name is None else str(name)
+    while name in map(str, domain.names):
+        name += "_"
     return replace(
         domain,
         columns=(*domain.columns, Column(classes)),

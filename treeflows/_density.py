@@ -6,6 +6,8 @@ integrating evidence for stochastic simulation in Bayesian networks", UAI 1989) 
 and Geman, IEEE Transactions on Pattern Analysis and Machine Intelligence 6, 1984).
 """
 
+from zlib import crc32
+
 import numpy as np
 from scipy.special import logsumexp, softmax
 
@@ -13,7 +15,7 @@ MOST_STATES = 1024  # of the unobserved columns of a row, to be enumerated
 DRAWS = 1000  # of importance sampling, for each row
 FEWEST_PROPOSALS = 1000  # for rows with given values, in each of at most so many batches:
 MOST_BATCHES = 20
-SAME = 1e-9  # weights that differ by less, in nats, are the same
+PROPOSALS = 64  # of which one is the start of Gibbs sampling
 CELLS = 4_000_000  # of one block of work
 MARGINAL_ROWS = 10_000  # rows to learn the columns' own distributions from
 
@@ -26,9 +28,13 @@ class Density:
         """The columns in order, if each is told given those before it."""
         return None
 
-    def _log_marginal(self, codes, observed, rng, threads):
+    def _log_marginal(self, codes, observed, threads):
         """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats."""
-        return log_marginal(self, codes, observed, rng, threads)
+        return log_marginal(self, codes, observed, threads)
+
+    def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
+        """What `sample_given` says."""
+        return sample_given(self, codes, observed, n_samples, rng, threads)
 
     def _propose(self, codes, observed, rng, threads):
         """Rows with the unobserved cells drawn, and log p(row) - log q(drawn cells), q being what they came from.
@@ -68,8 +74,8 @@ class OrderedDensity(Density):
         return codes, log_weight
 
 
-def log_marginal(density, codes, observed, rng, threads):
-    """What `Density._log_marginal` says."""
+def log_marginal(density, codes, observed, threads):
+    """What `Density._log_marginal` says: of each row by itself, whatever the other rows are."""
     needed, last = ~observed, None
     if density._order is not None:
         # what comes after the last observed column sums to one
@@ -86,23 +92,25 @@ def log_marginal(density, codes, observed, rng, threads):
             ):
                 log_prob[part] = logsumexp(joint, axis=1)
         else:
-            for part in np.array_split(rows, -(-len(rows) * DRAWS * codes.shape[1] // CELLS)):
-                repeated = (np.repeat(x[part], DRAWS, axis=0) for x in (codes, observed))
-                log_weight = density._propose(*repeated, rng, threads)[1].reshape(-1, DRAWS)
-                log_prob[part] = logsumexp(log_weight, axis=1) - np.log(DRAWS)
-                spread = np.exp(log_weight - log_prob[part, None]).std(axis=1, ddof=1)
-                error[part] = spread / np.sqrt(DRAWS)
+            for row in rows.tolist():
+                repeated = (np.repeat(x[[row]], DRAWS, axis=0) for x in (codes, observed))
+                # a row has the same estimate in every table and on every call, and different rows independent ones
+                told = np.where(observed[row], codes[row], 0).tobytes() + observed[row].tobytes()
+                rng = np.random.default_rng(crc32(told))
+                _, log_weight = density._propose(*repeated, rng, threads)
+                log_prob[row] = logsumexp(log_weight) - np.log(DRAWS)
+                error[row] = np.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
     return log_prob, error
 
 
-def log_joint(density, codes, observed, column, n_values, rng, threads):
+def log_joint(density, codes, observed, column, n_values, threads):
     """Log-probability of each row with each of the first ``n_values`` codes of a column: (n_rows, n_values), nats.
 
-    Columns that are not observed are summed out; ``observed`` is None if all are. Raises ValueError where the model
-    thinks nothing possible.
+    And its standard error, 0 where it is exact: columns that are not observed are summed out (``observed`` is None if
+    all are). Raises ValueError where the model thinks nothing possible.
     """
     codes = codes.copy()
-    joint = np.empty((len(codes), n_values))
+    joint, error = np.zeros((2, len(codes), n_values))
     if observed is not None:
         observed = observed.copy()
         observed[:, column] = True
@@ -113,17 +121,23 @@ def log_joint(density, codes, observed, column, n_values, rng, threads):
         if observed is None:
             joint[:, value] = density._score_codes(codes, threads)
         else:
-            joint[:, value] = density._log_marginal(codes, observed, rng, threads)[0]
-    return _possible(joint)
+            joint[:, value], error[:, value] = density._log_marginal(codes, observed, threads)
+    return _possible(joint), error
 
 
-def complete(density, codes, observed, n_values, n_sweeps, rng, threads, *, draw):
-    """Fill the cells that are not observed, with the first ``n_values`` codes of each column alone.
+def complete(density, codes, observed, shares, n_sweeps, rng, threads, *, draw):
+    """Fill the cells that are not observed.
 
-    By enumeration where the states are few, else by ``n_sweeps`` sweeps of Gibbs sampling from a proposal: with
-    ``draw`` from their joint posterior, else each with its most probable value (of Gibbs sampling the last half of the
-    sweeps is averaged).
+    By enumeration where the states are few, else by ``n_sweeps`` sweeps of Gibbs sampling: with ``draw`` from their
+    joint posterior, else each with the code whose most common value is the most probable (of Gibbs sampling the last
+    half of the sweeps is averaged).
+
+    Parameters
+    ----------
+    shares : sequence of ndarray
+        Per column, of the codes that may stand there, which are its first, the share of the most common value.
     """
+    n_values = np.array([len(share) for share in shares])
     filled = codes.copy()
     many = []
     for rows, columns in patterns(~observed):
@@ -139,15 +153,15 @@ def complete(density, codes, observed, n_values, n_sweeps, rng, threads, *, draw
                 continue
             for i, j in enumerate(columns):
                 of_value = (states[:, i, None] == np.arange(n_values[j])).astype(np.float64)
-                filled[part, j] = (posterior @ of_value).argmax(axis=1)
+                filled[part, j] = (posterior @ of_value * shares[j]).argmax(axis=1)
     if many:
         rows = np.sort(np.concatenate(many))
-        start, _ = density._propose(codes[rows], observed[rows], rng, threads)
+        start = resampled(density, codes[rows], observed[rows], PROPOSALS, rng, threads)
         filled[rows] = gibbs(
             lambda codes: density._score_codes(codes, threads),
             np.where(observed[rows], codes[rows], np.minimum(start, n_values - 1)).astype(np.uint8),
             observed[rows],
-            n_values,
+            shares,
             n_sweeps,
             rng,
             draw=draw,
@@ -156,7 +170,9 @@ def complete(density, codes, observed, n_values, n_sweeps, rng, threads, *, draw
 
 
 def sample_given(density, codes, observed, n_samples, rng, threads):
-    """Rows with given values, by importance resampling.
+    """Rows with given values.
+
+    Exact where the given columns come first in order; else by importance resampling.
 
     Parameters
     ----------
@@ -170,37 +186,51 @@ def sample_given(density, codes, observed, n_samples, rng, threads):
     effective : float
         Effective number of proposals: the squared sum of their weights over the sum of the squares (Kong 1992).
     n_proposed : int
-        Where all weigh the same, which they do if the given columns come first in order, the rows are exact draws and
-        ``effective`` is the same.
+        0 where the rows are exact.
     """
-    batch = max(n_samples, FEWEST_PROPOSALS)
-    proposals, log_weight = [], []
+    repeated = (np.repeat(x, n_samples, axis=0) for x in (codes, observed))
+    drawn, log_weight = density._propose(*repeated, rng, threads)
+    if density._order is not None and observed[0, density._order[: observed.sum()]].all():
+        return drawn, float(n_samples), 0
+    proposals, log_weights = [drawn], [log_weight]
     for _ in range(MOST_BATCHES):
-        repeated = (np.repeat(x, batch, axis=0) for x in (codes, observed))
-        drawn, weight = density._propose(*repeated, rng, threads)
+        repeated = (np.repeat(x, max(n_samples, FEWEST_PROPOSALS), axis=0) for x in (codes, observed))
+        drawn, log_weight = density._propose(*repeated, rng, threads)
         proposals.append(drawn)
-        log_weight.append(weight)
-        if np.ptp(_possible(weight[None, :])) < SAME:
-            return drawn[:n_samples], float(batch), batch
-        share = softmax(np.concatenate(log_weight))
+        log_weights.append(log_weight)
+        share = softmax(_possible(np.concatenate(log_weights)[None])[0])
         effective = 1 / np.sum(share**2)
         if effective >= 2 * n_samples:
             break
     # systematic: a proposal of weight w is taken w n times, rounded
     chosen = np.searchsorted(np.cumsum(share)[:-1], (np.arange(n_samples) + rng.random()) / max(n_samples, 1))
-    return np.concatenate(proposals)[rng.permutation(chosen)], effective, len(share)
+    return np.concatenate(proposals)[rng.permutation(chosen)], float(effective), len(share)
 
 
-def gibbs(score, codes, observed, n_values, n_sweeps, rng, *, draw):
+def resampled(density, codes, observed, n_proposals, rng, threads):
+    """Each row with the cells that are not observed drawn: one of so many proposals, by their weights.
+
+    So a row agrees with what is observed after the drawn cells too, which sweeps over single cells may never reach.
+    """
+    codes = codes.copy()
+    for block in blocks(len(codes), n_proposals * codes.shape[1], CELLS):
+        repeated = (np.repeat(x[block], n_proposals, axis=0) for x in (codes, observed))
+        drawn, log_weight = density._propose(*repeated, rng, threads)
+        chosen = _drawn(softmax(_possible(log_weight.reshape(-1, n_proposals)), axis=1), rng)
+        codes[block] = drawn[np.arange(len(chosen)) * n_proposals + chosen]
+    return codes
+
+
+def gibbs(score, codes, observed, shares, n_sweeps, rng, *, draw):
     """Sweeps of Gibbs sampling over the cells that are not observed, from where ``codes`` are.
 
     Each cell in turn is drawn from its distribution given all others, which ``score(codes)`` makes exact. Returns the
-    last state with ``draw``, else the value of highest probability on average over the last half of the sweeps.
+    last state with ``draw``, else the most probable codes on average over the last half of the sweeps, as `complete`.
     """
-    codes = codes.copy()
+    codes, n_values = codes.copy(), [len(share) for share in shares]
     columns = np.flatnonzero(~observed.all(axis=0))
     cells = {j: np.flatnonzero(~observed[:, j]) for j in columns.tolist()}
-    mean = {j: np.zeros((len(rows), n_values[j])) for j, rows in cells.items()}
+    mean = {} if draw else {j: np.zeros((len(rows), n_values[j])) for j, rows in cells.items()}
     log_prob = score(codes)
     for sweep in range(n_sweeps):
         for j, rows in cells.items():
@@ -215,11 +245,10 @@ def gibbs(score, codes, observed, n_values, n_sweeps, rng, *, draw):
             posterior = softmax(_possible(joint), axis=1)
             drawn = _drawn(posterior, rng)
             codes[rows, j], log_prob[rows] = drawn, joint[each, drawn]
-            if 2 * sweep >= n_sweeps - 1:
+            if not draw and 2 * sweep >= n_sweeps - 1:
                 mean[j] += posterior
-    if not draw:
-        for j, rows in cells.items():
-            codes[rows, j] = mean[j].argmax(axis=1)
+    for j, prob in mean.items():
+        codes[cells[j], j] = (prob * shares[j]).argmax(axis=1)
     return codes
 
 

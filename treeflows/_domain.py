@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
 from ._ext import encoding
-from ._tables import CATEGORICAL, NUMPY, PANDAS, as_array, is_missing, make_table
+from ._tables import CATEGORICAL, NUMPY, PANDAS, as_array, is_missing, make_table, narrowed
 
 MAX_CATEGORIES = 256  # codes are bytes
 SMOOTHING = 0.5  # rows that a rare value has to its credit in the share of its group
@@ -97,8 +98,8 @@ class Column:
         than ``max_categories`` codes would be needed; ties go to the first.
         """
         fewest = min_frequency or 0
-        if isinstance(fewest, float):
-            fewest *= counts.sum()
+        if not isinstance(fewest, Integral):
+            fewest = fewest * counts.sum()
         rare = counts < fewest
         if max_categories is not None and np.sum(~rare) + rare.any() > max_categories:
             rare[np.argsort(-counts, kind="stable")[max_categories - 1 :]] = True
@@ -122,6 +123,11 @@ class Column:
                 cumulative = np.cumsum(np.exp(self.grouping.log_share[members]))[:-1]
                 places[rows] = members[np.searchsorted(cumulative, rng.random(len(rows)), side="right")]
         return places
+
+    @cached_property
+    def top_share(self):
+        """Share of the most common value of each code that stands for values: ndarray of float64."""
+        return np.ones(self.n_named) if self.grouping is None else np.exp(self.grouping.log_share[self.most_common])
 
     def spread(self, prob):
         """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""
@@ -272,12 +278,16 @@ class Domain:
             else:
                 values, holes = table.values(j)
                 places = _places(values, column.values)
+                if holes is not None:
+                    places[holes] = -1  # a null may stand as the value 0
                 known = places >= 0
                 codes[:, j] = places if column.grouping is None else column.grouping.code[places]
                 if column.grouping is not None:
                     log_share = log_share + np.where(known, column.grouping.log_share[places], 0.0)
                 if holes is not None and missing != "marginalize":
-                    if column.missing:
+                    if missing == "error":
+                        _refuse_missing(table, j, "and missing='error' refuses them")
+                    elif column.missing:
                         codes[holes, j] = column.n_named
                         known |= holes
                     elif not column.unseen:
@@ -294,11 +304,11 @@ class Domain:
                 codes[holes, j] = 0
         return Rows(codes, observed, log_share)
 
-    def decode(self, codes, rng=None, places=None):
+    def decode(self, codes, rng=None, places=None, index=None):
         """The table that has these codes, in the container that the domain was learned from.
 
         A code of rare values is the most common of them, or one drawn if there is ``rng``. ``places`` is a dict of the
-        columns whose values are known beforehand, by their places.
+        columns whose values are known beforehand, by their places; ``index`` that of the rows of a pandas DataFrame.
         """
         dtype = np.dtype(self.dtypes[0]) if self.container == NUMPY else None
         if dtype is not None and dtype.kind in "iubf" and all(map(_is_its_code, self.columns)):
@@ -310,7 +320,7 @@ class Domain:
                 raise ValueError(f"row {row} has an unseen value in column {self.column_names[j]!r}, which has no name")
             given = None if places is None else places.get(j)
             cells.append((column.values, column.places(codes[:, j], rng) if given is None else given))
-        return make_table(self.container, self.names, self.dtypes, cells)
+        return make_table(self.container, self.names, self.dtypes, cells, index)
 
     def cells(self, table, j, *, missing):
         """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed."""
@@ -322,25 +332,36 @@ class Domain:
             places[holes] = -1 if missing == "marginalize" else len(column.values)
         return places
 
-    def fill(self, table, codes):
-        """A table like ``table`` in the container of the domain, with the values of codes where it has none."""
+    def fill(self, table, codes, rng=None):
+        """A table like ``table`` in the container of the domain, with the values of codes where it has none.
+
+        A code of rare values is the most common of them, or one drawn if there is ``rng``.
+        """
         cells = []
         for j, column in enumerate(self.columns):
             values, holes = table.values(j)
-            numbers = column.values.dtype.kind in "iubf" and values.dtype.kind not in "iubf"
-            if self.dtypes[j].startswith(CATEGORICAL) or numbers:  # which cannot hold just any unseen value
+            places = np.arange(len(values))
+            if self.dtypes[j].startswith(CATEGORICAL):  # which has no room for other values
                 places = _places(values, column.values)
-                if holes is not None:
-                    places = np.where(holes, column.places(codes[:, j]), places)
-                if (places < 0).any():
-                    self._refuse(table, j, values, int(np.flatnonzero(places < 0)[0]))
-                cells.append((column.values, places))
-            elif holes is None:
-                cells.append((values, np.arange(len(values))))
+                known = column.values
+                offset = 0
+            elif holes is not None:
+                known, offset = np.concatenate([values.astype(object), column.values.astype(object)]), len(values)
             else:
-                both = np.concatenate([values, column.values])
-                cells.append((both, np.where(holes, len(values) + column.places(codes[:, j]), np.arange(len(values)))))
-        return make_table(self.container, self.names, self.dtypes, cells)
+                known, offset = values, 0
+            if holes is not None:
+                places = np.where(holes, offset + column.places(codes[:, j], rng), places)
+            if (places < 0).any():
+                self._refuse(table, j, values, int(np.flatnonzero(places < 0)[0]))
+            cells.append((known, places))
+        if self.container == NUMPY:
+            return narrowed(make_table(NUMPY, None, ("object",) * len(cells), cells), self.dtypes[0])
+        try:
+            return make_table(self.container, self.names, self.dtypes, cells, table.index)
+        except ImportError:
+            raise
+        except Exception as error:  # each library has its own
+            raise ValueError(f"dtypes that fit saw cannot hold what the table holds ({error})") from error
 
     def has_name(self, codes):
         """Whether each code has a name: ndarray of shape (n_rows, n_columns), bool; unseen values have none."""
@@ -446,18 +467,19 @@ def _found(table):
         negative = np.argwhere(table.X < 0)
         if len(negative):  # told before anything else is, as scikit-learn's conventions want
             table.check(int(negative[0, 1]))
-    found = []
-    for j in range(len(table.dtypes)):
-        declared = table.declared(j)
-        if declared is not None:
-            found.append(declared)
-            continue
-        table.check(j)
-        try:
-            found.append(_sorted(table.distinct(j)))
-        except TypeError as error:
-            raise ValueError(f"{table.column(j)} mixes values that have no order ({error})") from None
-    return found
+    return (_found_in(table, j) for j in range(len(table.dtypes)))
+
+
+def _found_in(table, j):
+    """Categories of a column."""
+    declared = table.declared(j)
+    if declared is not None:
+        return declared
+    table.check(j)
+    try:
+        return _sorted(table.distinct(j))
+    except TypeError as error:
+        raise ValueError(f"{table.column(j)} mixes values that have no order ({error})") from None
 
 
 def _sorted(distinct):

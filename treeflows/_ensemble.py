@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
@@ -45,7 +45,8 @@ class TreeFlowEnsemble(CategoricalDensity):
         Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
         A group's probability is shared out by the frequencies of its values.
     max_categories : int, default=None
-        The rarest values of a column are grouped so that it has at most so many codes.
+        The rarest values of a column are grouped so that its values have at most so many codes, that of the group
+        included.
     random_state : int, RandomState or None, default=None
         Draws the random states of the members, and the rows to hold out.
     n_jobs : int or None, default=None
@@ -178,12 +179,27 @@ class TreeFlowEnsemble(CategoricalDensity):
         scores = np.stack([member._score_codes(codes, threads) for member in self._densities])
         return logsumexp(scores + np.log(self.weights_)[:, None], axis=0)
 
-    def _log_marginal(self, codes, observed, rng, threads):
-        told = [member._log_marginal(codes, observed, rng, threads) for member in self._densities]
+    def _log_marginal(self, codes, observed, threads):
+        told = [member._log_marginal(codes, observed, threads) for member in self._densities]
         log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
         joint = log_prob + np.log(self.weights_)[:, None]
         total = logsumexp(joint, axis=0)
         return total, np.sqrt(np.sum((np.exp(joint - total) * error) ** 2, axis=0))
+
+    def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
+        # a member's part is how probable it thinks what is given
+        told = [member._log_marginal(codes, observed, threads) for member in self._densities]
+        part = softmax(np.log(self.weights_) + np.concatenate([log_prob for log_prob, _ in told]))
+        estimated = any(error.any() for _, error in told)
+        chosen = rng.choice(len(part), n_samples, p=part)
+        drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
+        for i, member in enumerate(self._densities):
+            rows = np.flatnonzero(chosen == i)
+            if len(rows):
+                drawn[rows], worth, proposed = member._sample_given_codes(codes, observed, len(rows), rng, threads)
+                effective += worth
+                n_proposed += proposed or (len(rows) if estimated else 0)
+        return drawn, effective, n_proposed
 
     def _propose(self, codes, observed, rng, threads):
         chosen = self._choose_members(len(codes), rng)

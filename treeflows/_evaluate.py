@@ -15,7 +15,6 @@ from ._density import OrderedDensity
 from ._independent import CONCENTRATIONS, leave_one_out
 from ._orders import mutual_information
 from ._progress import progress_bar
-from ._questions import SEED
 from ._rows import rows_to_learn_from
 from ._threads import n_threads
 
@@ -121,8 +120,7 @@ def score_rows(model, rows, chosen, threads):
     log_share = rows.log_share[chosen] if np.ndim(rows.log_share) else rows.log_share
     if rows.observed is None:
         return model._score_codes(rows.codes[chosen], threads) + log_share
-    rng = np.random.default_rng(SEED)
-    return model._log_marginal(rows.codes[chosen], rows.observed[chosen], rng, threads)[0] + log_share
+    return model._log_marginal(rows.codes[chosen], rows.observed[chosen], threads)[0] + log_share
 
 
 def compare(model, table, *, folds=5, seed=0):

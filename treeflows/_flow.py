@@ -68,7 +68,8 @@ class DiscreteTreeFlow(CategoricalFlow):
         Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
         A group's probability is shared out by the frequencies of its values.
     max_categories : int, default=None
-        The rarest values of a column are grouped so that it has at most so many codes.
+        The rarest values of a column are grouped so that its values have at most so many codes, that of the group
+        included.
     random_state : int, RandomState or None, default=None
         Draws the held-out rows and the splits of ``criterion="random"``; the greedy criterion draws nothing.
     n_jobs : int or None, default=None

@@ -9,13 +9,12 @@ from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from ._density import complete, log_joint, sample_given
+from ._density import complete, log_joint
 from ._draws import generator
 from ._tables import read_table
 from ._threads import n_threads
 
 SWEEPS = 20  # of Gibbs sampling
-SEED = 0  # of Monte Carlo estimates, so that a score is the same on every call
 
 
 class MonteCarloWarning(UserWarning):
@@ -27,6 +26,8 @@ class Questions:
 
     def conditional_proba(self, X, column):
         """Exact probability of every value of a column given all other columns.
+
+        Under ``missing="marginalize"``, given those that are observed; as exact as `score_samples` is.
 
         Parameters
         ----------
@@ -73,14 +74,17 @@ class Questions:
         Returns
         -------
         values : ndarray of shape (n_rows,), or a table like X if ``column`` is None
-            Never missing or unseen. Of rare values that share a group, the most common.
+            Never missing or unseen.
         """
         check_is_fitted(self)
         table, domain = read_table(self, X, reset=False), self._domain
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
-        codes = [self._log_joint(table, j, domain.n_named[j]).argmax(axis=1).astype(np.uint8) for j in columns]
+        codes = []
+        for j in columns:
+            share = domain.columns[j].top_share
+            codes.append((self._log_joint(table, j, len(share)) + np.log(share)).argmax(axis=1).astype(np.uint8))
         if column is None:
-            return domain.decode(np.column_stack(codes))
+            return domain.decode(np.column_stack(codes), index=table.index)
         known = domain.columns[columns[0]]
         return known.values[known.places(codes[0])]
 
@@ -124,10 +128,11 @@ class Questions:
         table = read_table(self, X, reset=False)
         rows = self._domain.encode(table, threads, missing="marginalize")
         codes = rows.codes
+        rng = generator(check_random_state(self.random_state if random_state is None else random_state))
         if rows.observed is not None:
-            rng = generator(check_random_state(self.random_state if random_state is None else random_state))
-            codes = complete(self, codes, rows.observed, self._domain.n_named, n_sweeps, rng, threads, draw=draw)
-        return self._domain.fill(table, codes)
+            shares = [column.top_share for column in self._domain.columns]
+            codes = complete(self, codes, rows.observed, shares, n_sweeps, rng, threads, draw=draw)
+        return self._domain.fill(table, codes, rng if draw else None)
 
     def anomalies(self, X, n=10):
         """Rows of lowest likelihood, and which cells are to blame.
@@ -171,8 +176,9 @@ class Questions:
         """Log-probability of each row with each of the first codes of a column, nats."""
         threads = n_threads(self.n_jobs)
         rows = self._domain.encode(table, threads, missing=self.missing, ignore=(j,))
-        rng = np.random.default_rng(SEED)
-        return log_joint(self, rows.codes, rows.observed, j, n_values, rng, threads)
+        joint, error = log_joint(self, rows.codes, rows.observed, j, n_values, threads)
+        warn_of_estimates(error)
+        return joint
 
     def _score_table(self, table):
         """Log-likelihood of the observed cells of each row, nats."""
@@ -180,14 +186,8 @@ class Questions:
         rows = self._domain.encode(table, threads, missing=self.missing)
         if rows.observed is None:
             return self._score_codes(rows.codes, threads) + rows.log_share
-        scores, error = self._log_marginal(rows.codes, rows.observed, np.random.default_rng(SEED), threads)
-        if error.any():
-            warnings.warn(
-                f"the missing cells of {np.count_nonzero(error):,} row(s) have too many states to sum over: their "
-                f"log-likelihoods are estimates, with a standard error of at most {error.max():.2g} nats",
-                MonteCarloWarning,
-                stacklevel=3,
-            )
+        scores, error = self._log_marginal(rows.codes, rows.observed, threads)
+        warn_of_estimates(error)
         return scores + rows.log_share
 
     def _sample_given(self, n_samples, given, rng):
@@ -202,11 +202,11 @@ class Questions:
             observed[0, j] = True
             codes[0, j], place = domain.code(j, value)
             places[j] = np.full(n_samples, place)
-        drawn, effective, n_proposed = sample_given(self, codes, observed, n_samples, rng, threads)
-        if effective < n_proposed:
+        drawn, effective, n_proposed = self._sample_given_codes(codes, observed, n_samples, rng, threads)
+        if n_proposed:
             warnings.warn(
-                "the given columns do not come first in the order of the columns, which the model was learned in: rows "
-                f"are drawn by importance resampling, {effective:,.0f} effective rows out of {n_proposed:,} proposals",
+                "the given columns do not come first in the order that the model was learned in: rows are drawn by "
+                f"importance resampling, {effective:,.0f} effective rows out of {n_proposed:,} proposals",
                 MonteCarloWarning,
                 stacklevel=3,
             )
@@ -217,7 +217,20 @@ class Questions:
         has_name = self._domain.has_name(codes)
         if has_name.all():
             return codes
-        return complete(self, codes, has_name, self._domain.n_named, SWEEPS, rng, n_threads(self.n_jobs), draw=True)
+        shares = [column.top_share for column in self._domain.columns]
+        return complete(self, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs), draw=True)
+
+
+def warn_of_estimates(error):
+    """Warn if log-probabilities have standard errors, (n_rows,) or (n_rows, n_values), nats."""
+    if error.any():
+        n_rows = np.count_nonzero(error if error.ndim == 1 else error.any(axis=1))
+        warnings.warn(
+            f"the missing cells of {n_rows:,} row(s) have too many states to sum over: log-probabilities of these rows "
+            f"are estimates, with a standard error of at most {error.max():.2g} nats",
+            MonteCarloWarning,
+            stacklevel=4,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ from ._evaluate import CHOW_LIU, INDEPENDENT, compare_split, read_domain
 from ._orders import mutual_information
 from ._pictures import embedded, use_no_window
 from ._plotting import codes_of
-from ._questions import SEED
 from ._rows import rows_to_learn_from
 from ._sample_displays import DependenceDisplay, MarginalsDisplay
 from ._threads import n_threads
@@ -62,7 +61,7 @@ def report(model, table, name, *, seed=0):
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
     found = compare_split(model, domain, rows, np.sort(seen), held_out)
-    rng = check_random_state(SEED)
+    rng = check_random_state(seed)
     data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, rng, threads)
     samples = codes_of(model, model.sample(n_rows, random_state=seed))
     profile = _profile(table)

@@ -3,10 +3,12 @@
 import numpy as np
 
 from ._conditionals import COST_BITS, NO_LIMIT, learn_conditionals
-from ._density import gibbs
+from ._density import OrderedDensity, gibbs, resampled
+from ._domain import MAX_CATEGORIES
 from ._growth import cost_table
 
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again
+PROPOSALS = 16  # of which the first draws of a row are one
 MOST_ROWS = 2**31 - 1
 
 
@@ -41,15 +43,14 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
     rng : RandomState
     threads : int
     """
-    if observed is not None:
-        codes = _filled(codes, observed, n_categories, rng, threads)
     if weight is not None:
         # one order for equal tables: what a model draws from the rows then depends on the weighted table alone
-        order = np.lexsort(codes.T[::-1])
-        codes = np.repeat(codes[order], _repetitions(weight[order], rng), axis=0)
-        if len(codes) == 0:
+        order = np.lexsort((codes if observed is None else np.hstack([codes, observed])).T[::-1])
+        chosen = np.repeat(order, _repetitions(weight[order], rng))
+        if len(chosen) == 0:
             raise ValueError("sample_weight sums to less than one row")
-    return codes
+        codes, observed = codes[chosen], None if observed is None else observed[chosen]
+    return codes if observed is None else _filled(codes, observed, n_categories, rng, threads)
 
 
 def _repetitions(weight, rng):
@@ -66,24 +67,36 @@ def _repetitions(weight, rng):
 def _filled(codes, observed, n_categories, rng, threads):
     """Missing cells drawn from what tree flows say of them given the rest of the row.
 
-    Data augmentation (Tanner and Wong, Journal of the American Statistical Association 82, 1987): from draws of each
-    column by itself, learn from the filled table and draw the missing cells again, in turns.
+    Data augmentation (Tanner and Wong, Journal of the American Statistical Association 82, 1987). The first draws are
+    by trees to which missing is one more category, so that each column is learned where it is observed, from what is
+    observed before it; then, in turns, trees are learned from the filled table and the missing cells are drawn again.
     """
-    codes = codes.copy()
-    for j in np.flatnonzero(~observed.all(axis=0)):
-        known = codes[observed[:, j], j]
-        if len(known):
-            missing = np.flatnonzero(~observed[:, j])
-            codes[missing, j] = known[rng.randint(len(known), size=len(missing))]
-    natural = np.arange(codes.shape[1], dtype=np.int32)
-    cost, _bits = cost_table(len(codes), 1, COST_BITS)
-    holes = np.flatnonzero(~observed.all(axis=1))
     draws = np.random.default_rng(rng.randint(2**31))
+    holes = np.flatnonzero(~observed.all(axis=1))
+    known = observed[holes]
+    mark = np.minimum(n_categories, MAX_CATEGORIES - 1)  # of 256 categories the last stands for missing, too
+    trees = _Trees(np.where(observed, codes, mark).astype(np.uint8), mark + 1, n_categories, threads)
+    codes = codes.copy()
+    codes[holes] = resampled(trees, codes[holes], known, PROPOSALS, draws, threads)
+    shares = [np.ones(k) for k in n_categories]
     for _ in range(ROUNDS):
-        conditionals, _evidence, _concentration = learn_conditionals(
+        trees = _Trees(codes, n_categories, n_categories, threads)
+        codes[holes] = gibbs(
+            lambda rows, t=trees: t.score(rows, threads), codes[holes], known, shares, 1, draws, draw=True
+        )
+    return codes
+
+
+class _Trees(OrderedDensity):
+    """A tree for each column on those before it, in natural order, to draw the first categories of each column by."""
+
+    def __init__(self, codes, n_categories, n_drawn, threads):
+        self.n_drawn = n_drawn
+        cost, _bits = cost_table(len(codes), 1, COST_BITS)
+        self.conditionals, _evidence, _concentration = learn_conditionals(
             codes,
             n_categories,
-            natural,
+            np.arange(codes.shape[1], dtype=np.int32),
             cost,
             min_samples_leaf=5,
             max_depth=NO_LIMIT,
@@ -93,13 +106,12 @@ def _filled(codes, observed, n_categories, rng, threads):
             smoothing="evidence",
             n_threads=threads,
         )
-        codes[holes] = gibbs(
-            lambda rows, trees=conditionals: trees.score_codes(rows, threads),
-            codes[holes],
-            observed[holes],
-            n_categories,
-            1,  # more sweeps, and more rounds, are no better on held-out rows
-            draws,
-            draw=True,
-        )
-    return codes
+
+    def score(self, codes, threads):
+        """Log-likelihood of each row, nats."""
+        return self.conditionals.score_codes(codes, threads)
+
+    def _walk(self, codes, threads):
+        for j, k in enumerate(self.n_drawn.tolist()):
+            prob = self.conditionals.distributions(j, codes, threads)[:, :k]
+            yield j, prob / prob.sum(axis=1, keepdims=True)

@@ -31,6 +31,8 @@ def is_frame(X):
 def read_table(estimator, X, *, reset):
     """Check a table as scikit-learn does (shape, number and names of columns) and note its columns if ``reset``."""
     if not is_frame(X):
+        if type(X).__name__ == "LazyFrame":
+            raise TypeError("a LazyFrame holds no rows yet; collect() it first")
         X = as_array(X) if isinstance(X, (list, tuple)) else X
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
         return Table(X.astype(object) if X.dtype.kind == "T" else X)
@@ -63,7 +65,7 @@ class Table:
 
     def __init__(self, X):
         self.X = X
-        self._read: dict = {}
+        self._read: tuple = (None, None)  # number of the column that was read last, and what was read
         self._distinct: dict = {}
         self.names: tuple | None = None
         if not is_frame(X):
@@ -81,6 +83,11 @@ class Table:
         self.n_rows = len(self._frame)
         self.dtypes = tuple(_dtype_name(series.to_native(), self.container) for series in self._frame.iter_columns())
 
+    @property
+    def index(self):
+        """The index of a pandas DataFrame, else None."""
+        return self.X.index if self.container == PANDAS else None
+
     def rows(self, chosen):
         """The table of the rows where ``chosen`` (ndarray of bool) holds."""
         return Table(self.X[chosen] if self.container == NUMPY else self._frame.filter(chosen.tolist()).to_native())
@@ -91,10 +98,10 @@ class Table:
 
     def values(self, j):
         """Values of a column, and which are missing: ndarrays of shape (n_rows,), the second None if none is."""
-        if j not in self._read:
+        if self._read[0] != j:
             values, missing = self._array_column(j) if self.container == NUMPY else self._frame_column(j)
-            self._read[j] = values, missing if missing.any() else None
-        return self._read[j]
+            self._read = j, (values, missing if missing.any() else None)
+        return self._read[1]
 
     def declared(self, j):
         """The categories that the dtype of a column declares, or None."""
@@ -105,7 +112,9 @@ class Table:
             return np.asarray(series.cat.categories)
         if self.container == POLARS:
             return np.array(series.dtype.categories.to_list(), dtype=object)
-        return np.array(series.combine_chunks().dictionary.to_pylist(), dtype=object)
+        # of the dictionaries of all chunks; null and what stands there twice declare nothing
+        entries = series.unify_dictionaries().chunk(0).dictionary.to_pylist() if series.num_chunks else []
+        return np.array(list(dict.fromkeys(entry for entry in entries if entry is not None)), dtype=object)
 
     @cached_property
     def as_bytes(self):
@@ -183,6 +192,8 @@ class Table:
 
         series = self._frame[:, j]
         missing = series.is_null().to_numpy().astype(bool)
+        if missing.all():  # whatever its dtype, which is that of nothing where all rows are missing
+            return np.full(len(missing), None, dtype=object), missing
         if series.dtype.is_float():
             values = series.to_numpy()
             return values, missing | np.isnan(values)
@@ -211,7 +222,7 @@ class Table:
         )
 
 
-def make_table(container, names, dtypes, columns):
+def make_table(container, names, dtypes, columns, index=None):
     """A table of a container.
 
     Parameters
@@ -222,11 +233,24 @@ def make_table(container, names, dtypes, columns):
         As `Table` tells them.
     columns : iterable of (values, places)
         Known values of a column, and for each row the place among them; -1 where it is missing.
+    index : Index, default=None
+        Of the rows of a pandas DataFrame.
     """
     if container == NUMPY:
         return _make_array(dtypes[0], list(columns))
-    make = {PANDAS: _make_pandas, POLARS: _make_polars, PYARROW: _make_pyarrow}[container]
-    return make([(n, dtype, *column) for n, dtype, column in zip(names, dtypes, columns, strict=True)])
+    named = [(n, dtype, *column) for n, dtype, column in zip(names, dtypes, columns, strict=True)]
+    if container == PANDAS:
+        return _make_pandas(named, index)
+    return (_make_polars if container == POLARS else _make_pyarrow)(named)
+
+
+def narrowed(table, dtype):
+    """An array of objects as one of ``dtype``, if that holds all of them as they are; else as it is."""
+    try:
+        narrow = table.astype(dtype)
+    except (TypeError, ValueError, OverflowError):
+        return table
+    return narrow if (narrow == table).all() else table
 
 
 def dtype_for(values, container):
@@ -264,14 +288,16 @@ def _is_no_category(value):
 
 def _names(X):
     """Column names; narwhals refuses tables that have one twice."""
-    return tuple(X.column_names if hasattr(X, "column_names") else X.columns)
+    import narwhals.stable.v2 as nw
+
+    return tuple(X.column_names if nw.dependencies.is_pyarrow_table(X) else X.columns)
 
 
 def _dtype_name(series, container):
     """Name of the dtype of a native series."""
     if container == PANDAS:
         dtype = series.dtype
-        if hasattr(dtype, "categories"):
+        if hasattr(dtype, "categories") and hasattr(dtype, "ordered"):
             return CATEGORICAL[bool(dtype.ordered)]
         return dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else str(dtype)
     if container == POLARS:
@@ -295,7 +321,7 @@ def _make_array(dtype, columns):
     return table
 
 
-def _make_pandas(columns):
+def _make_pandas(columns, index):
     import pandas as pd
 
     made = {}
@@ -307,7 +333,8 @@ def _make_pandas(columns):
             if (places < 0).any():
                 values = values.astype(object).mask(places < 0)
             made[name] = values.astype(dtype)
-    return pd.DataFrame(made)
+    made = pd.DataFrame(made)
+    return made if index is None else made.set_axis(index)
 
 
 def _make_polars(columns):
