@@ -1,6 +1,5 @@
 """Pictures: what they show, against straightforward computations, and where they are drawn."""
 
-import doctest
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -27,9 +26,6 @@ from treeflows import (
     TreeDisplay,
     TreeFlowEnsemble,
     TreeFlowMixture,
-    _likelihood_displays,
-    _sample_displays,
-    _tree_display,
 )
 from treeflows._orders import mutual_information
 
@@ -79,13 +75,6 @@ def new_axes(*shape):
 
 def written(ax):
     return [text.get_text() for text in ax.texts]
-
-
-@pytest.mark.parametrize("module", [_likelihood_displays, _sample_displays, _tree_display])
-def test_examples_of_docstrings(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 # Every display, of a model and a table

@@ -1,19 +1,26 @@
 """Examples in docstrings, and the command to report versions."""
 
 import doctest
+import importlib
+import pkgutil
 
 import pytest
 
 import treeflows
-from treeflows import _autoregressive, _ensemble, _flow, _mixture
 from treeflows._ext import isa
 
+MODULES = [info.name for info in pkgutil.iter_modules(treeflows.__path__) if info.name not in ("__main__", "_ext")]
 
-@pytest.mark.parametrize("module", [_autoregressive, _ensemble, _flow, _mixture])
-def test_examples_of_docstrings(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_docstrings(name):
+    assert doctest.testmod(importlib.import_module(f"treeflows.{name}")).failed == 0
+
+
+def test_what_is_fitted_or_drawn_has_an_example():
+    for name in treeflows.__all__:
+        if name.endswith(("Flow", "Mixture", "Ensemble", "Classifier", "Display")):
+            assert ">>> " in getattr(treeflows, name).__doc__
 
 
 def test_show_versions_names_the_instruction_set(capsys):

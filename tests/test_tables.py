@@ -465,5 +465,9 @@ def test_rows_of_no_weight_are_not_there(backend):
     ],
 )
 def test_bad_weights_are_named(weight, told):
+    X = [[0], [1], [0]]
     with pytest.raises(ValueError, match=told):
-        AutoregressiveTreeFlow(random_state=1).fit([[0], [1], [0]], sample_weight=weight)
+        AutoregressiveTreeFlow(random_state=1).fit(X, sample_weight=weight)
+    if "row" not in told or "zero" in told:
+        with pytest.raises(ValueError, match=told):
+            AutoregressiveTreeFlow().fit(X).score(X, sample_weight=weight)

@@ -253,8 +253,6 @@ def read_to_learn(estimator, X, sample_weight):
     weight = check_weight(sample_weight, table.n_rows)
     if weight is None or weight.all():
         return table, weight
-    if not weight.any():
-        raise ValueError("sample_weight is zero for every row")
     return table.rows(weight > 0), weight[weight > 0]
 
 

@@ -66,6 +66,18 @@ def save(model, path):
         If a category is neither a number nor a string, or a base or member is no model of this package.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import treeflows
+    >>> X = [["red", "S"], ["blue", "L"], ["red", "S"]]
+    >>> model = treeflows.AutoregressiveTreeFlow().fit(X)
+    >>> with TemporaryDirectory() as folder:
+    ...     treeflows.save(model, f"{folder}/model.treeflow")
+    ...     copy = treeflows.load(f"{folder}/model.treeflow")
+    >>> copy.score(X) == model.score(X)
+    True
     """
     check_is_fitted(model)
     domain = model._density._domain if isinstance(model, TreeFlowClassifier) else model._domain

@@ -250,6 +250,19 @@ class Anomalies:
         The cells as text.
     names : tuple of str
         Column names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from treeflows import AutoregressiveTreeFlow
+    >>> coin = np.random.default_rng(0).choice(["heads", "tails"], 500)
+    >>> X = np.column_stack([coin, coin])
+    >>> X[77] = "heads", "tails"
+    >>> found = AutoregressiveTreeFlow().fit(X).anomalies(X, 1)
+    >>> found.rows.tolist(), found.values.tolist()
+    ([77], [['heads', 'tails']])
+    >>> bool(found.surprise.min() > 4)
+    True
     """
 
     rows: np.ndarray

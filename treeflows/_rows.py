@@ -23,6 +23,8 @@ def check_weight(sample_weight, n_rows):
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(f"sample_weight holds {weight[row]} at row {row}; weights are finite and not negative")
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row")
     if weight.sum() > MOST_ROWS:
         raise ValueError(
             f"sample_weight sums to {weight.sum():g}, and a weight is as many rows; divide the weights by their mean"

@@ -13,7 +13,7 @@ def show_versions():
     """Print the versions of the package and of what it stands on, the instruction sets and the number of threads."""
     print(f"treeflows {__version__}")
     print(f"python {sys.version.split()[0]}, {platform.platform()}")
-    for name in ("numpy", "scikit-learn", "joblib", "pandas", "matplotlib", "rich"):
+    for name in ("numpy", "scikit-learn", "joblib", "narwhals", "pandas", "polars", "pyarrow", "matplotlib", "rich"):
         try:
             print(f"{name} {version(name)}")
         except PackageNotFoundError:
