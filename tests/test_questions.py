@@ -389,6 +389,16 @@ def test_a_planted_anomaly_is_explained():
     assert found.names == ("a", "same", "other")
 
 
+def test_a_table_is_read_once_for_all_columns(monkeypatch):
+    model, reads = fitted("trees", table(), K), []
+    encode = type(model._domain).encode
+    monkeypatch.setattr(type(model._domain), "encode", lambda *a, **o: (reads.append(1), encode(*a, **o))[1])
+    model.predict(table())
+    assert len(reads) == 1
+    model.anomalies(table(), 3)
+    assert len(reads) == 3  # all rows for their scores, the least likely for their cells
+
+
 def test_anomalies_of_rows_with_holes():
     model = fitted("trees", table(), K, missing="marginalize")
     X = rows_with_holes(3, 50, 0.2)

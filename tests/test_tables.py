@@ -166,6 +166,19 @@ def test_refused_columns_are_named(X, told):
         AutoregressiveTreeFlow().fit(X)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda q: q[:, None].copy(), lambda q: pl.DataFrame({"q": q}), lambda q: pa.table({"q": q})]
+)
+def test_the_remedies_keep_what_is_missing(make):
+    q = RNG.normal(size=500)
+    q[::7] = np.nan
+    scope = {"X": make(q), "numpy": np, "polars": pl}
+    exec(treeflows._tables.Table(scope["X"]).remedy(0), scope)
+    model = AutoregressiveTreeFlow().fit(scope["X"])
+    assert len(model._domain.columns[0].values) == 10
+    assert model._domain.columns[0].missing
+
+
 def test_the_remedies_work():
     q = RNG.normal(size=500)
     X = pd.DataFrame({"q": q})

@@ -207,7 +207,7 @@ class AnomaliesDisplay:
         columns = np.sort(np.argsort(-found.surprise.max(axis=0), kind="stable")[:max_columns])
         surprise = found.surprise[:, columns]
         n_rows, n_columns = surprise.shape
-        (self.ax_,) = make_axes(ax, 1, (0.85 * n_columns + 3, 0.3 * n_rows + 1.8))
+        (self.ax_,) = make_axes(ax, 1, (1.1 * n_columns + 3, 0.3 * n_rows + 1.8))
         self.figure_ = self.ax_.figure
         top = max(surprise.max(), 1e-3)
         shown = self.ax_.imshow(surprise, cmap="Purples", vmin=0, vmax=top, aspect="auto")
@@ -215,7 +215,7 @@ class AnomaliesDisplay:
             self.ax_.text(
                 j,
                 i,
-                shortened(found.values[i, columns[j]], 11),
+                shortened(found.values[i, columns[j]], 15),
                 ha="center",
                 va="center",
                 fontsize=8,

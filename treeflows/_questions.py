@@ -59,7 +59,7 @@ class Questions:
         check_is_fitted(self)
         table, j = read_table(self, X, reset=False), self._domain.index(column)
         known = self._domain.columns[j]
-        return known.spread(softmax(self._log_joint(table, j, known.n_codes), axis=1))
+        return known.spread(softmax(self._log_joint(self._rows(table, ignore=(j,)), j, known.n_codes), axis=1))
 
     def predict(self, X, column=None):
         """Most probable value of a column given all other columns.
@@ -79,10 +79,11 @@ class Questions:
         check_is_fitted(self)
         table, domain = read_table(self, X, reset=False), self._domain
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
+        rows = self._rows(table, ignore=() if column is None else columns)
         codes = []
         for j in columns:
             share = domain.columns[j].top_share
-            codes.append((self._log_joint(table, j, len(share)) + np.log(share)).argmax(axis=1).astype(np.uint8))
+            codes.append((self._log_joint(rows, j, len(share)) + np.log(share)).argmax(axis=1).astype(np.uint8))
         if column is None:
             return domain.decode(np.column_stack(codes), index=table.index)
         known = domain.columns[columns[0]]
@@ -152,38 +153,40 @@ class Questions:
         check_scalar(n, "n", Integral, min_val=1)
         table, domain = read_table(self, X, reset=False), self._domain
         scores = self._score_table(table)
-        rows = np.argsort(scores, kind="stable")[:n]
+        least = np.argsort(scores, kind="stable")[:n]
         # a table has its rows in order: they are put back after what is asked of them
-        some = np.sort(rows)
+        some = np.sort(least)
         part = table.rows(np.isin(np.arange(table.n_rows), some))
-        surprise, values = np.zeros((len(rows), len(domain.columns))), []
+        rows = self._rows(part)
+        surprise, values = np.zeros((len(least), len(domain.columns))), []
         for j, known in enumerate(domain.columns):
             cells = domain.cells(part, j, missing=self.missing)
-            prob = known.spread(softmax(self._log_joint(part, j, known.n_codes), axis=1))
+            prob = known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
             told = cells >= 0
             surprise[told, j] = -np.log(prob[told, cells[told]])
             values.append(part.shown(j))
-        back = np.searchsorted(some, rows)
+        back = np.searchsorted(some, least)
         return Anomalies(
-            rows=rows,
-            log_likelihood=scores[rows],
+            rows=least,
+            log_likelihood=scores[least],
             surprise=surprise[back],
             values=np.column_stack(values)[back],
             names=domain.column_names,
         )
 
-    def _log_joint(self, table, j, n_values):
+    def _rows(self, table, ignore=()):
+        """What a table says in terms of the domain; some columns may be left unread."""
+        return self._domain.encode(table, n_threads(self.n_jobs), missing=self.missing, ignore=ignore)
+
+    def _log_joint(self, rows, j, n_values):
         """Log-probability of each row with each of the first codes of a column, nats."""
-        threads = n_threads(self.n_jobs)
-        rows = self._domain.encode(table, threads, missing=self.missing, ignore=(j,))
-        joint, error = log_joint(self, rows.codes, rows.observed, j, n_values, threads)
+        joint, error = log_joint(self, rows.codes, rows.observed, j, n_values, n_threads(self.n_jobs))
         warn_of_estimates(error)
         return joint
 
     def _score_table(self, table):
         """Log-likelihood of the observed cells of each row, nats."""
-        threads = n_threads(self.n_jobs)
-        rows = self._domain.encode(table, threads, missing=self.missing)
+        rows, threads = self._rows(table), n_threads(self.n_jobs)
         if rows.observed is None:
             return self._score_codes(rows.codes, threads) + rows.log_share
         scores, error = self._log_marginal(rows.codes, rows.observed, threads)

@@ -169,8 +169,10 @@ class Table:
         name = repr(self.names[j]) if self.names else ""
         if self.container == PANDAS:
             return f"X[{name}] = pandas.qcut(X[{name}], 10, duplicates='drop').astype(str)"
-        values = f"X[:, {j}]" if self.container == NUMPY else f"X[{name}]"
+        values = f"X[:, {j}]" if self.container == NUMPY else f"X[{name}].to_numpy()"
         bins = f"numpy.digitize({values}, numpy.nanquantile({values}, numpy.linspace(0.1, 0.9, 9)))"
+        if self.values(j)[1] is not None:  # else what is missing would be the highest bin
+            bins = f"numpy.where(numpy.isnan({values}), numpy.nan, {bins})"
         if self.container == POLARS:
             return f"X = X.with_columns(polars.Series({name}, {bins}))"
         if self.container == PYARROW:
