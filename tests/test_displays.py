@@ -325,6 +325,14 @@ def test_anomalies_of_a_model(trees, codes):
     np.testing.assert_allclose(display.anomalies.log_likelihood, np.sort(scores)[:5])
 
 
+def test_missing_cells_that_have_no_codes_are_drawn(codes):
+    holes = codes.astype(float)
+    holes[np.random.default_rng(0).random(holes.shape) < 0.1] = np.nan
+    model = AutoregressiveTreeFlow(categories=declared(K), missing="marginalize", random_state=0).fit(holes)
+    display = MarginalsDisplay.from_estimator(model, holes)
+    assert display.distance.max() < 0.2
+
+
 # Trees
 
 

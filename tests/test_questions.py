@@ -77,6 +77,17 @@ def test_mixture_predicts_states_and_columns():
     assert model.predict(table(), 3).shape == (400,)
 
 
+def test_states_given_what_is_observed():
+    model = fitted("mixture", table(), K)
+    model.missing = "marginalize"
+    states, first = model._products, model._domain.first_category
+    told = model.predict_proba([[np.nan, 2, np.nan, np.nan, 1], [np.nan] * 5])
+    expected = states.weight * states.prob[first[1] + 2] * states.prob[first[4] + 1]
+    np.testing.assert_allclose(told[0], expected / expected.sum())
+    np.testing.assert_allclose(told[1], states.weight)
+    assert model.predict([[np.nan] * 5]).tolist() == [0]
+
+
 # ---- marginals ----
 
 

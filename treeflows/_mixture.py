@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_scalar
+from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
 from ._base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes
@@ -12,6 +12,7 @@ from ._density import OrderedDensity, blocks
 from ._draws import uniform_blocks
 from ._products import Learner
 from ._progress import progress_bar
+from ._tables import read_table
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -134,7 +135,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         self.verbose = verbose
 
     def predict_proba(self, X):
-        """Posterior probability of every state of the hidden column given whole rows.
+        """Posterior probability of every state of the hidden column given the cells of a row that are observed.
 
         Parameters
         ----------
@@ -144,11 +145,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         -------
         probability : ndarray of shape (n_rows, n_components), float64
         """
-        codes, _ = self._encode(X)
-        probability = np.empty((len(codes), len(self.weights_)))
-        for block in blocks(*probability.shape):
-            probability[block] = self._products.posterior(codes[block])
-        return probability
+        return np.concatenate(list(self._posteriors(X)))
 
     def predict(self, X, column=None):
         """Most probable state of each row, or value of a column given all other columns.
@@ -166,11 +163,15 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         """
         if column is not None:
             return super().predict(X, column)
-        codes, _ = self._encode(X)
-        states = [
-            self._products.posterior(codes[block]).argmax(axis=1) for block in blocks(len(codes), len(self.weights_))
-        ]
-        return np.concatenate(states)
+        return np.concatenate([posterior.argmax(axis=1) for posterior in self._posteriors(X)])
+
+    def _posteriors(self, X):
+        """Posteriors of the states, block by block."""
+        check_is_fitted(self)
+        rows = self._rows(read_table(self, X, reset=False))
+        for block in blocks(len(rows.codes), len(self.weights_)):
+            observed = None if rows.observed is None else rows.observed[block]
+            yield self._products.posterior(rows.codes[block], observed)
 
     def _fit_codes(self, codes, domain, rng, threads):
         first = domain.first_category

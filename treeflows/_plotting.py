@@ -18,7 +18,9 @@ def fitted_domain(model):
 
 
 def codes_of(model, X):
-    """Codes of a table: ndarray of shape (n_rows, n_columns), uint8."""
+    """Codes of a table: ndarray of shape (n_rows, n_columns), uint8; missing cells that have none are drawn."""
+    if model.missing == "marginalize":
+        X = model.impute(X, draw=True, random_state=0)
     return model._encode(X)[0]
 
 

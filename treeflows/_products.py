@@ -60,12 +60,13 @@ class ProductMixture:
         """Update the posterior, in place, by each row's value of a column."""
         products.observe(posterior, self._of(column), values, threads)
 
-    def posterior(self, codes):
-        """Posterior of the states given whole rows: (n_rows, n_states)."""
+    def posterior(self, codes, observed=None):
+        """Posterior of the states given rows, or those cells of them that are observed: (n_rows, n_states)."""
         log_prob = np.log(self.prob)
         joint = np.tile(np.log(self.weight), (len(codes), 1))
         for j in range(codes.shape[1]):
-            joint += log_prob[self.first_category[j] + codes[:, j]]
+            told = log_prob[self.first_category[j] + codes[:, j]]
+            joint += told if observed is None else np.where(observed[:, [j]], told, 0.0)
         return softmax(joint, axis=1)
 
     def __getstate__(self):
