@@ -19,9 +19,10 @@ from conftest import random_table, whole_domain
 from pyarrow import parquet
 
 import treeflows
+from treeflows import _report
 from treeflows._bins import Bins
-from treeflows._cli import COMMANDS, main
-from treeflows._evaluate import ColumnTree, read_domain
+from treeflows._cli import COMMANDS, _in_options, main
+from treeflows._evaluate import ColumnTree, _smoothed, read_domain
 from treeflows._orders import mutual_information
 from treeflows._tabular_files import read_file
 
@@ -265,6 +266,12 @@ def test_bins(said, refused, tmp_path):
     drawn = list(csv.reader(said("sample", "m", "-n", 20, "--given", "age=18.5").splitlines()))[1:]
     assert {row[0] for row in drawn} == {label for label in categories[0] if label.startswith("(-inf")}
     assert {row[2] for row in drawn} == {"young"}
+    told = refused("sample", "m", "--given", "age=abc")
+    assert "column 'age' has no interval for 'abc'; it has '(-inf, " in told
+    assert "--na" not in told
+    learning = ["--bin", "age", "--bin", "gain", "--drop", "id"]
+    said("fit", "t.csv", *learning, *learning, "-o", "twice")
+    assert json.loads(said("score", "twice", "t.csv", "--json")) == shown
     with open("far.csv", "w") as file:
         file.write("what,gain,age\nyoung,1e300,-5\nold,,500\n")
     assert "'gain' has a missing value" in refused("score", "m", "far.csv")
@@ -311,7 +318,10 @@ def test_given_values(said, refused, data):
     )
     assert {(row[0], row[2]) for row in rows[1:]} == {("a, b", "yes")}
     assert "has no value 'maybe'" in refused("sample", "m", "--given", "ja, nein=maybe")
-    assert "COLUMN=VALUE is needed" in refused("sample", "m", "--given", "size=1")
+    assert "COLUMN=VALUE is needed, with one of the columns 'colour'" in refused("sample", "m", "--given", "size=1")
+    assert "--given tells column 'colour' twice" in refused(
+        "sample", "m", "--given", "colour=red", "--given", "colour=a, b"
+    )
 
 
 def test_notes_are_one_line(said, data, capsys):
@@ -345,8 +355,17 @@ def test_evaluate(said, data):
     printed = said("evaluate", data, "--model", "tree")
     assert "each row held out once in 5 folds" in printed
     assert "AutoregressiveTreeFlow gains" in printed
+    lines = [line for line in printed.splitlines() if "±" in line][:3]
+    assert len({line.index("±") for line in lines}) == 1
     for model in ("dtf", "ensemble"):
         said("evaluate", data, "--model", model, "--folds", 2)
+
+
+def test_concentrations_of_few_rows():
+    # one row of each context tells nothing of the concentration
+    assert _smoothed(np.array([[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75]]))
+    # nor do a hundred equal rows tell that there is nothing else
+    assert _smoothed(np.array([[100.0, 0, 0, 0]])).min() == pytest.approx(0.125 / 100.5)
 
 
 def test_baselines_are_densities():
@@ -423,6 +442,28 @@ def test_report(said, tmp_path, options):
     assert figures["rows"] == 300
 
 
+def test_privacy_is_told_by_the_cells(said, tmp_path, monkeypatch):
+    # names that occur once are one category of codes, but hardly any is drawn with the number that it has
+    with open("t.csv", "w") as file:
+        file.write("name,number\n" + "".join(f"name {i},{'' if i % 2 else i % 50}\n" for i in range(400)))
+    options = ["--max-categories", 3, "--model", "tree", "--json"]
+    privacy = json.loads(said("report", "t.csv", *options))["privacy"]
+    assert privacy["samples"]["verbatim"] < 0.9
+    assert privacy["held_out"]["verbatim"] == 0
+    assert privacy["held_out"]["nearest_mean"] == pytest.approx(1, abs=0.2)
+    assert privacy["distinct_training_rows"] == privacy["distinct_training_rows_compared"] == 360
+    assert "intervals" not in (tmp_path / "t.html").read_text()
+    # of missing cells that are summed out none is drawn
+    privacy = json.loads(said("report", "t.csv", *options, "--missing", "marginalize"))["privacy"]
+    assert privacy["samples"]["verbatim"] < 0.6
+    monkeypatch.setattr(_report, "MOST_SEEN", 100)
+    said("report", "t.csv", "--bin", "number", *options)
+    page = (tmp_path / "t.html").read_text()
+    assert "compared by their intervals" in page
+    assert "that among 100 drawn from 360 distinct ones" in page
+    assert "in geometric mean" in page
+
+
 def test_trees_and_ensembles(data, said):
     done = said("fit", data, "-o", "m")
     assert "with this TreeFlowMixture" in done
@@ -490,9 +531,12 @@ def test_a_classifier_is_its_density(said, tmp_path):
         ("a\n1\n\n2\n", "line 3: 0 values"),
         ('a,b\n"1,2\n', "line 2"),
         ("a,a\n1,2\n", "'a' occurs more than once"),
-        (b"a,b\n\xff,1\n", "not UTF-8"),
+        (b"a,b\n\xff,1\n", "save it as UTF-8"),
         ("id\n" + "\n".join(map(str, range(300))), "column 'id' has 300 categories"),
         ("a;b\n1;2\n", "seem to be separated by semicolons"),
+        ("a;b\n1,5;2,5\n", "seem to be separated by semicolons"),
+        ("a\tb\n1\n", "seem to be separated by tabs"),
+        ("a|b\n1\n", "seem to be separated by bars"),
         ("a,b\n1,\n2,\n", "column 'b' has no value that is not missing"),
     ],
 )
@@ -519,6 +563,9 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["fit", data, "--bin", "colour"], "column 'colour' is to be cut into bins, but holds"),
         (["fit", data, "--min-frequency", "-1"], "--min-frequency"),
         (["fit", data, "--max-categories", "0"], "--max-categories"),
+        (["fit", data, "--drop", "code", "--drop", "colour", "--drop", "ja, nein"], "no column is left"),
+        (["fit", data, "--jobs", "0"], "--jobs"),
+        (["fit", "m"], "m is a model file, not a table"),
         (["fit", "damaged.csv.gz"], "damaged"),
         (["fit", "damaged.csv.zip"], "damaged"),
         (["fit", "damaged.csv.xz"], "damaged"),
@@ -539,7 +586,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["report", data, "-o", data], "is the data"),
         (["plot", "m", "--what", "anomalies", "-o", "a.png"], "needs DATA"),
         (["plot", "m", "--what", "tree", "-o", "a.png"], "give --column, and no --layer"),
-        (["plot", "m", "--what", "tree", "--column", "size", "-o", "a.png"], "size"),
+        (["plot", "m", "--what", "tree", "--column", "size", "-o", "a.png"], "there are 'colour', 'code', 'ja, nein'"),
         (["plot", "m", "--what", "curve", "--column", "code", "-o", "a.png"], "--column is an option of --what tree"),
         (["plot", "m", "--what", "curve", "-o", "a.gif"], ".png, .svg, .pdf"),
         (["score", data, data], "is not a treeflows model file"),
@@ -550,8 +597,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["show", "d", "--column", "code"], "--column is not for a model of the kind DiscreteTreeFlow"),
         (["show", "e", "--column", "code"], "--column is not for a model of the kind TreeFlowEnsemble"),
         (["show", "m", "--layer", "1"], "--layer is not for a model of the kind TreeFlowMixture"),
-        (["show", "m", "--column", "size"], "no column 'size'; there are colour, code, ja, nein"),
-        (["show", "m", "--depth", "-1"], "--depth"),
+        (["show", "m", "--column", "size"], "no column 'size'; there are 'colour', 'code', 'ja, nein'"),
         (["demo", "-o", "other.csv"], "other.csv"),
     ]:
         assert told in refused(*arguments)
@@ -567,13 +613,89 @@ def test_mistakes_end_the_process_with_exit_code_2(tmp_path, capsys):
         ["fit", "data.csv", "--min-frequency", "often"],
         ["plot", "m", "--what", "is this", "-o", "a.png"],
         ["sample", "m", "-n", "few"],
+        ["fit", "data.csv", "--min-frequency", "nan"],
+        ["fit", "data.csv", "--jobs", "99999999999"],
+        ["fit", "data.csv", "--jobs", "-4097"],
+        ["sample", "m", "--seed", "-1"],
+        ["show", "m", "--depth", "-1"],
+        ["anomalies", "m", "data.csv", "--cells", "-1"],
     ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2
         error = capsys.readouterr().err
         assert "--help" in error
+        assert "_" not in error  # no name of a function
+        assert all(option in error for option in arguments[-2:-1] if option.startswith("--"))
         assert error.count("\n") == 1
+
+
+def test_outputs_replace_no_inputs(said, refused, data, tmp_path, monkeypatch):
+    said("fit", data, "-o", "m", "--model", "tree")
+    (tmp_path / "link.csv").symlink_to(data)
+    (tmp_path / "hard.csv").hardlink_to(data)
+    (tmp_path / "folder.csv").mkdir()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for output in (data, "link.csv", "hard.csv", "../" + tmp_path.name + "/data.csv"):
+        for arguments in (["score", "m", data], ["impute", "m", data], ["fit", data], ["report", data]):
+            assert "is the data, which would be replaced" in refused(*arguments, "-o", output)
+    for arguments in (["sample", "m"], ["score", "m", data], ["plot", "m", "--what", "tree", "--column", "code"]):
+        assert "m is the model, which would be replaced" in refused(*arguments, "-o", "m")
+    # before any work is done: there is no such model
+    for arguments in (["sample", "no"], ["score", "no", data], ["impute", "no", data]):
+        assert "it is a folder" in refused(*arguments, "-o", "folder.csv")
+        assert "there is no folder no/such" in refused(*arguments, "-o", "no/such/x.csv")
+        for ending in ("xlsx", "json", "treeflow", "json.gz"):
+            assert "a table ends in .csv, .tsv" in refused(*arguments, "-o", f"x.{ending}")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "is not writable" in refused("fit", data, "-o", "new")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_a_replaced_file_keeps_its_permissions(said, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    (tmp_path / "s.csv").touch()
+    (tmp_path / "s.csv").chmod(0o604)
+    said("sample", "m", "-o", "s.csv")
+    assert (tmp_path / "s.csv").stat().st_mode & 0o777 == 0o604
+    assert len(read("s.csv")) == 11
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("sample m >&-", "standard output is closed"), ("score m - <&-", "standard input is closed")],
+)
+def test_closed_streams_get_one_line(said, data, tmp_path, command, told):
+    said("fit", data, "-o", "m", "--model", "tree")
+    command = f"'{sys.executable}' -m treeflows {command}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"treeflows: error: {told}\n"
+
+
+def test_values_that_look_like_parameters_stay_as_they_are(said, refused):
+    for value in ("missing=yes", "it's layer=", 'column="x"', "max_categories='a'\\"):
+        error = ValueError(f"a model's column {value!r} has {value!r}; set missing='error', or give column=")
+        assert _in_options(error) == f"a model's column {value!r} has {value!r}; set --missing error, or give --column"
+    with open("t.csv", "w") as file:
+        file.write("a,b\nmissing=no,1\nlayer=2,2\n")
+    said("fit", "t.csv", "-o", "m", "--model", "tree")
+    assert "'missing=yes'" in refused("sample", "m", "--given", "a=missing=yes")
+    assert "'missing=yes'" in refused("sample", "m", "--given", "missing=yes")
+
+
+def test_tables_of_one_value_or_one_row(said, data):
+    with open("t.csv", "w") as file:
+        file.write("a,b\n" + 30 * "x,y\n")
+    printed = said("fit", "t.csv", "-o", "m", "--model", "tree")
+    assert "0.000 with independent columns, 0.000 with" in printed
+    assert "-0.000" not in printed
+    with open("one.csv", "w") as file:
+        file.write("a,b\nx,y\n")
+    assert "±" not in said("score", "m", "one.csv")
+    assert json.loads(said("score", "m", "one.csv", "--json"))["standard_error"] is None
+    assert "±" in said("score", "m", "t.csv")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -634,8 +756,8 @@ def test_progress_on_a_pseudo_terminal(data, tmp_path):
     os.close(follower)
     shown = b""
     with contextlib.suppress(OSError):
-        while b"learning the hidden column" not in shown:
-            shown += os.read(leader, 65536)
+        while b"learning the hidden column" not in shown and (more := os.read(leader, 65536)):
+            shown += more
     os.close(leader)
     assert b"learning the hidden column" in shown
 

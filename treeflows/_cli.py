@@ -13,7 +13,7 @@ import numpy as np
 from ._autoregressive import AutoregressiveTreeFlow
 from ._classifier import TreeFlowClassifier
 from ._descriptions import describe
-from ._domain import MAX_CATEGORIES
+from ._domain import MAX_CATEGORIES, listing
 from ._ensemble import TreeFlowEnsemble
 from ._files import whole_file
 from ._flow import DiscreteTreeFlow
@@ -22,7 +22,17 @@ from ._mixture import TreeFlowMixture
 from ._options import parser
 from ._persistence import load, save
 from ._questions import MonteCarloWarning
-from ._tabular_files import STDIN, binned, category, for_model, read_file, to_frame, without_ending, write_file
+from ._tabular_files import (
+    STDIN,
+    binned,
+    category,
+    check_ending,
+    for_model,
+    read_file,
+    to_frame,
+    without_ending,
+    write_file,
+)
 from ._threads import n_threads
 
 MODELS = {
@@ -48,6 +58,7 @@ OPTION_OF = {  # of a parameter that an error names
     "column": "--column",
     "layer": "--layer",
 }
+QUOTED = r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?!\w)"  # what repr writes of a text
 REMEDIES = ("missing", "handle_unknown", "min_frequency", "max_categories", "column", "layer")  # that errors suggest
 
 
@@ -55,6 +66,10 @@ def main(argv=None):
     """Run one command; returns the exit code: 0, or 2 for bad input with one line on standard error."""
     arguments = parser(COMMANDS).parse_args(argv)
     try:
+        if sys.stdout is None:
+            raise ValueError("standard output is closed")
+        if arguments.run is not _demo:
+            arguments.output = _output(arguments)
         with warnings.catch_warnings():
             warnings.simplefilter("always", MonteCarloWarning)
             warnings.showwarning = _note
@@ -65,7 +80,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("treeflows: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+    except (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError) as error:
         print(f"treeflows: error: {_in_options(error) or type(error).__name__}", file=sys.stderr)
         return 2
     return 0
@@ -75,14 +90,13 @@ def _fit(arguments):
     """Learn a model of a table, every column categorical, every value as it is written."""
     from ._evaluate import learn_rows, read_domain
 
-    output = _output(arguments, "treeflow")
     model = _unfitted(arguments)
     table = _table_to_learn(arguments)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     domain, rows = read_domain(model, table)
     learn_rows(model, domain, rows, slice(None), threads, arguments.seed)
     seconds = time.perf_counter() - start
-    save(model, output)
+    save(model, arguments.output)
     figures = {
         "kind": type(model).__name__,
         "rows": len(table),
@@ -91,7 +105,7 @@ def _fit(arguments):
         "nll_independent": None,
         "nll": None,
         "seconds": seconds,
-        "model": output,
+        "model": arguments.output,
     }
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
         first = domain.first_category
@@ -99,8 +113,9 @@ def _fit(arguments):
             [np.bincount(c, minlength=k) for c, k in zip(rows.codes.T, np.diff(first), strict=True)]
         )
         share = float(np.mean(rows.log_share))
-        figures["nll_independent"] = -IndependentColumns.from_counts(counts, first).mean_log_likelihood(counts) - share
-        figures["nll"] = -float(model._score_codes(rows.codes, threads).mean()) - share
+        independent = IndependentColumns.from_counts(counts, first).mean_log_likelihood(counts)
+        figures["nll_independent"] = 0.0 - independent - share  # a certain table has 0, not -0
+        figures["nll"] = 0.0 - float(model._score_codes(rows.codes, threads).mean()) - share
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -122,21 +137,25 @@ def _score(arguments):
     figures = {
         "rows": len(scores),
         "log_likelihood": float(scores.mean()),
-        "standard_error": float(scores.std() / np.sqrt(len(scores))),
+        "standard_error": float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None,
     }
     if arguments.json:
         print(json.dumps(figures))
     else:
-        print(
-            "{rows:,} rows, log-likelihood {log_likelihood:.4f} ± {standard_error:.4f} nats per row".format(**figures)
-        )
+        error = "" if figures["standard_error"] is None else f" ± {figures['standard_error']:.4f}"
+        print("{rows:,} rows, log-likelihood {log_likelihood:.4f}{error} nats per row".format(error=error, **figures))
 
 
 def _sample(arguments):
     """Draw rows from a model and write them as a table."""
     model = _load(arguments)
-    given = dict(_given(model, told) for told in arguments.given) or None
-    rows = model.sample(arguments.rows, random_state=arguments.seed, given=given)
+    given = {}
+    for told in arguments.given:
+        column, value = _given(model, told)
+        if column in given:
+            raise ValueError(f"--given tells column {model._domain.column_names[column]!r} twice")
+        given[column] = value
+    rows = model.sample(arguments.rows, random_state=arguments.seed, given=given or None)
     write_file(arguments.output, to_frame(rows, model._domain.column_names))
 
 
@@ -147,7 +166,7 @@ def _given(model, told):
         column, value = told[: sign.start()], told[sign.end() :]
         if column in names:
             return names.index(column), category(model, column, value)
-    raise ValueError(f"--given {told}: COLUMN=VALUE is needed, with one of the columns {', '.join(names)}")
+    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {listing(names, 20)}")
 
 
 def _impute(arguments):
@@ -218,9 +237,10 @@ def _evaluate(arguments):
         print(json.dumps(figures))
         return
     print(f"{len(table):,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
-    print(f"{'':21}  negative log-likelihood, nats per row  seconds a fit")
+    width = max(map(len, found.scores))
+    print(f"{'':{width}}  negative log-likelihood, nats per row  seconds a fit")
     for name, each in figures["models"].items():
-        print("{:21}  {nll:12.4f} ± {standard_error:.4f}{:18}{seconds:15.2f}".format(name, "", **each))
+        print(f"{name:{width}}  {each['nll']:12.4f} ± {each['standard_error']:.4f}{'':18}{each['seconds']:15.2f}")
     print(f"\n{kind} gains {gain:.4f} ± {error:.4f} nats per row over {INDEPENDENT}")
 
 
@@ -228,15 +248,14 @@ def _report(arguments):
     """Write one page about a table: what is in it, how well a model fits, samples, and rows that hardly belong."""
     from ._report import report
 
-    output = _output(arguments, "html")
     model = _unfitted(arguments)
     page, figures = report(model, _table_to_learn(arguments), Path(_called(arguments.data)).name, seed=arguments.seed)
-    with whole_file(output) as file:
+    with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
-        print(json.dumps(figures | {"page": output}))
+        print(json.dumps(figures | {"page": arguments.output}))
     else:
-        print(f"wrote {output}")
+        print(f"wrote {arguments.output}")
 
 
 def _show(arguments):
@@ -294,7 +313,7 @@ def _table_of_cells(model, arguments):
 def _table_to_learn(arguments):
     """The table that the options of fit ask for."""
     table = read_file(arguments.data, arguments.na, arguments.drop)
-    table = binned(table, arguments.bin, _called(arguments.data))
+    table = binned(table, dict.fromkeys(arguments.bin), _called(arguments.data))
     if arguments.max_categories is None and arguments.min_frequency is None:
         for name in table.columns:
             _refuse_many(name, set(table[name].tolist()) - {None})
@@ -337,21 +356,37 @@ def _unfitted(arguments):
         "n_jobs": arguments.jobs,
         "verbose": 1,
     }
-    if arguments.model == "dtf":
+    if arguments.kind == "dtf":
         return DiscreteTreeFlow(given.pop("layers", 10), **given, **shared)
     if given:
         raise ValueError(f"--{next(iter(given)).replace('_', '-')} is an option of --model dtf")
-    return MODELS[arguments.model](**shared)
+    return MODELS[arguments.kind](**shared)
 
 
-def _output(arguments, ending):
-    """The file to write, by default named after the data; checked before any work is done."""
-    default = f"model.{ending}" if arguments.data == STDIN else f"{without_ending(arguments.data)}.{ending}"
-    output = arguments.output or default
-    if Path(output).resolve() == Path(arguments.data).resolve():
-        raise ValueError(f"{output} is the data, which would be replaced; name another file with -o")
-    if not Path(output).parent.is_dir():
-        raise FileNotFoundError(f"cannot write {output}: there is no folder {Path(output).parent}")
+def _output(arguments):
+    """The file to write, None for standard output or none; what speaks against it is told before any work is done."""
+    output = getattr(arguments, "output", None)
+    if output is None and arguments.run in DEFAULT_ENDINGS:
+        start = "model" if arguments.data == STDIN else without_ending(arguments.data)
+        output = f"{start}.{DEFAULT_ENDINGS[arguments.run]}"
+    if output is None:
+        return None
+    path = Path(output)
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {output}: it is a folder")
+    if path.exists() and not path.is_file():
+        return output  # a pipe or a device, which replaces nothing
+    for what in ("data", "model"):
+        read = getattr(arguments, what, None)
+        if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
+            raise ValueError(f"{output} is the {what}, which would be replaced; name another file with -o")
+    folder = path.resolve().parent  # where a link leads
+    if not folder.is_dir():
+        raise FileNotFoundError(f"cannot write {output}: there is no folder {path.parent}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"cannot write {output}: the folder {path.parent} is not writable")
+    if arguments.run in (_score, _sample, _impute):
+        check_ending(output)
     return output
 
 
@@ -371,10 +406,16 @@ def _in_options(error):
     )
     for name, option in OPTION_OF.items():
         text = re.sub(rf"^{name}(?= must | == )", option, text)  # as in n_samples == -1, must be >= 0
-        if name in REMEDIES:
-            text = re.sub(rf"(?<!--given )\b{name}=(?=\W|$)(?!')", option, text)  # as in give column=, and no layer=
-            text = re.sub(rf"(?<!--given )\b{name}='?(\w+)'?", rf"{option} \1", text)  # as in missing='error'
-    return text
+    # as in missing='error', and in give column=, and no layer=; values of cells stay as they are
+    remedy = rf"\b(?P<name>{'|'.join(REMEDIES)})=(?:'?(?P<value>\w+)'?|(?=\W|$))"
+    return re.sub(rf"{QUOTED}|{remedy}", _in_option, text)
+
+
+def _in_option(match):
+    """What `_in_options` makes of a quoted text, or of a parameter with or without its value."""
+    if match["name"] is None:
+        return match[0]
+    return OPTION_OF[match["name"]] + ("" if match["value"] is None else f" {match['value']}")
 
 
 COMMANDS = {
@@ -389,3 +430,4 @@ COMMANDS = {
     "plot": _plot,
     "demo": _demo,
 }
+DEFAULT_ENDINGS = {_fit: "treeflow", _report: "html"}  # of outputs that are named after the data

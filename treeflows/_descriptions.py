@@ -1,6 +1,7 @@
 """Models in words: what was learned of each column, by each layer, by each member."""
 
 from ._autoregressive import AutoregressiveTreeFlow
+from ._domain import listing
 from ._ensemble import TreeFlowEnsemble
 from ._flow import DiscreteTreeFlow
 from ._mixture import TreeFlowMixture
@@ -30,8 +31,6 @@ def describe(model, *, column=None, layer=None, depth=None):
     ValueError
         For a column or layer that is not there, or that this kind of model does not have.
     """
-    if depth is not None and depth < 0:
-        raise ValueError(f"--depth must be at least 0, got {depth}")
     domain, kind = model._domain, type(model).__name__
     tell = {
         AutoregressiveTreeFlow: _trees,
@@ -51,6 +50,13 @@ def describe(model, *, column=None, layer=None, depth=None):
     return {"kind": kind, "columns": columns} | figures, "\n".join([*lines, "", text])
 
 
+def place(names, column):
+    """Number of the column of this name; ValueError if there is none."""
+    if column not in names:
+        raise ValueError(f"there is no column {column!r}; there are {listing(names, 20)}")
+    return names.index(column)
+
+
 def _trees(model, column, depth):
     """Figures and text of an autoregressive tree flow."""
     names, trees = model._domain.column_names, model.trees_
@@ -64,10 +70,8 @@ def _trees(model, column, depth):
     lines.append(f"  all: {sum(leaves)}, {sum(nll):.4f}")
     if column is None:
         lines.append("\n--column NAME prints the tree of a column")
-    elif column not in names:
-        raise ValueError(f"there is no column {column!r}; there are {', '.join(names)}")
     else:
-        lines.append("\n" + trees[names.index(column)].to_text(depth))
+        lines.append("\n" + trees[place(names, column)].to_text(depth))
     return figures, "\n".join(lines)
 
 

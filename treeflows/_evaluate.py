@@ -19,6 +19,7 @@ from ._rows import rows_to_learn_from
 from ._threads import n_threads
 
 INDEPENDENT, CHOW_LIU = "independent columns", "Chow-Liu tree"
+TIE = 1e-9  # nats
 
 
 class ColumnTree(OrderedDensity):
@@ -182,7 +183,9 @@ def _smoothed(counts):
     k = counts.shape[1]
     known = counts[counts.sum(axis=1) > 0]
     scores = leave_one_out(known.ravel(), np.arange(0, known.size + 1, k), CONCENTRATIONS).sum(axis=1)
-    smoothed = counts + CONCENTRATIONS[scores.argmax()]
+    # of few rows many concentrations tell the same, and the smallest of them would take one row for certainty
+    best = CONCENTRATIONS[scores >= scores.max() - TIE]
+    smoothed = counts + max(best[np.abs(best - 0.5).argmin()], 1 / (2 * k))
     return smoothed / smoothed.sum(axis=1, keepdims=True)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import secrets
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def whole_file(path):
     try:
         with file:
             yield file
+        if target.exists():
+            shutil.copymode(target, temporary)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

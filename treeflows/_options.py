@@ -1,6 +1,8 @@
 """The options of the command line."""
 
 import argparse
+import contextlib
+import math
 
 from ._version import __version__
 
@@ -25,8 +27,8 @@ def parser(commands):
         return made
 
     jobs, seed, as_json, model = (_Parser(add_help=False) for _ in range(4))
-    jobs.add_argument("--jobs", type=int, default=-1, metavar="N", help="threads (default: all cores)")
-    seed.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+    jobs.add_argument("--jobs", type=_whole(-4096, 4096), default=-1, metavar="N", help="threads (default: all cores)")
+    seed.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
     as_json.add_argument("--json", action="store_true", help="print figures as JSON")
     model.add_argument("model", metavar="MODEL", help="file that fit wrote")
     data, learning = _data_options(), _learning_options()
@@ -61,7 +63,7 @@ def parser(commands):
     anomalies.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
     anomalies.add_argument(
         "--cells",
-        type=int,
+        type=_whole(0),
         default=3,
         metavar="N",
         help="most surprising cells to print of each (default: %(default)s)",
@@ -82,7 +84,7 @@ def parser(commands):
     for describing in (show, plot):
         describing.add_argument("--column", metavar="NAME", help="column whose tree to take")
         describing.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow, from 1")
-        describing.add_argument("--depth", type=int, metavar="N", help="how deep to go down the tree")
+        describing.add_argument("--depth", type=_whole(0), metavar="N", help="how deep to go down the tree")
 
     demo = command("demo", "fit real handwritten digits and draw the results", seed, jobs, as_json)
     demo.add_argument("-o", "--output", default="treeflows-demo", metavar="FOLDER", help="(default: %(default)s)")
@@ -122,6 +124,7 @@ def _learning_options():
     )
     options.add_argument(
         "--model",
+        dest="kind",
         choices=MODELS,
         default="auto",
         help="auto: several trees for each column and a hidden column (default); tree: one tree for each column, in "
@@ -154,8 +157,24 @@ def _learning_options():
     return options
 
 
+def _whole(least, most=None):
+    """What reads a whole number of a range."""
+
+    def read(text):
+        with contextlib.suppress(ValueError):
+            number = int(text)
+            if least <= number and (most is None or number <= most):
+                return number
+        told = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number {told}")
+
+    return read
+
+
 def _count_or_share(text):
-    try:
+    with contextlib.suppress(ValueError):
         return int(text)
-    except ValueError:
-        return float(text)
+    with contextlib.suppress(ValueError):
+        if not math.isnan(share := float(text)):
+            return share
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number of rows nor a share of them")

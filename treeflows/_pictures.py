@@ -4,6 +4,7 @@ import base64
 import io
 from pathlib import Path
 
+from ._descriptions import place
 from ._files import whole_file
 from ._likelihood_displays import AnomaliesDisplay, LikelihoodCurveDisplay
 from ._sample_displays import DependenceDisplay, MarginalsDisplay
@@ -43,7 +44,7 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     elif what == "tree":
         display = TreeDisplay.from_estimator(
             model,
-            column=column,
+            column=None if column is None else place(model._domain.column_names, column),
             layer=None if layer is None else layer - 1,
             **({} if depth is None else {"max_depth": depth}),
         )

@@ -7,18 +7,21 @@ from string import Template
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ._bins import Bins
 from ._evaluate import CHOW_LIU, INDEPENDENT, compare_split, read_domain
 from ._orders import mutual_information
 from ._pictures import embedded, use_no_window
 from ._plotting import codes_of
 from ._rows import rows_to_learn_from
 from ._sample_displays import DependenceDisplay, MarginalsDisplay
+from ._tabular_files import to_frame
 from ._threads import n_threads
 from ._version import __version__
 
 HELD_OUT = 0.1  # of the rows
 RARE = 5  # rows: a value of fewer is rare
 MOST_ROWS = 1000  # whose nearest training rows are looked for
+MOST_SEEN = 20_000  # distinct training rows, among which they are
 CELLS = 50_000_000  # compared at a time
 ANOMALIES = 10
 MOST_COLUMNS = 24  # of the table of anomalies
@@ -63,11 +66,15 @@ def report(model, table, name, *, seed=0):
     found = compare_split(model, domain, rows, np.sort(seen), held_out)
     rng = check_random_state(seed)
     data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, rng, threads)
-    samples = codes_of(model, model.sample(n_rows, random_state=seed))
+    drawn = model.sample(n_rows, random_state=seed)
+    samples = codes_of(model, drawn)
     profile = _profile(table)
     fit = _fit_figures(model, found, len(seen), len(held_out))
     pictures, quality = _quality(domain, data, samples, check_random_state(seed), threads)
-    privacy = _privacy(data[seen], data[held_out], samples)
+    # by what is written in the cells: codes know no rare values apart, and their missing cells may be drawn
+    cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
+    privacy = _privacy(cells[seen], cells[held_out], drawn, np.random.default_rng(seed))
+    privacy["intervals"] = any(Bins.of_labels(set(table[name]) - {None}) is not None for name in table.columns)
     anomalies = model.anomalies(table, ANOMALIES)
     figures = {"rows": n_rows, "columns": len(domain.columns), "fit": fit, "quality": quality, "privacy": privacy}
     page = PAGE.substitute(
@@ -150,9 +157,22 @@ def _quality(domain, data, samples, rng, threads):
     return pictures, quality
 
 
-def _privacy(seen, held_out, samples):
+def _shared_codes(*tables):
+    """Cells of tables of the same columns as numbers, equal where the cells are: an ndarray of int32 for each."""
+    made = [np.empty(table.shape, dtype=np.int32) for table in tables]
+    for j in range(tables[0].shape[1]):
+        code_of = {}
+        for table, codes in zip(tables, made, strict=True):
+            codes[:, j] = [code_of.setdefault(cell, len(code_of)) for cell in table.iloc[:, j].tolist()]
+    return made
+
+
+def _privacy(seen, held_out, samples, rng):
     """How samples and held-out rows lie to the training rows ``seen``; and how often either kind of row was drawn."""
     known, distinct = {row.tobytes() for row in seen}, np.unique(seen, axis=0)
+    n_distinct = len(distinct)
+    if n_distinct > MOST_SEEN:
+        distinct = distinct[rng.choice(n_distinct, MOST_SEEN, replace=False)]
     drawn = Counter(row.tobytes() for row in samples)
     found = {}
     for what, table in (("samples", samples), ("held_out", held_out)):
@@ -164,6 +184,8 @@ def _privacy(seen, held_out, samples):
             "nearest_rows": len(distance),
         }
     return found | {
+        "distinct_training_rows": n_distinct,
+        "distinct_training_rows_compared": len(distinct),
         "training_rows_drawn": float(np.mean([drawn[row.tobytes()] for row in seen])),
         "held_out_rows_drawn": float(np.mean([drawn[row.tobytes()] for row in held_out])),
     }
@@ -209,8 +231,8 @@ def _fit_html(fit):
     head = _sentence(
         f"Learned from {fit['seen']:,} rows, in {fit['models'][kind]['seconds']:.2f} s, and asked for the likelihood "
         f"of the {fit['held_out']:,} rows that were held out. A lower negative log-likelihood is better: {kind} gains "
-        f"{gain:.3f} ± {error:.3f} nats per row over {INDEPENDENT}, so that a held-out row is on average "
-        f"{_times(gain)} as probable. ± is one standard error."
+        f"{gain:.3f} ± {error:.3f} nats per row over {INDEPENDENT}, so that a held-out row is, in "
+        f"geometric mean, {_times(gain)} as probable. ± is one standard error."
     )
     body = [
         [
@@ -248,13 +270,18 @@ def _quality_html(quality, pictures):
 
 def _privacy_html(privacy):
     samples, held_out = privacy["samples"], privacy["held_out"]
-    head = _sentence(
+    told = (
         f"{samples['verbatim']:.1%} of the samples are, word for word, rows that the model has learned from; so are "
         f"{held_out['verbatim']:.1%} of the held-out rows, which it has not seen. A training row was drawn "
         f"{privacy['training_rows_drawn']:.2f} times on average, a held-out row {privacy['held_out_rows_drawn']:.2f} "
         "times: the more these two differ, the more the model repeats rows rather than what they have in common. None "
         "of this is a guarantee of privacy: a rare row may be told by its values even if it is not repeated."
     )
+    if privacy["intervals"]:
+        told += " Columns that are cut into bins are compared by their intervals."
+    n_distinct, compared = privacy["distinct_training_rows"], privacy["distinct_training_rows_compared"]
+    if compared < n_distinct:
+        told += f" The nearest training row is that among {compared:,} drawn from {n_distinct:,} distinct ones."
     body = [
         [
             _cell(what),
@@ -265,7 +292,7 @@ def _privacy_html(privacy):
         for what, each in (("samples", samples), ("held-out rows", held_out))
     ]
     header = ["", "rows", "verbatim training rows", "columns that differ from the nearest training row, mean"]
-    return head + _table(header, body)
+    return _sentence(told) + _table(header, body)
 
 
 def _anomalies_html(found):

@@ -20,13 +20,15 @@ import numpy as np
 
 from ._bins import Bins
 from ._domain import listing
-from ._files import whole_file
+from ._files import MODEL_MEMBER, whole_file
 from ._tables import Table
 
 STDIN = "-"
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
+ENDINGS = (*DELIMITERS, ".txt", *PARQUET)  # of tables to write
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_file(path, na=(), drop=()):
@@ -62,6 +64,8 @@ def read_file(path, na=(), drop=()):
     for name in drop:
         if name not in header:
             raise ValueError(f"{path} has no column {name!r}; it has {listing(header, 20)}")
+    if not set(header).difference(drop):
+        raise ValueError(f"{path}: no column is left")
     absent = {"", *na}
     table = {}
     for name, cells in zip(header, columns, strict=True):
@@ -70,6 +74,13 @@ def read_file(path, na=(), drop=()):
         some = not absent.isdisjoint(cells)
         table[name] = [None if cell in absent else cell for cell in cells] if some else cells
     return _of_objects(table)
+
+
+def check_ending(path):
+    """ValueError if a table cannot be written as the ending of the path says; an ending that is not there is CSV."""
+    kind, _ = _kind(path)
+    if kind and kind not in ENDINGS:
+        raise ValueError(f"cannot write {path}: a table ends in {', '.join(ENDINGS)}, perhaps compressed")
 
 
 def write_file(path, table):
@@ -143,8 +154,11 @@ def binned(table, columns, source):
 def category(model, column, text):
     """The category of a column of a model that a user wrote as text; None for an empty one."""
     domain = model._domain
-    j = domain.column_names.index(column)
-    return _categories([text or None], domain.columns[j].values, column)[0]
+    known = domain.columns[domain.column_names.index(column)].values
+    try:
+        return _categories([text or None], known, column)[0]
+    except ValueError:
+        raise ValueError(f"column {column!r} has no interval for {text!r}; it has {listing(known, 20)}") from None
 
 
 def to_frame(X, names):
@@ -184,15 +198,18 @@ def _kind(path):
 def _read_csv(path):
     """Header and columns of a CSV or TSV file; ValueError if any row is not as long as the header."""
     kind, compression = _kind(path)
+    delimiter = DELIMITERS.get(kind, ",")
     source = "standard input" if path == STDIN else path
     rows = []
     try:
         with _opened(path, compression) as file:
-            reader = csv.reader(file, strict=True, delimiter=DELIMITERS.get(kind, ","))
+            reader = csv.reader(file, strict=True, delimiter=delimiter)
             try:
                 header = next((row for row in reader if row), None)
                 if header is None:
                     raise ValueError(f"{source} is empty; a header with column names is needed")
+                if len(header) == 1:
+                    _refuse_separators(header[0], ";\t|", source)
                 for row in reader:
                     if len(row) != len(header) and (row or len(header) == 1):
                         raise csv.Error(f"{len(row)} values, but the header names {len(header)} columns")
@@ -201,24 +218,34 @@ def _read_csv(path):
             except csv.Error as error:
                 raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{source} is not UTF-8 text ({error})") from None
+        raise ValueError(f"{source} is not UTF-8 text ({error}); save it as UTF-8") from None
     except (gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{source} is damaged, or not compressed as its name says ({error})") from None
     if not rows:
         raise ValueError(f"{source} has a header but no rows")
-    if len(header) == 1:
-        _refuse_other_delimiters(header[0], rows[0][0], source)
+    if len(header) == 1 and delimiter != "," and header[0].count(",") == rows[0][0].count(","):
+        _refuse_separators(header[0], ",", source)  # a comma may well be text, unless all rows have it
     return header, list(zip(*rows, strict=True))
 
 
-def _refuse_other_delimiters(name, cell, source):
-    """Raise if what has been read as one column looks like several."""
-    for mark, told in ((",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if name.count(mark) and name.count(mark) == cell.count(mark):
+def _refuse_separators(name, marks, source):
+    """Raise if the name of the only column looks like several."""
+    for mark in marks:
+        if mark in name:
             raise ValueError(
-                f"{source} has one column, {name!r}: its fields seem to be separated by {told}, but a .csv has "
-                "them separated by commas and a .tsv by tabs"
+                f"{source} has one column, {name!r}: its fields seem to be separated by {SEPARATORS[mark]}, but a "
+                ".csv has them separated by commas and a .tsv by tabs"
             )
+
+
+def _refuse_model(file, path):
+    """Raise if an open file is a model."""
+    if file.peek(4)[:4] != b"PK\x03\x04" or not file.seekable():
+        return
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        if MODEL_MEMBER in archive.namelist():
+            raise ValueError(f"{path} is a model file, not a table")
+    file.seek(0)
 
 
 @contextlib.contextmanager
@@ -226,6 +253,8 @@ def _opened(path, compression):
     """A file of text to read."""
     with contextlib.ExitStack() as stack:
         if path == STDIN:
+            if sys.stdin is None:
+                raise ValueError("standard input is closed")
             file = sys.stdin.buffer
         elif compression == ".zip":
             archive = stack.enter_context(zipfile.ZipFile(path))
@@ -241,6 +270,7 @@ def _opened(path, compression):
             file = stack.enter_context(lzma.open(path))
         else:
             file = stack.enter_context(Path(path).open("rb"))
+            _refuse_model(file, path)
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         try:
             yield text
