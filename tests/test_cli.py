@@ -826,3 +826,9 @@ def test_real_tables(shared_path, said, tmp_path, name, model, options):
 def test_numeric_columns_are_named(refused, shared_path):
     told = refused("fit", shared_path("data/csv/adult.csv"), "-o", "m")
     assert "column 'fnlwgt' has 21,648 categories; at most 256 are supported: cut it at its deciles with --bin" in told
+
+
+def test_missing_cells_are_equal_whatever_stands_for_them():
+    table = pd.DataFrame({"a": np.array(["x", None, "y"], dtype=object)}, dtype=object)
+    ours, theirs = _report._shared_codes(table, pd.DataFrame({"a": ["y", np.nan, "x"]}))
+    assert ours[:, 0].tolist() == theirs[::-1, 0].tolist()

@@ -10,7 +10,7 @@ def progress_bar(total, description, verbose):
 
     Without rich installed there is no bar.
     """
-    if verbose and sys.stderr.isatty():
+    if verbose and sys.stderr is not None and sys.stderr.isatty():
         try:
             from rich.console import Console
             from rich.progress import Progress

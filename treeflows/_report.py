@@ -14,6 +14,7 @@ from ._pictures import embedded, use_no_window
 from ._plotting import codes_of
 from ._rows import rows_to_learn_from
 from ._sample_displays import DependenceDisplay, MarginalsDisplay
+from ._tables import is_missing
 from ._tabular_files import to_frame
 from ._threads import n_threads
 from ._version import __version__
@@ -163,7 +164,9 @@ def _shared_codes(*tables):
     for j in range(tables[0].shape[1]):
         code_of = {}
         for table, codes in zip(tables, made, strict=True):
-            codes[:, j] = [code_of.setdefault(cell, len(code_of)) for cell in table.iloc[:, j].tolist()]
+            # None and NaN are missing alike: which of them stands for it is the choice of pandas
+            cells = (None if is_missing(cell) else cell for cell in table.iloc[:, j].tolist())
+            codes[:, j] = [code_of.setdefault(cell, len(code_of)) for cell in cells]
     return made
 
 

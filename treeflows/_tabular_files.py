@@ -162,7 +162,7 @@ def category(model, column, text):
 
 
 def to_frame(X, names):
-    """A table of any container as a DataFrame to write: None where a cell is missing."""
+    """A table of any container as a DataFrame to write: null where a cell is missing."""
     table, made = Table(X), {}
     for j, name in enumerate(names):
         values, holes = table.values(j)
