@@ -134,16 +134,14 @@ def _score(arguments):
     scores = model.score_samples(_table_for(model, arguments))
     if arguments.output:
         write_file(arguments.output, to_frame(scores[:, None], ["log_likelihood"]))
-    figures = {
-        "rows": len(scores),
-        "log_likelihood": float(scores.mean()),
-        "standard_error": float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None,
-    }
+    mean = float(scores.mean())
+    standard_error = float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None
+    figures = {"rows": len(scores), "log_likelihood": mean, "standard_error": standard_error}
     if arguments.json:
         print(json.dumps(figures))
     else:
-        error = "" if figures["standard_error"] is None else f" ± {figures['standard_error']:.4f}"
-        print("{rows:,} rows, log-likelihood {log_likelihood:.4f}{error} nats per row".format(error=error, **figures))
+        error = "" if standard_error is None else f" ± {standard_error:.4f}"
+        print(f"{len(scores):,} rows, log-likelihood {mean:.4f}{error} nats per row")
 
 
 def _sample(arguments):
