@@ -57,7 +57,7 @@ cdef inline const tf_kernels *current_kernels() except NULL:
     return (<const tf_kernels **> PyCapsule_GetPointer(kernels, b"treeflows._ext.isa.kernels"))[0]
 
 
-# A user's own cost of describing n values that have these counts (see treeflows._objective).
+# A user's own cost of describing n values that have these counts (see treeflows.learning.objective).
 ctypedef double (*objective_function)(const int64_t *counts, int64_t n_categories, int64_t n) noexcept nogil
 
 cdef enum:

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
-from treeflows._conditionals import concentrations
-from treeflows._ensemble import _weights
-from treeflows._growth import cost_table
-from treeflows._orders import informative_order, pairwise_information
+from treeflows.densities.conditionals import concentrations
+from treeflows.learning.layers import cost_table
+from treeflows.learning.orders import informative_order, pairwise_information
+from treeflows.models.ensemble import _weights
 
 K = [3, 2, 4, 2, 20]
 

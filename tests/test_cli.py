@@ -19,12 +19,12 @@ from conftest import random_table, whole_domain
 from pyarrow import parquet
 
 import treeflows
-from treeflows import _report
-from treeflows._bins import Bins
-from treeflows._cli import COMMANDS, _in_options, main
-from treeflows._evaluate import ColumnTree, _smoothed, read_domain
-from treeflows._orders import mutual_information
-from treeflows._tabular_files import read_file
+from treeflows.command.main import COMMANDS, _in_options, main
+from treeflows.files.tables import read_file
+from treeflows.learning.orders import mutual_information
+from treeflows.report import page
+from treeflows.report.evaluation import ColumnTree, _smoothed, read_domain
+from treeflows.tables.bins import Bins
 
 
 def run(*arguments, cwd, code=0):
@@ -426,17 +426,17 @@ def test_report(said, tmp_path, options):
         for a in rng.integers(0, 20, 300):
             file.write(f'{a},"<i>{a % 3}</i>",{"" if a % 5 == 0 else a % 5},"""{a % 2}"\n')
     figures = json.loads(said("report", "<b>.csv", "--json", *options))
-    page = (tmp_path / figures["page"]).read_text(encoding="utf-8")
+    html = (tmp_path / figures["page"]).read_text(encoding="utf-8")
     parsed = _Page()
-    parsed.feed(page)
+    parsed.feed(html)
     assert parsed.open == []
     assert all(link.startswith("data:image/png;base64,iVBORw0KGgo") for link in parsed.links)
     assert len(parsed.links) == 2
     for text in ("<b>.csv", "<script>", "$title", "&amp;"):
         assert text in parsed.text
     assert any(text.startswith("<i>") for text in parsed.text)
-    assert "<i>" not in page
-    assert "url(" not in page
+    assert "<i>" not in html
+    assert "url(" not in html
     assert figures["fit"]["gain"] > 0
     assert "wrote page.html" in said("report", "<b>.csv", "-o", "page.html")
     assert figures["rows"] == 300
@@ -456,12 +456,12 @@ def test_privacy_is_told_by_the_cells(said, tmp_path, monkeypatch):
     # of missing cells that are summed out none is drawn
     privacy = json.loads(said("report", "t.csv", *options, "--missing", "marginalize"))["privacy"]
     assert privacy["samples"]["verbatim"] < 0.6
-    monkeypatch.setattr(_report, "MOST_SEEN", 100)
+    monkeypatch.setattr(page, "MOST_SEEN", 100)
     said("report", "t.csv", "--bin", "number", *options)
-    page = (tmp_path / "t.html").read_text()
-    assert "compared by their intervals" in page
-    assert "that among 100 drawn from 360 distinct ones" in page
-    assert "in geometric mean" in page
+    html = (tmp_path / "t.html").read_text()
+    assert "compared by their intervals" in html
+    assert "that among 100 drawn from 360 distinct ones" in html
+    assert "in geometric mean" in html
 
 
 def test_trees_and_ensembles(data, said):
@@ -830,5 +830,5 @@ def test_numeric_columns_are_named(refused, shared_path):
 
 def test_missing_cells_are_equal_whatever_stands_for_them():
     table = pd.DataFrame({"a": np.array(["x", None, "y"], dtype=object)}, dtype=object)
-    ours, theirs = _report._shared_codes(table, pd.DataFrame({"a": ["y", np.nan, "x"]}))
+    ours, theirs = page._shared_codes(table, pd.DataFrame({"a": ["y", np.nan, "x"]}))
     assert ours[:, 0].tolist() == theirs[::-1, 0].tolist()

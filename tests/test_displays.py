@@ -27,7 +27,7 @@ from treeflows import (
     TreeFlowEnsemble,
     TreeFlowMixture,
 )
-from treeflows._orders import mutual_information
+from treeflows.learning.orders import mutual_information
 
 matplotlib.use("Agg")
 K = [3, 2, 5, 2, 12, 4]

@@ -9,12 +9,12 @@ import pytest
 import treeflows
 from treeflows._ext import isa
 
-MODULES = [info.name for info in pkgutil.iter_modules(treeflows.__path__) if info.name not in ("__main__", "_ext")]
+MODULES = [info.name for info in pkgutil.walk_packages(treeflows.__path__, "treeflows.") if "__main__" not in info.name]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_docstrings(name):
-    assert doctest.testmod(importlib.import_module(f"treeflows.{name}")).failed == 0
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_what_is_fitted_or_drawn_has_an_example():

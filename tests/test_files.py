@@ -16,7 +16,7 @@ from sklearn.neighbors import KernelDensity
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
-from treeflows._files import whole_file
+from treeflows.machine.archives import whole_file
 
 
 def some_flow(**options):

@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
-from treeflows._independent import CONCENTRATIONS, IndependentColumns, leave_one_out
+from treeflows.densities.independent import CONCENTRATIONS, IndependentColumns, leave_one_out
 
 
 def fitted(codes, n_categories, **options):

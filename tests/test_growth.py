@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from treeflows._ext.counting import Counter
 from treeflows._ext.permuting import Program, rank_tables
-from treeflows._growth import RandomCriterion, _log, cost_table, learn_layer, likelihood_criterion
+from treeflows.learning.layers import RandomCriterion, _log, cost_table, learn_layer, likelihood_criterion
 
 
 def learn(counter, n_categories, min_samples_leaf=1, min_gain=0.0, **options):

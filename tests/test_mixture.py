@@ -9,8 +9,8 @@ from scipy.special import logsumexp, softmax
 
 from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows._ext import isa, products
-from treeflows._mixture import _shares
-from treeflows._products import Learner, ProductMixture
+from treeflows.densities.products import Learner, ProductMixture
+from treeflows.models.mixture import _shares
 
 K = [3, 2, 4, 1, 2]
 FIRST = np.concatenate(([0], np.cumsum(K))).astype(np.int32)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, MonteCarloWarning, TreeFlowEnsemble, TreeFlowMixture
-from treeflows import _density as density
+from treeflows.inference import marginals as density
 
 K = [2, 3, 1, 4, 2]
 ORDERED = ["trees", "trees of random order", "mixture"]

@@ -173,7 +173,7 @@ def test_the_remedies_keep_what_is_missing(make):
     q = RNG.normal(size=500)
     q[::7] = np.nan
     scope = {"X": make(q), "numpy": np, "polars": pl}
-    exec(treeflows._tables.Table(scope["X"]).remedy(0), scope)
+    exec(treeflows.tables.containers.Table(scope["X"]).remedy(0), scope)
     model = AutoregressiveTreeFlow().fit(scope["X"])
     assert len(model._domain.columns[0].values) == 10
     assert model._domain.columns[0].missing
@@ -183,17 +183,17 @@ def test_the_remedies_work():
     q = RNG.normal(size=500)
     X = pd.DataFrame({"q": q})
     scope = {"X": X, "pandas": pd}
-    exec(treeflows._tables.Table(X).remedy(0), scope)
+    exec(treeflows.tables.containers.Table(X).remedy(0), scope)
     assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
     X = pl.DataFrame({"q": q})
     scope = {"X": X, "polars": pl, "numpy": np}
-    exec(treeflows._tables.Table(X).remedy(0), scope)
+    exec(treeflows.tables.containers.Table(X).remedy(0), scope)
     assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
     scope = {"X": pa.table({"q": q}), "numpy": np}
-    exec(treeflows._tables.Table(scope["X"]).remedy(0), scope)
+    exec(treeflows.tables.containers.Table(scope["X"]).remedy(0), scope)
     assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
     scope = {"X": q[:, None].copy(), "numpy": np}
-    exec(treeflows._tables.Table(scope["X"]).remedy(0), scope)
+    exec(treeflows.tables.containers.Table(scope["X"]).remedy(0), scope)
     assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
 
 

@@ -7,11 +7,11 @@ from conftest import random_table, small_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treeflows._conditionals import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
 from treeflows._ext import isa
 from treeflows._ext.averaging import DROPPED, INNER, LEAF, average_prunings
 from treeflows._ext.growing import grow_trees
-from treeflows._growth import cost_table
+from treeflows.densities.conditionals import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
+from treeflows.learning.layers import cost_table
 
 NO_LIMIT = 2**30
 

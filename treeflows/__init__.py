@@ -1,18 +1,18 @@
 """Exact probability models of categorical tables: tree flows."""
 
-from ._autoregressive import AutoregressiveTreeFlow, ConditionalTree
-from ._classifier import TreeFlowClassifier
-from ._ensemble import TreeFlowEnsemble
-from ._flow import DiscreteTreeFlow
-from ._layer import TreePermutation
-from ._likelihood_displays import AnomaliesDisplay, LikelihoodCurveDisplay
-from ._mixture import TreeFlowMixture
-from ._persistence import load, save
-from ._questions import Anomalies, MonteCarloWarning
-from ._sample_displays import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
-from ._show_versions import show_versions
-from ._tree_display import TreeDisplay
 from ._version import __version__
+from .densities.permutation import TreePermutation
+from .files.models import load, save
+from .machine.versions import show_versions
+from .models.autoregressive import AutoregressiveTreeFlow, ConditionalTree
+from .models.classifier import TreeFlowClassifier
+from .models.discrete import DiscreteTreeFlow
+from .models.ensemble import TreeFlowEnsemble
+from .models.mixture import TreeFlowMixture
+from .models.questions import Anomalies, MonteCarloWarning
+from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
+from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
+from .pictures.trees import TreeDisplay
 
 __all__ = [
     "Anomalies",

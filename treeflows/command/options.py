@@ -1,0 +1,180 @@
+"""The options of the command line."""
+
+import argparse
+import contextlib
+import math
+
+from .._version import __version__
+
+MODELS = ("auto", "tree", "ensemble", "dtf")
+PICTURES = ("curve", "tree", "dependence", "marginals", "anomalies")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def parser(commands):
+    """The parser of the command line; of each command, by its name, what runs it: the parsed ``run``."""
+    whole = _Parser(prog="treeflows", description="Exact probability models of categorical tables: tree flows.")
+    whole.add_argument("--version", action="version", version=f"treeflows {__version__}")
+    added = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name, told, *parents):
+        made = added.add_parser(name, help=told, description=commands[name].__doc__, parents=parents)
+        made.set_defaults(run=commands[name])
+        return made
+
+    jobs, seed, as_json, model = (_Parser(add_help=False) for _ in range(4))
+    jobs.add_argument("--jobs", type=_whole(-4096, 4096), default=-1, metavar="N", help="threads (default: all cores)")
+    seed.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
+    as_json.add_argument("--json", action="store_true", help="print figures as JSON")
+    model.add_argument("model", metavar="MODEL", help="file that fit wrote")
+    data, learning = _data_options(), _learning_options()
+
+    fit = command("fit", "learn a model of a table", data, learning, seed, jobs, as_json)
+    fit.add_argument("-o", "--output", metavar="MODEL", help="model file to write (default: DATA.treeflow)")
+
+    score = command("score", "log-likelihood of rows", model, data, jobs, as_json)
+    score.add_argument("-o", "--output", metavar="OUT", help="also write each row's log-likelihood")
+
+    sample = command("sample", "draw rows from a model", model, seed, jobs)
+    sample.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
+    sample.add_argument(
+        "--given",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="a value that all rows shall have; a number for a binned column, nothing for missing (repeatable)",
+    )
+    sample.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
+
+    impute = command("impute", "fill missing cells", model, data, seed, jobs)
+    impute.add_argument(
+        "--draw",
+        action="store_true",
+        help="draw each cell given the rest of its row (default: its most probable value)",
+    )
+    impute.add_argument("--sweeps", type=int, default=20, metavar="N", help="of Gibbs sampling (default: %(default)s)")
+    impute.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
+
+    anomalies = command("anomalies", "rows of lowest likelihood, and why", model, data, jobs, as_json)
+    anomalies.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
+    anomalies.add_argument(
+        "--cells",
+        type=_whole(0),
+        default=3,
+        metavar="N",
+        help="most surprising cells to print of each (default: %(default)s)",
+    )
+
+    evaluate = command("evaluate", "held-out likelihood beside simple models", data, learning, seed, jobs, as_json)
+    evaluate.add_argument("--folds", type=int, default=5, metavar="N", help="(default: %(default)s)")
+
+    report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
+    report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
+
+    show = command("show", "describe a model and print a tree", model, as_json)
+    plot = command("plot", "draw a picture of a model", model, seed, jobs)
+    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; dependence, marginals, anomalies need one")
+    _add_na(plot)
+    plot.add_argument("--what", choices=PICTURES, required=True)
+    plot.add_argument("-o", "--output", metavar="PICTURE", required=True, help="PNG, SVG or PDF by its ending")
+    for describing in (show, plot):
+        describing.add_argument("--column", metavar="NAME", help="column whose tree to take")
+        describing.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow, from 1")
+        describing.add_argument("--depth", type=_whole(0), metavar="N", help="how deep to go down the tree")
+
+    demo = command("demo", "fit real handwritten digits and draw the results", seed, jobs, as_json)
+    demo.add_argument("-o", "--output", default="treeflows-demo", metavar="FOLDER", help="(default: %(default)s)")
+    return whole
+
+
+def _data_options():
+    """Options of the commands that read a table."""
+    options = _Parser(add_help=False)
+    options.add_argument(
+        "data",
+        metavar="DATA",
+        help="CSV, TSV or Parquet by its ending, perhaps .gz, .bz2, .xz or .zip; - is CSV from stdin",
+    )
+    _add_na(options)
+    return options
+
+
+def _add_na(parser):
+    parser.add_argument(
+        "--na",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what marks a missing cell, beside nothing (repeatable)",
+    )
+
+
+def _learning_options():
+    """Options of the commands that learn a model."""
+    options = _Parser(add_help=False)
+    options.add_argument(
+        "--drop", action="append", default=[], metavar="COLUMN", help="leave a column out (repeatable)"
+    )
+    options.add_argument(
+        "--bin", action="append", default=[], metavar="COLUMN", help="cut a quantity at its deciles (repeatable)"
+    )
+    options.add_argument(
+        "--model",
+        dest="kind",
+        choices=MODELS,
+        default="auto",
+        help="auto: several trees for each column and a hidden column (default); tree: one tree for each column, in "
+        "milliseconds; ensemble: ten of auto, in different orders; dtf: the discrete tree flow of layers",
+    )
+    options.add_argument(
+        "--missing",
+        choices=["category", "marginalize", "error"],
+        default="category",
+        help="a missing cell is a value of its own (default), is summed out, or is refused",
+    )
+    options.add_argument(
+        "--unknown",
+        choices=["error", "reserve"],
+        default="error",
+        help="a value that fit has not seen is refused (default), or each column has room for one",
+    )
+    options.add_argument(
+        "--min-frequency", type=_count_or_share, metavar="N", help="group values of fewer rows, or of a smaller share"
+    )
+    options.add_argument("--max-categories", type=int, metavar="N", help="group the rarest values of columns with more")
+    layers = options.add_argument_group("options of --model dtf")
+    layers.add_argument("--layers", type=int, metavar="N", help="layers to learn (default: 10)")
+    layers.add_argument("--max-depth", type=int, metavar="N", help="depth of a layer's tree (default: 4)")
+    layers.add_argument("--min-samples-split", type=int, metavar="N", help="smaller nodes stay leaves (default: 200)")
+    layers.add_argument("--criterion", choices=["likelihood", "random"])
+    layers.add_argument(
+        "--early-stopping", action="store_true", default=None, help="keep the layers that a held-out tenth likes best"
+    )
+    return options
+
+
+def _whole(least, most=None):
+    """What reads a whole number of a range."""
+
+    def read(text):
+        with contextlib.suppress(ValueError):
+            number = int(text)
+            if least <= number and (most is None or number <= most):
+                return number
+        told = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number {told}")
+
+    return read
+
+
+def _count_or_share(text):
+    with contextlib.suppress(ValueError):
+        return int(text)
+    with contextlib.suppress(ValueError):
+        if not math.isnan(share := float(text)):
+            return share
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number of rows nor a share of them")

@@ -1,0 +1,1 @@
+"""How densities come from rows."""

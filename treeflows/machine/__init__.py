@@ -1,0 +1,1 @@
+"""The ground, which knows nothing of tables or trees."""

@@ -1,0 +1,1 @@
+"""Estimators: a domain and a density over its codes."""

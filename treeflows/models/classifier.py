@@ -1,0 +1,240 @@
+"""A classifier by the joint distribution of a table and its labels."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from ..inference.marginals import log_joint
+from ..learning.rows import rows_to_learn_from
+from ..machine.threads import n_threads
+from ..tables.containers import dtype_for, is_missing, read_table
+from ..tables.domain import MAX_CATEGORIES, Column
+from .autoregressive import AutoregressiveTreeFlow
+from .base import (
+    CategoricalDensity,
+    OtherDensity,
+    check_n_jobs,
+    check_table_parameters,
+    declared_categories,
+    density_of_codes,
+    learn_domain,
+    note_domain,
+    read_to_learn,
+)
+from .mixture import TreeFlowMixture
+from .questions import warn_of_estimates
+
+
+class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
+    """Generative classifier: p(y | x) from a density of the table with its labels as one more column.
+
+    The label is the last column in the order of the default density, so that p(y | x) is told by trees on all other
+    columns, averaged over their prunings, beside a forest and a hidden column. The same density scores rows, fills
+    missing cells and draws labelled rows: see ``density_``.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        Density to fit; None is ``TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))``. Any
+        model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes.
+    categories : "auto" or list of array-like, default="auto"
+        The values that each column of X can take. "auto": what a categorical dtype declares, else what fit sees.
+    missing : "category", "marginalize" or "error", default="category"
+        "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown, and summed
+        out. "error": it is refused.
+    handle_unknown : "error" or "reserve", default="reserve"
+        "reserve": each column has room for one more value, which all unseen ones count as.
+    min_frequency : int or float, default=None
+        Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
+    max_categories : int, default=None
+        The rarest values of a column are grouped so that its values have at most so many codes, that of the group
+        included.
+    random_state : int, RandomState or None, default=None
+        Draws what the estimator draws.
+    n_jobs : int or None, default=None
+        Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    density_ : estimator
+        The fitted density of rows with their labels in the last column.
+    categories_ : list of ndarray
+        Categories of each column of X.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Column names, where the table has them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from treeflows import TreeFlowClassifier
+    >>> X = np.random.default_rng(0).choice(["a", "b"], (1000, 3))
+    >>> y = np.where(X[:, 0] == X[:, 1], "same", "other")
+    >>> model = TreeFlowClassifier(random_state=0).fit(X, y)
+    >>> model.predict([["a", "a", "b"], ["a", "b", "b"]]).tolist()
+    ['same', 'other']
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        categories="auto",
+        missing="category",
+        handle_unknown="reserve",
+        min_frequency=None,
+        max_categories=None,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.categories = categories
+        self.missing = missing
+        self.handle_unknown = handle_unknown
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y, sample_weight=None):
+        """Learn the density of the table and its labels.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            As the densities take it.
+        y : array-like of shape (n_rows,)
+            Labels, at most 256 different ones.
+        sample_weight : array-like of shape (n_rows,), default=None
+            How many rows each row stands for.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For labels that are no classes, or a table that is refused; the message names the column.
+        """
+        self._check_parameters()
+        check_table_parameters(self)
+        rng, threads = check_random_state(self.random_state), n_threads(self.n_jobs)
+        density = density_of_codes(self._estimator(), "estimator", int(rng.randint(2**31)))
+        if isinstance(density, CategoricalDensity):  # so that it takes the rows that this takes
+            density.set_params(missing=self.missing, handle_unknown=self.handle_unknown)
+        if y is None:
+            raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
+        name = getattr(y, "name", None)
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "O" and any(map(is_missing, y)):
+            raise ValueError(f"y has a missing label at row {list(map(is_missing, y)).index(True)}")
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        table, weight = read_to_learn(self, X, sample_weight)
+        if weight is not None:
+            y = y[np.asarray(sample_weight) > 0]
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) > MAX_CATEGORIES:
+            raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
+        domain = learn_domain(self, table, weight, declared_categories(self.categories, self.estimator))
+        rows = domain.encode(table, threads, missing=self.missing)
+        observed = None if rows.observed is None else _with_label(rows.observed, True)
+        joint = _with_labels(domain, classes, name)
+        codes = rows_to_learn_from(_with_label(rows.codes, labels), observed, weight, joint.n_categories, rng, threads)
+        return self._fitted_to(density._learn_codes(codes, joint, threads))
+
+    def _fitted_to(self, density):
+        """Note a density of rows whose last column is their label."""
+        domain = density._domain
+        names = None if domain.names is None else domain.names[:-1]
+        self._density = density
+        note_domain(self, replace(domain, columns=domain.columns[:-1], names=names, dtypes=domain.dtypes[:-1]))
+        self.density_ = density.estimator if isinstance(density, OtherDensity) else density
+        self.classes_ = domain.columns[-1].values
+        return self
+
+    def predict_proba(self, X):
+        """Probability of each class given the row.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_rows, n_classes), float64
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
+        rows = self._domain.encode(table, threads, missing=self.missing)
+        codes = _with_label(rows.codes, 0)
+        observed = None if rows.observed is None else _with_label(rows.observed, True)
+        n_columns = len(self._domain.columns)
+        joint, error = log_joint(self._density, codes, observed, n_columns, len(self.classes_), threads)
+        warn_of_estimates(error)
+        return softmax(joint, axis=1)
+
+    def predict(self, X):
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,)
+        """
+        probability = self.predict_proba(X)
+        return self.classes_[probability.argmax(axis=1)]
+
+    def _estimator(self):
+        if self.estimator is not None:
+            return self.estimator
+        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
+
+    def _check_parameters(self):
+        check_n_jobs(self.n_jobs)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = self.missing != "error"
+        return tags
+
+
+def _with_label(table, label):
+    """A table of codes with one more column."""
+    wider = np.empty((len(table), table.shape[1] + 1), dtype=table.dtype)
+    wider[:, :-1] = table
+    wider[:, -1] = label
+    return wider
+
+
+def _with_labels(domain, classes, name):
+    """The domain of a table with its labels as one more column."""
+    if domain.names is None:
+        dtype = domain.dtypes[0] if classes.dtype.str == domain.dtypes[0] else "object"
+        return replace(domain, columns=(*domain.columns, Column(classes)), dtypes=(dtype,) * (len(domain.columns) + 1))
+    name = "class" if name is None else str(name)
+    while name in map(str, domain.names):
+        name += "_"
+    return replace(
+        domain,
+        columns=(*domain.columns, Column(classes)),
+        names=(*domain.names, name),
+        dtypes=(*domain.dtypes, dtype_for(classes, domain.container)),
+    )

@@ -1,0 +1,294 @@
+"""The discrete tree flow: layers of tree-structured permutations over a base density."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_scalar
+
+from .._ext.counting import Counter
+from .._ext.permuting import Program
+from ..densities.independent import IndependentColumns
+from ..learning.layers import RandomCriterion, learn_layer, likelihood_criterion, objective_criterion
+from ..learning.objective import Objective
+from ..machine.progress import progress_bar
+from .autoregressive import AutoregressiveTreeFlow
+from .base import CategoricalFlow, OtherDensity, check_criterion, check_n_jobs, check_smoothing, density_of_codes
+
+
+class DiscreteTreeFlow(CategoricalFlow):
+    """Discrete tree flow: an exact, invertible probability model of a categorical table.
+
+    A stack of tree-structured permutations carries every row x of the domain to a row of codes z, one to one, so that
+    the columns of z are as near to independent as the layers can make them; log p(x) is the log-probability of z under
+    the base density, since a permutation changes no volume. Each layer is learned on the output of the one before, by
+    its own training likelihood, greedily.
+
+    Parameters
+    ----------
+    n_layers : int, default=10
+        Layers to learn; 0 leaves the base alone.
+    max_depth : int, default=4
+        Depth of each layer's tree.
+    criterion : "likelihood", "random" or callable, default="likelihood"
+        How a node is split: "likelihood" takes the split that most raises the training likelihood once both sides are
+        rank-aligned (the paper's GLP); "random" draws column and category at random (RND). A function
+        ``f(counts, n) -> float``: the cost of describing n values of a column that have these counts (int64, one a
+        category), compiled with Numba; the split of lowest cost, summed over columns, is taken.
+    base : "independent", "tree" or estimator, default="independent"
+        Density of the codes z: independent columns (the paper's), an `AutoregressiveTreeFlow`, or any unfitted
+        estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes. It is fitted anew after every
+        layer, so that the scores of all stages, and early stopping, are those of this base.
+    min_samples_split : int, default=200
+        Nodes of fewer rows stay leaves.
+    min_samples_leaf : int, default=1
+        Rows that a split must leave on both sides.
+    min_gain : float, default=0.0
+        Nats (of a criterion of your own, its units) per row of the training set by which a split must lower the cost,
+        at least; against the node rank-aligned as a leaf. ``-inf`` splits without asking, as the paper does. Random
+        splits are never asked.
+    smoothing : "auto" or float, default="auto"
+        Concentration of the independent base: the pseudo-count of each category. "auto" chooses it for each column by
+        leave-one-out likelihood.
+    early_stopping : bool, default=False
+        Hold out a fraction of the rows, stop when their likelihood has not improved for ``n_iter_no_change`` layers,
+        and keep the number of layers that was best on them.
+    validation_fraction : float, default=0.1
+        Fraction of rows to hold out.
+    n_iter_no_change : int, default=3
+        Layers without improvement after which to stop.
+    categories : "auto" or list of array-like, default="auto"
+        The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
+    missing : "category", "marginalize" or "error", default="category"
+        "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
+        given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
+    handle_unknown : "error" or "reserve", default="error"
+        "reserve": each column has room for one more value, which all unseen ones count as; its probability is what the
+        evidence says of a value that never occurred.
+    min_frequency : int or float, default=None
+        Values that occur less often (an int: in fewer rows; a float: in a smaller fraction of the rows) are grouped.
+        A group's probability is shared out by the frequencies of its values.
+    max_categories : int, default=None
+        The rarest values of a column are grouped so that its values have at most so many codes, that of the group
+        included.
+    random_state : int, RandomState or None, default=None
+        Draws the held-out rows and the splits of ``criterion="random"``; the greedy criterion draws nothing.
+    n_jobs : int or None, default=None
+        Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
+    verbose : int, default=0
+        1 shows a progress bar if standard error is a terminal.
+
+    Attributes
+    ----------
+    layers_ : list of TreePermutation
+        The layers, first applied first; print one to read its tree.
+    base_ : IndependentColumns or a fitted estimator
+        Base density of the codes.
+    train_score_ : ndarray of shape (n_layers + 1,)
+        Mean log-likelihood of the training rows, nats, after 0, 1, ... learned layers.
+    validation_score_ : ndarray of shape (n_layers + 1,) or None
+        The same of the held-out rows, with early stopping. Both include layers that were learned but not kept.
+    categories_ : list of ndarray
+        Categories of each column, in the order of their codes.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str
+        Column names, where the table has them.
+
+    References
+    ----------
+    Elkady, Lim, Inouye, "Discrete tree flows via tree-structured permutations", ICML 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from treeflows import DiscreteTreeFlow
+    >>> rng = np.random.default_rng(0)
+    >>> coin = rng.integers(0, 2, 1000)
+    >>> X = np.column_stack([coin, coin, rng.integers(0, 3, 1000)])
+    >>> flow = DiscreteTreeFlow(n_layers=2).fit(X)
+    >>> round(flow.score(X), 1)  # the second column repeats the first: log(1/2) + log(1/3)
+    -1.8
+    >>> bool((flow.inverse_transform(flow.transform(X)) == X).all())
+    True
+    """
+
+    def __init__(
+        self,
+        n_layers=10,
+        *,
+        max_depth=4,
+        criterion="likelihood",
+        base="independent",
+        min_samples_split=200,
+        min_samples_leaf=1,
+        min_gain=0.0,
+        smoothing="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=3,
+        categories="auto",
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.n_layers = n_layers
+        self.max_depth = max_depth
+        self.criterion = criterion
+        self.base = base
+        self.min_samples_split = min_samples_split
+        self.min_samples_leaf = min_samples_leaf
+        self.min_gain = min_gain
+        self.smoothing = smoothing
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.categories = categories
+        self.missing = missing
+        self.handle_unknown = handle_unknown
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _fit_codes(self, codes, domain, rng, threads):
+        held_out = None
+        if self.early_stopping:
+            codes, held_out = self._hold_out(codes, rng)
+        layers, bases, train, validation = self._learn_layers(codes, held_out, domain, rng, threads)
+        kept = int(np.argmax(validation)) if self.early_stopping else len(layers)
+        self.layers_ = layers[:kept]
+        self._staged_bases = bases[: kept + 1]
+        base = bases[kept]
+        self.base_ = base.estimator if isinstance(base, OtherDensity) else base
+        self.train_score_ = np.array(train)
+        self.validation_score_ = np.array(validation) if self.early_stopping else None
+
+    def _learn_layers(self, codes, held_out, domain, rng, threads):
+        """Learn layer after layer; returns the layers, the base after 0, 1, ... of them, and both score curves."""
+        n_rows, n_columns = codes.shape
+        criterion = self._make_criterion(n_rows, n_columns, rng)
+        counter = Counter(codes, domain.n_categories, threads)
+        counts = counter.counts[0]
+        layers, bases, train, validation = [], [], [], []
+        labels = domain.labels
+        independent = isinstance(self.base, str) and self.base == "independent"
+        with progress_bar(self.n_layers, "learning layers", self.verbose) as progress:
+            for t in range(self.n_layers + 1):
+                if t > 0:
+                    if t > 1:
+                        counter.merge(layers[-1].tables)
+                        labels = domain.of_codes.labels
+                    layer = learn_layer(
+                        counter,
+                        criterion,
+                        max_depth=self.max_depth,
+                        min_samples_split=self.min_samples_split,
+                        names=domain.column_names,
+                        labels=labels,
+                    )
+                    layers.append(layer)
+                    counts = layer.counts
+                    program = _program([layer], domain.first_category)
+                    if held_out is not None:
+                        held_out = program.apply(held_out, threads)
+                    if not independent:
+                        codes = program.apply(codes, threads)
+                if independent:
+                    base = IndependentColumns.from_counts(counts, domain.first_category, self.smoothing)
+                    train.append(base.mean_log_likelihood(counts))
+                else:
+                    base = self._make_base(rng)._learn_codes(codes, domain.of_codes, threads)
+                    train.append(float(base._score_codes(codes, threads).mean()))
+                bases.append(base)
+                progress(t)
+                if held_out is not None:
+                    validation.append(float(base._score_codes(held_out, threads).mean()))
+                    if t - int(np.argmax(validation)) >= self.n_iter_no_change:
+                        break
+        return layers, bases, train, validation
+
+    def _make_criterion(self, n_rows, n_columns, rng):
+        if callable(self.criterion):
+            return objective_criterion(Objective(self.criterion), n_rows, self.min_samples_leaf, self.min_gain)
+        if self.criterion == "random":
+            return RandomCriterion(rng, self.min_samples_leaf)
+        return likelihood_criterion(n_rows, n_columns, self.min_samples_leaf, self.min_gain)
+
+    def _make_base(self, rng):
+        estimator = AutoregressiveTreeFlow() if isinstance(self.base, str) else self.base
+        return density_of_codes(estimator, "base", int(rng.randint(2**31)))
+
+    def staged_score_samples(self, X):
+        """Log-likelihood of each row after 0, 1, ... layers, each with the base fitted at that stage.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Yields
+        ------
+        log_likelihood : ndarray of shape (n_rows,), float64
+            Nats.
+        """
+        codes, threads = self._encode(X)
+        for t, base in enumerate(self._staged_bases):
+            if t > 0:
+                codes = _program([self.layers_[t - 1]], self._domain.first_category).apply(codes, threads)
+            yield base._score_codes(codes, threads)
+
+    def _score_codes(self, codes, threads):
+        base, layers = self._staged_bases[-1], _program(self.layers_, self._domain.first_category)
+        if isinstance(base, IndependentColumns):
+            return base._score_codes(codes, threads, layers)
+        return base._score_codes(layers.apply(codes, threads), threads)
+
+    def _sample_codes(self, n_samples, rng, threads):
+        return self._invert_codes(self._staged_bases[-1]._sample_codes(n_samples, rng, threads), threads)
+
+    def _transform_codes(self, codes, threads):
+        return _program(self.layers_, self._domain.first_category).apply(codes, threads)
+
+    def _invert_codes(self, codes, threads):
+        inverse = Program(
+            [(t.column, t.children, t.output_sets, t.inverse_tables()) for t in reversed(self.layers_)],
+            self._domain.first_category,
+        )
+        return inverse.apply(codes, threads)
+
+    def _hold_out(self, codes, rng):
+        n_held_out = max(1, round(self.validation_fraction * len(codes)))
+        if n_held_out >= len(codes):
+            raise ValueError(
+                f"early_stopping would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn"
+            )
+        order = rng.permutation(len(codes))
+        return codes[order[n_held_out:]], codes[order[:n_held_out]]
+
+    def _check_parameters(self):
+        check_scalar(self.n_layers, "n_layers", Integral, min_val=0)
+        check_scalar(self.max_depth, "max_depth", Integral, min_val=0)
+        check_scalar(self.min_samples_split, "min_samples_split", Integral, min_val=2)
+        check_scalar(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1)
+        check_scalar(self.min_gain, "min_gain", Real)
+        if np.isnan(self.min_gain):
+            raise ValueError("min_gain must not be NaN")
+        check_n_jobs(self.n_jobs)
+        check_scalar(
+            self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1, include_boundaries="neither"
+        )
+        check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
+        check_criterion(self.criterion, ["likelihood", "random"])
+        if not isinstance(self.base, str):
+            density_of_codes(self.base, "base", 0)
+        elif self.base not in ("independent", "tree"):
+            raise ValueError(f"base must be 'independent', 'tree' or an estimator, got {self.base!r}")
+        check_smoothing(self.smoothing, "auto")
+
+
+def _program(layers, first_category):
+    return Program([(t.column, t.children, t.input_sets, t.tables) for t in layers], first_category)

@@ -1,0 +1,80 @@
+"""Pictures in files: figures of the displays, drawn without a window."""
+
+import base64
+import io
+from pathlib import Path
+
+from ..machine.archives import whole_file
+from .likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
+from .samples import DependenceDisplay, MarginalsDisplay
+from .trees import TreeDisplay
+
+FORMATS = ("png", "svg", "pdf")
+DPI = 130
+
+
+def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None):
+    """Draw one picture of a model into a file.
+
+    Parameters
+    ----------
+    path : str
+        Its ending says the format.
+    what : "curve", "tree", "dependence", "marginals" or "anomalies"
+    model : fitted model of this package
+    X : DataFrame or None
+        The table to draw the model beside.
+    seed : int, default=0
+        Draws the samples.
+    column, layer, depth
+        Of a tree: the column, or the layer from 1, and how deep to draw it.
+
+    Raises
+    ------
+    ValueError
+        For an unknown format, or a model that has no such picture.
+    """
+    ending = Path(path).suffix.lower().lstrip(".")
+    if ending not in FORMATS:
+        raise ValueError(f"cannot draw {path}: the file must end in .{', .'.join(FORMATS)}")
+    use_no_window()
+    if what == "curve":
+        display = LikelihoodCurveDisplay.from_estimator(model, X)
+    elif what == "tree":
+        display = TreeDisplay.from_estimator(
+            model,
+            column=None if column is None else model._domain.index(column),
+            layer=None if layer is None else layer - 1,
+            **({} if depth is None else {"max_depth": depth}),
+        )
+    elif what == "anomalies":
+        display = AnomaliesDisplay.from_estimator(model, X)
+    elif what == "dependence":
+        display = DependenceDisplay.from_estimator(model, X, random_state=seed)
+    else:
+        display = MarginalsDisplay.from_estimator(model, X, random_state=seed)
+    with whole_file(path) as file:
+        _draw(display, file, ending, DPI)
+
+
+def embedded(display):
+    """A display as the address of a PNG picture that needs no file."""
+    picture = io.BytesIO()
+    _draw(display, picture, "png", DPI)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+
+
+def use_no_window():
+    """Have matplotlib draw without a window; ImportError if it is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 'treeflows[plot]'") from None
+    matplotlib.use("Agg")
+
+
+def _draw(display, file, ending, dpi):
+    from matplotlib import pyplot
+
+    display.figure_.savefig(file, format=ending, dpi=dpi)
+    pyplot.close(display.figure_)

@@ -1,0 +1,286 @@
+"""A picture of one tree: its questions, and what it says at its leaves."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..models.autoregressive import AutoregressiveTreeFlow, ConditionalTree
+from ..models.discrete import DiscreteTreeFlow
+from ..models.mixture import TreeFlowMixture
+from .axes import WIDEST, fitted_domain, make_axes, shortened
+
+SHOWN = 3  # categories, or permuted columns, of a leaf
+RARE = 5e-4  # probability that would be printed as 0.0%
+# Lengths across the picture, in units of the distance from one level of the tree to the next
+FORK = 0.76  # from a question to where its branches part
+LEAF = 1.3  # width of a leaf
+# Lengths down the picture are in lines of text.
+LINE, UNIT = 0.165, 1.6  # inches, of a picture of its own
+EM = 0.55  # mean width of a character in font sizes
+
+
+class TreeDisplay:
+    """Picture of a tree of a fitted model.
+
+    Inner nodes show their questions, leaves their training rows and what the tree says there: the most probable
+    categories of the column, or the columns that are permuted. What lies below ``max_depth`` is drawn as one leaf, with
+    the mean of its leaves' distributions, each weighted by its training rows.
+
+    Parameters
+    ----------
+    tree : ConditionalTree or TreePermutation
+
+    Attributes
+    ----------
+    tree : ConditionalTree or TreePermutation
+        The tree as given.
+    ax_ : matplotlib Axes
+        Where the tree was drawn.
+    figure_ : matplotlib Figure
+        The figure of the axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from treeflows import AutoregressiveTreeFlow, TreeDisplay
+    >>> coin = np.random.default_rng(0).integers(0, 2, 1000)
+    >>> flow = AutoregressiveTreeFlow(order="natural").fit(np.column_stack([coin, coin]))
+    >>> display = TreeDisplay.from_estimator(flow, column=1)
+    >>> [text.get_text() for text in display.ax_.texts][:3]
+    ['x0 = 0', 'yes', '463 rows']
+    """
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    @classmethod
+    def from_estimator(cls, model, *, column=None, layer=None, max_depth=3, ax=None):
+        """Draw the tree of a column, or of a layer.
+
+        Parameters
+        ----------
+        model : AutoregressiveTreeFlow, TreeFlowMixture or DiscreteTreeFlow
+            A fitted model; of a mixture the tree of the first of its ``flows_`` is drawn.
+        column : str or int, default=None
+            Name or number of the column whose tree to draw, for the first two.
+        layer : int, default=None
+            Place in ``layers_`` of the layer to draw, for a discrete tree flow.
+        max_depth : int or None, default=3
+            Depth to which the tree is drawn, None for all of it.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure of a size that suits the tree.
+
+        Returns
+        -------
+        display : TreeDisplay
+
+        Raises
+        ------
+        TypeError
+            For a model without such trees, or without the argument that says which.
+        ValueError
+            For a column or layer that is not there.
+        """
+        domain = fitted_domain(model)
+        flow = model.flows_[0] if isinstance(model, TreeFlowMixture) else model
+        if isinstance(flow, AutoregressiveTreeFlow):
+            if column is None or layer is not None:
+                raise TypeError(f"a {type(model).__name__} has a tree for each column: give column=, and no layer=")
+            tree = flow.trees_[_place(column, domain.column_names, "column")]
+        elif isinstance(flow, DiscreteTreeFlow):
+            if layer is None or column is not None:
+                raise TypeError("a DiscreteTreeFlow has a tree for each layer: give layer=, and no column=")
+            tree = flow.layers_[_place(layer, range(len(flow.layers_)), "layer")]
+        else:
+            raise TypeError(f"a {type(model).__name__} has no trees of its own to draw; take one of its members")
+        return cls(tree).plot(max_depth=max_depth, ax=ax)
+
+    def plot(self, *, max_depth=3, ax=None):
+        """Draw the tree.
+
+        Parameters
+        ----------
+        max_depth : int or None, default=3
+            Depth to which the tree is drawn, None for all of it.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure of a size that suits the tree.
+
+        Returns
+        -------
+        display : TreeDisplay
+            The object itself.
+        """
+        nodes = _visible_nodes(self.tree.children, max_depth)
+        conditional = isinstance(self.tree, ConditionalTree)
+        for node in nodes:
+            if node.leaves is not None:
+                node.lines = (_distribution if conditional else _permutation)(self.tree, node.leaves)
+        n_lines = _lay_out(nodes)
+        leaves_at = max(node.depth for node in nodes)
+        size = max(4, UNIT * (leaves_at + LEAF + 0.1)), LINE * (n_lines + 3)
+        (self.ax_,) = make_axes(ax, 1, size)
+        self.figure_ = self.ax_.figure
+        self.ax_.set(xlim=(-0.05, leaves_at + LEAF + 0.05), ylim=(n_lines, 0))
+        self.ax_.set_axis_off()
+        width, height = self._points()
+        # a line of text must have room, and a question before its fork
+        font_size = min(height / n_lines / 1.3, FORK * width / (leaves_at + LEAF) / (EM * (WIDEST + 1)))
+        font_size = float(np.clip(font_size, 3, 9))
+        for node in nodes:
+            if node.parent is not None:
+                self._draw_branch(node, leaves_at, font_size)
+            if node.leaves is not None:
+                self._draw_leaf(node, leaves_at, font_size)
+            else:
+                frame = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.5", "linewidth": 0.8}
+                asked = _question(self.tree, node.number)
+                self.ax_.text(node.depth, node.y, asked, va="center", bbox=frame, fontsize=font_size, color="black")
+        title = shortened(self._title(), max(WIDEST, int(width / (EM * (font_size + 2)))))
+        self.ax_.set_title(title, fontsize=font_size + 2, loc="left")
+        return self
+
+    def _title(self):
+        if not isinstance(self.tree, ConditionalTree):
+            n_leaves = self.tree.n_leaves
+            return f"layer of {n_leaves} lea{'ves' if n_leaves > 1 else 'f'}, {len(self.tree.names)} columns"
+        return f"{self.tree.names[self.tree.target]} given {', '.join(self.tree.before) or 'nothing'}"
+
+    def _points(self):
+        """Width and height of the axes as they are."""
+        pixels = self.ax_.get_window_extent()
+        return 72 * pixels.width / self.figure_.dpi, 72 * pixels.height / self.figure_.dpi
+
+    def _draw_branch(self, node, leaves_at, font_size):
+        fork = node.depth - 1 + FORK
+        end = node.depth if node.leaves is None else leaves_at
+        self.ax_.plot(
+            [node.depth - 1, fork, fork, end],
+            [node.parent.y, node.parent.y, node.y, node.y],
+            color="0.6",
+            linewidth=0.8,
+            zorder=0,
+        )
+        said = "yes" if node.is_yes else "no"
+        self.ax_.text(fork + 0.03, node.y, said, va="bottom", fontsize=font_size - 1, color="0.35")
+
+    def _draw_leaf(self, node, leaves_at, font_size):
+        top = node.y - len(node.lines) / 2
+        for i, (share, text) in enumerate(node.lines):
+            if share is not None:
+                for width, color in ((1.0, "0.94"), (share, "#9ecae1")):
+                    self.ax_.barh(top + i + 0.5, width * LEAF, 0.84, left=leaves_at, color=color)
+            self.ax_.text(
+                leaves_at + 0.03,
+                top + i + 0.52,
+                text,
+                va="center",
+                fontsize=font_size,
+                color="0.3" if share is None else "black",
+            )
+
+
+@dataclass(eq=False)
+class _Node:
+    """A node that is drawn: ``leaves`` are those below it where it is drawn as a leaf, else None."""
+
+    number: int
+    depth: int
+    parent: "_Node | None"
+    is_yes: bool
+    leaves: list | None = None
+    lines: list = field(default_factory=list)
+    y: float = 0.0
+
+
+def _place(wanted, names, what):
+    """Number of what is asked for by name or number."""
+    if isinstance(wanted, (int, np.integer)) and 0 <= wanted < len(names):
+        return int(wanted)
+    if wanted in names:
+        return list(names).index(wanted)
+    raise ValueError(f"there is no {what} {wanted!r}; there are {len(names)}, from 0")
+
+
+def _visible_nodes(children, max_depth):
+    """The nodes as far down as ``max_depth``, each before those below it, the side of yes first."""
+    nodes, stack = [], [_Node(0 if len(children) else ~0, 0, None, True)]
+    while stack:
+        node = stack.pop()
+        nodes.append(node)
+        if node.number < 0 or node.depth == max_depth:
+            node.leaves = _leaves_below(children, node.number)
+        else:
+            yes, no = children[node.number].tolist()
+            stack += [_Node(no, node.depth + 1, node, False), _Node(yes, node.depth + 1, node, True)]
+    return nodes
+
+
+def _leaves_below(children, number):
+    leaves, stack = [], [number]
+    while stack:
+        at = stack.pop()
+        if at < 0:
+            leaves.append(~at)
+        else:
+            stack += children[at].tolist()
+    return leaves
+
+
+def _lay_out(nodes):
+    """Give every node its height, the leaves below each other; returns the lines of text in all."""
+    line = 0.0
+    for node in nodes:
+        if node.leaves is not None:
+            node.y = line + len(node.lines) / 2
+            line += len(node.lines) + 0.8
+    for node in reversed(nodes):  # what lies below a node first: it stands half way between its children
+        if node.parent is not None:
+            node.parent.y += node.y / 2
+    return line
+
+
+def _question(tree, node):
+    """What an inner node asks, in at most two lines."""
+    j = tree.column[node]
+    if isinstance(tree, ConditionalTree):
+        asked = [tree.labels[j][tree.category[node]]]
+    else:
+        asked = [label for label, inside in zip(tree.labels[j], tree.input_sets[node], strict=False) if inside]
+    name = tree.names[j]
+    answer = f"= {asked[0]}" if len(asked) == 1 else f"in {{{', '.join(asked)}}}"
+    whole = f"{name} {answer}"
+    return shortened(whole) if len(whole) <= WIDEST else f"{shortened(name)}\n{shortened(answer)}"
+
+
+def _heading(tree, leaves):
+    rows = int(tree.leaf_rows[leaves].sum())
+    return f"{rows:,} row{'s' * (rows != 1)}{f' in {len(leaves)} leaves' * (len(leaves) > 1)}"
+
+
+def _distribution(tree, leaves):
+    """Lines of a leaf: the distribution of the column, the most probable categories first."""
+    prob = np.average(np.exp(tree.log_prob[leaves]), axis=0, weights=tree.leaf_rows[leaves])
+    order = np.argsort(-prob, kind="stable")
+    order = order[prob[order] >= RARE]
+    n_shown = len(order) if len(order) <= SHOWN + 1 else SHOWN
+    shares = [(prob[v], shortened(tree.labels[tree.target][v], WIDEST + 4)) for v in order[:n_shown]]
+    rest = len(prob) - n_shown
+    if 1 - prob[order[:n_shown]].sum() >= RARE:
+        shares.append((1 - prob[order[:n_shown]].sum(), f"{rest} other{'s' * (rest > 1)}"))
+    return [(None, _heading(tree, leaves)), *((share, f"{100 * share:.1f}% {name}") for share, name in shares)]
+
+
+def _permutation(tree, leaves):
+    """Lines of a leaf: the columns that it permutes."""
+    if len(leaves) > 1:
+        return [(None, _heading(tree, leaves))]
+    (leaf,) = leaves
+    moved = []
+    for j, name in enumerate(tree.names):
+        table = tree.tables[leaf, tree.first_category[j] : tree.first_category[j + 1]]
+        arrows = [f"{tree.labels[j][v]}→{tree.labels[j][to]}" for v, to in enumerate(table) if v != to]
+        if arrows:
+            moved.append((None, shortened(f"{name}: {', '.join(arrows)}", 2 * WIDEST)))
+    more = [(None, f"and {len(moved) - SHOWN} columns more")] if len(moved) > SHOWN else []
+    told = f"{_heading(tree, leaves)}, permuted column{'s' * (len(moved) > 1)}:" if moved else None
+    return [(None, told or f"{_heading(tree, leaves)}, identity"), *moved[:SHOWN], *more]

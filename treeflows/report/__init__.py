@@ -1,0 +1,1 @@
+"""Pages for people, and how well a model tells rows that it has not seen."""

@@ -1,0 +1,563 @@
+"""The domain of a table: its columns, their categories, and the way from values to codes and back."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import repeat
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from .._ext import encoding
+from .containers import CATEGORICAL, NUMPY, PANDAS, as_array, is_missing, make_table, narrowed
+
+MAX_CATEGORIES = 256  # codes are bytes
+SMOOTHING = 0.5  # rows that a rare value has to its credit in the share of its group
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Values that share codes.
+
+    Attributes
+    ----------
+    code : ndarray of int16
+        Code of each value.
+    log_share : ndarray of float64
+        Log-probability of each value among those of its code.
+    """
+
+    code: np.ndarray
+    log_share: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The values of a column and their codes.
+
+    Attributes
+    ----------
+    values : ndarray
+        Known values.
+    grouping : Grouping or None
+        The codes of values, where rare ones share one; else the place of a value is its code.
+    missing : bool
+        Whether missing has a code of its own, after those of the values.
+    unseen : bool
+        Whether all other values have a code together, the last.
+    """
+
+    values: np.ndarray
+    grouping: Grouping | None = None
+    missing: bool = False
+    unseen: bool = False
+
+    @cached_property
+    def n_named(self):
+        """Number of codes that stand for values."""
+        return len(self.values) if self.grouping is None else int(self.grouping.code.max()) + 1
+
+    @property
+    def n_codes(self):
+        """Number of codes."""
+        return self.n_named + self.missing + self.unseen
+
+    @property
+    def categories(self):
+        """Known values, and what stands for a missing one where that has a code."""
+        if not self.missing:
+            return self.values
+        if self.values.dtype.kind == "f":
+            return np.append(self.values, np.nan)
+        return np.append(self.values.astype(object), np.array([None]))
+
+    @cached_property
+    def most_common(self):
+        """Place of the most probable value of each code that stands for values."""
+        if self.grouping is None:
+            return np.arange(self.n_named)
+        code = self.grouping.code
+        order = np.lexsort((-self.grouping.log_share, code))
+        return order[np.searchsorted(code[order], np.arange(self.n_named))]
+
+    @cached_property
+    def labels(self):
+        """Codes to print: tuple of str."""
+        names = list(map(str, self.values.tolist()))
+        if self.grouping is not None:
+            sizes = np.bincount(self.grouping.code)
+            names = [
+                names[self.most_common[code]] if n == 1 else f"({n:,} rare values)" for code, n in enumerate(sizes)
+            ]
+        return tuple(names + ["(missing)"] * self.missing + ["(unseen)"] * self.unseen)
+
+    def grouped(self, counts, min_frequency, max_categories):
+        """The column with one code for all rare values, as in scikit-learn's OneHotEncoder.
+
+        Values are rare that occur less than ``min_frequency`` times (or as a fraction of all), and the rarest if more
+        than ``max_categories`` codes would be needed; ties go to the first.
+        """
+        fewest = min_frequency or 0
+        if not isinstance(fewest, Integral):
+            fewest = fewest * counts.sum()
+        rare = counts < fewest
+        if max_categories is not None and np.sum(~rare) + rare.any() > max_categories:
+            rare[np.argsort(-counts, kind="stable")[max_categories - 1 :]] = True
+        if rare.sum() < 2:
+            return self
+        code = np.cumsum(~rare, dtype=np.int64) - 1
+        code[rare] = np.sum(~rare)
+        log_share = np.zeros(len(counts))
+        log_share[rare] = np.log((counts[rare] + SMOOTHING) / (counts[rare] + SMOOTHING).sum())
+        return replace(self, grouping=Grouping(code.astype(np.int16), log_share))
+
+    def places(self, codes, rng=None):
+        """Place of the value that each code stands for, -1 for missing; drawn within a group if there is ``rng``."""
+        places = np.full(len(codes), -1, dtype=np.int32)
+        named = codes < self.n_named
+        places[named] = self.most_common[codes[named]]
+        if rng is not None and self.grouping is not None:
+            code = self.grouping.code
+            for group in np.flatnonzero(np.bincount(code) > 1):
+                members, rows = np.flatnonzero(code == group), np.flatnonzero(codes == group)
+                cumulative = np.cumsum(np.exp(self.grouping.log_share[members]))[:-1]
+                places[rows] = members[np.searchsorted(cumulative, rng.random(len(rows)), side="right")]
+        return places
+
+    @cached_property
+    def top_share(self):
+        """Share of the most common value of each code that stands for values: ndarray of float64."""
+        return np.ones(self.n_named) if self.grouping is None else np.exp(self.grouping.log_share[self.most_common])
+
+    def spread(self, prob):
+        """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""
+        if self.grouping is None:
+            return prob
+        told = prob[:, self.grouping.code] * np.exp(self.grouping.log_share)
+        return np.hstack([told, prob[:, self.n_named :]])
+
+    def check(self):
+        """Raise ValueError unless codes and shares are what they must be; for what comes from a file."""
+        if not 1 <= self.n_codes <= MAX_CATEGORIES or len(self.values) == 0:
+            raise ValueError(f"a column has {self.n_codes} codes")
+        if self.grouping is not None:
+            code, log_share = self.grouping.code, self.grouping.log_share
+            if not len(code) == len(log_share) == len(self.values) or code.min() < 0:
+                raise ValueError("codes of groups do not match the values")
+            shares = np.bincount(code, np.exp(log_share), self.n_named)
+            if not np.allclose(shares, 1, rtol=0, atol=1e-9):
+                raise ValueError("shares of a group do not sum to one")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a table says in terms of a domain.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+        In C order; 0 where a cell is not observed.
+    observed : ndarray of shape (n_rows, n_columns), bool, or None
+        Which cells are observed; None if all are.
+    log_share : ndarray of shape (n_rows,), float64, or float
+        Log-probability of the values given their codes, nats: what rare values add.
+    """
+
+    codes: np.ndarray
+    observed: np.ndarray | None = None
+    log_share: np.ndarray | float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Columns and categories that a model was fitted to.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+    names : tuple or None
+        Column names, where the table had them.
+    dtypes : tuple of str
+        Per column, the name of the dtype that decoded values have.
+    container : str
+        "numpy", "pandas", "polars" or "pyarrow".
+    """
+
+    columns: tuple
+    names: tuple | None
+    dtypes: tuple
+    container: str
+
+    @cached_property
+    def n_categories(self):
+        """Number of codes per column: ndarray of shape (n_columns,), int32."""
+        return np.array([c.n_codes for c in self.columns], dtype=np.int32)
+
+    @cached_property
+    def n_named(self):
+        """Number of codes per column that stand for values: ndarray of shape (n_columns,), int32."""
+        return np.array([c.n_named for c in self.columns], dtype=np.int32)
+
+    @cached_property
+    def first_category(self):
+        """Where each column starts when all codes stand in a row: ndarray of shape (n_columns + 1,), int32."""
+        return np.concatenate(([0], np.cumsum(self.n_categories))).astype(np.int32)
+
+    @cached_property
+    def column_names(self):
+        """Names to print."""
+        if self.names is None:
+            return tuple(f"x{j}" for j in range(len(self.columns)))
+        return tuple(map(str, self.names))
+
+    @cached_property
+    def labels(self):
+        """Codes to print: tuple of tuples of str."""
+        return tuple(c.labels for c in self.columns)
+
+    @cached_property
+    def of_codes(self):
+        """The domain of codes: where a flow has permuted a column, its categories no longer go by their names."""
+        columns = tuple(Column(np.arange(k, dtype=np.uint8)) for k in self.n_categories)
+        return Domain(columns, self.names, ("|u1",) * len(columns), NUMPY)
+
+    @classmethod
+    def learn(
+        cls,
+        table,
+        categories="auto",
+        *,
+        missing="category",
+        handle_unknown="error",
+        min_frequency=None,
+        max_categories=None,
+        weight=None,
+    ):
+        """Domain of a table, by what it holds or by what ``categories`` or a dtype declares."""
+        declared = None if isinstance(categories, str) and categories == "auto" else _declared(table, categories)
+        columns = []
+        for j, values in enumerate(_found(table) if declared is None else declared):
+            if missing == "error":
+                _refuse_missing(table, j, "and missing='error' refuses them")
+            holes = table.as_bytes is None and table.values(j)[1] is not None
+            if declared is not None and values.dtype.kind in "Of":
+                named = np.array([not is_missing(v) for v in values])
+                holes, values = holes or not named.all(), values[named]
+            if len(values) == 0:
+                raise ValueError(f"{table.column(j)} has no value that is not missing")
+            column = Column(values, None, holes and missing == "category", handle_unknown == "reserve")
+            if min_frequency is not None or max_categories is not None:
+                counts = _counts(table, j, values, weight)
+                column = column.grouped(counts, min_frequency, max_categories)
+            if column.n_codes > MAX_CATEGORIES:
+                remedy = (
+                    f"bin it if it is a quantity: {table.remedy(j)}"
+                    if values.dtype.kind in "iuf"
+                    else f"group its rare values with max_categories={MAX_CATEGORIES // 2}"
+                )
+                raise ValueError(
+                    f"{table.column(j)} has {column.n_codes:,} categories; at most {MAX_CATEGORIES} are supported: "
+                    f"{remedy}"
+                )
+            columns.append(column)
+        dtypes = table.dtypes if declared is None else _dtypes_that_hold(declared, table)
+        return cls(tuple(columns), table.names, dtypes, table.container)
+
+    def encode(self, table, n_threads=1, *, missing="category", ignore=()):
+        """Codes of a table: Rows. Columns ``ignore`` are not read, and not observed."""
+        if not ignore and self._code_of_byte is not None and table.as_bytes is not None:
+            codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
+            if complete:
+                return Rows(codes)
+        codes = np.empty((table.n_rows, len(self.columns)), dtype=np.uint8)
+        observed: np.ndarray | None = None
+        log_share: np.ndarray | float = 0.0
+        for j, column in enumerate(self.columns):
+            if j in ignore:
+                holes = np.ones(table.n_rows, dtype=bool)
+            else:
+                values, holes = table.values(j)
+                places = _places(values, column.values)
+                if holes is not None:
+                    places[holes] = -1  # a null may stand as the value 0
+                known = places >= 0
+                codes[:, j] = places if column.grouping is None else column.grouping.code[places]
+                if column.grouping is not None:
+                    log_share = log_share + np.where(known, column.grouping.log_share[places], 0.0)
+                if holes is not None and missing != "marginalize":
+                    if missing == "error":
+                        _refuse_missing(table, j, "and missing='error' refuses them")
+                    elif column.missing:
+                        codes[holes, j] = column.n_named
+                        known |= holes
+                    elif not column.unseen:
+                        _refuse_missing(table, j, "and fit saw none; fit with some, or set handle_unknown='reserve'")
+                    holes = None
+                bad = ~known if holes is None else ~known & ~holes
+                if bad.any():
+                    if not column.unseen:
+                        self._refuse(table, j, values, int(np.flatnonzero(bad)[0]))
+                    codes[bad, j] = column.n_codes - 1
+            if holes is not None:
+                observed = np.ones(codes.shape, dtype=bool) if observed is None else observed
+                observed[:, j] = ~holes
+                codes[holes, j] = 0
+        return Rows(codes, observed, log_share)
+
+    def decode(self, codes, rng=None, places=None, index=None):
+        """The table that has these codes, in the container that the domain was learned from.
+
+        A code of rare values is the most common of them, or one drawn if there is ``rng``. ``places`` is a dict of the
+        columns whose values are known beforehand, by their places; ``index`` that of the rows of a pandas DataFrame.
+        """
+        dtype = np.dtype(self.dtypes[0]) if self.container == NUMPY else None
+        if dtype is not None and dtype.kind in "iubf" and all(map(_is_its_code, self.columns)):
+            return codes.astype(dtype)
+        cells = []
+        for j, column in enumerate(self.columns):
+            if column.unseen and (codes[:, j] == column.n_codes - 1).any():
+                row = int(np.flatnonzero(codes[:, j] == column.n_codes - 1)[0])
+                raise ValueError(f"row {row} has an unseen value in column {self.column_names[j]!r}, which has no name")
+            given = None if places is None else places.get(j)
+            cells.append((column.values, column.places(codes[:, j], rng) if given is None else given))
+        return make_table(self.container, self.names, self.dtypes, cells, index)
+
+    def cells(self, table, j, *, missing):
+        """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed."""
+        values, holes = table.values(j)
+        column = self.columns[j]
+        places = _places(values, column.values)
+        places[places < 0] = len(column.values) + column.missing
+        if holes is not None:
+            places[holes] = -1 if missing == "marginalize" else len(column.values)
+        return places
+
+    def fill(self, table, codes, rng=None):
+        """A table like ``table`` in the container of the domain, with the values of codes where it has none.
+
+        A code of rare values is the most common of them, or one drawn if there is ``rng``.
+        """
+        cells = []
+        for j, column in enumerate(self.columns):
+            values, holes = table.values(j)
+            places = np.arange(len(values))
+            if self.dtypes[j].startswith(CATEGORICAL):  # which has no room for other values
+                places = _places(values, column.values)
+                known = column.values
+                offset = 0
+            elif holes is not None:
+                known, offset = np.concatenate([values.astype(object), column.values.astype(object)]), len(values)
+            else:
+                known, offset = values, 0
+            if holes is not None:
+                places = np.where(holes, offset + column.places(codes[:, j], rng), places)
+            if (places < 0).any():
+                self._refuse(table, j, values, int(np.flatnonzero(places < 0)[0]))
+            cells.append((known, places))
+        if self.container == NUMPY:
+            return narrowed(make_table(NUMPY, None, ("object",) * len(cells), cells), self.dtypes[0])
+        try:
+            return make_table(self.container, self.names, self.dtypes, cells, table.index)
+        except ImportError:
+            raise
+        except Exception as error:  # each library has its own
+            raise ValueError(f"dtypes that fit saw cannot hold what the table holds ({error})") from error
+
+    def has_name(self, codes):
+        """Whether each code has a name: ndarray of shape (n_rows, n_columns), bool; unseen values have none."""
+        unseen = np.array([c.n_codes - 1 if c.unseen else MAX_CATEGORIES for c in self.columns])
+        return codes != unseen
+
+    def index(self, column):
+        """Number of a column that a user named, by its name or its number."""
+        if self.names is not None and column in self.names:
+            return self.names.index(column)
+        n = len(self.columns)
+        if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n <= column < n:
+            return int(column) % n
+        raise ValueError(f"there is no column {column!r}; there are {listing(self.column_names, 20)}")
+
+    def code(self, j, value):
+        """Code of a value of a column that a user gave, and its place among the known ones, -1 for missing."""
+        column = self.columns[j]
+        if is_missing(value) and column.missing:
+            return column.n_named, -1
+        place = int(_places(as_array([value]), column.values)[0])
+        if place < 0:
+            raise ValueError(f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}")
+        return place if column.grouping is None else int(column.grouping.code[place]), place
+
+    def difference(self, other):
+        """What tells two domains apart, in words; None if they have the same columns with the same categories."""
+        if len(self.columns) != len(other.columns):
+            return f"{len(self.columns)} columns and {len(other.columns)}"
+        if self.column_names != other.column_names:
+            return f"columns {self.column_names} and {other.column_names}"
+        for name, a, b in zip(self.column_names, self.columns, other.columns, strict=True):
+            if a.labels != b.labels or a.values.tolist() != b.values.tolist():
+                return f"column {name!r} has the categories {listing(a.labels)} and {listing(b.labels)}"
+            if (
+                a.grouping
+                and b.grouping
+                and not (
+                    np.array_equal(a.grouping.code, b.grouping.code)
+                    and np.array_equal(a.grouping.log_share, b.grouping.log_share)
+                )
+            ):
+                return f"column {name!r} has other shares of its rare values"
+        return None
+
+    def check_codes(self, Z):
+        """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""
+        Z = check_array(Z, dtype=None, ensure_min_samples=0)
+        if Z.shape[1] != len(self.columns):
+            raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(self.columns)}")
+        if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (np.floor(Z) == Z).all()):
+            raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
+        bad = (Z < 0) | (self.n_categories <= Z)
+        if bad.any():
+            row, j = np.argwhere(bad)[0]
+            raise ValueError(
+                f"column {self.column_names[j]!r} of Z holds {Z[row, j]} at row {row}; "
+                f"its codes run from 0 to {self.n_categories[j] - 1}"
+            )
+        return np.ascontiguousarray(Z, dtype=np.uint8)
+
+    @cached_property
+    def _code_of_byte(self):
+        """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
+        code_of = np.full((len(self.columns), 256), -1, dtype=np.int16)
+        for j, c in enumerate(self.columns):
+            if (
+                c.values.dtype.kind not in "iubf"
+                or c.grouping is not None
+                or not np.isin(c.values, np.arange(256)).all()
+            ):
+                return None
+            code_of[j, c.values.astype(np.int64)] = np.arange(len(c.values))
+        return code_of
+
+    def _refuse(self, table, j, values, row):
+        """Raise for a value that is not in the domain."""
+        table.check(j)
+        known = self.columns[j].values
+        raise ValueError(
+            f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of "
+            f"the {len(known)} categories of the fitted domain: {listing(known)}. "
+            "Declare all values that can occur with categories= or a categorical dtype, or set handle_unknown='reserve'"
+        )
+
+
+def listing(values, most=6):
+    """Some of the values, to print."""
+    shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]
+    return ", ".join(map(repr, shown)) + (", …" if len(values) > most else "")
+
+
+def _is_its_code(column):
+    known = column.values
+    return column.grouping is None and column.n_codes == len(known) and np.array_equal(known, np.arange(len(known)))
+
+
+def _found(table):
+    """Categories of every column: what a dtype declares, else what occurs, sorted."""
+    if table.as_bytes is not None:
+        return [np.flatnonzero(seen).astype(table.X.dtype) for seen in encoding.presence(table.as_bytes)]
+    if table.container == NUMPY and table.X.dtype.kind in "if":
+        negative = np.argwhere(table.X < 0)
+        if len(negative):  # told before anything else is, as scikit-learn's conventions want
+            table.check(int(negative[0, 1]))
+    return (_found_in(table, j) for j in range(len(table.dtypes)))
+
+
+def _found_in(table, j):
+    """Categories of a column."""
+    declared = table.declared(j)
+    if declared is not None:
+        return declared
+    table.check(j)
+    try:
+        return _sorted(table.distinct(j))
+    except TypeError as error:
+        raise ValueError(f"{table.column(j)} mixes values that have no order ({error})") from None
+
+
+def _sorted(distinct):
+    """Distinct values in order; where types are mixed, numbers first and each other type by itself."""
+    if isinstance(distinct, np.ndarray):
+        return distinct
+    found = np.empty(len(distinct), dtype=object)
+    found[:] = sorted(distinct, key=lambda v: ("" if _is_real(v) else type(v).__name__, v))
+    return found
+
+
+def _is_real(value):
+    return isinstance(value, (bool, int, float, np.number))
+
+
+def _places(values, known):
+    """Place of every value among the known ones, -1 for none: ndarray of int32."""
+    if values.dtype.kind in "iubf" and known.dtype.kind in "iubf":
+        common = np.result_type(values, known)
+        if common.kind in "iub" or values.dtype.kind == known.dtype.kind == "f":  # else comparing would round
+            order = np.argsort(known, kind="stable")
+            found = order[np.minimum(np.searchsorted(known[order], values), len(known) - 1)]
+            return np.where(known[found] == values, found, -1).astype(np.int32)
+    place_of = {value: place for place, value in enumerate(known.tolist())}
+    try:
+        places = map(place_of.get, values.tolist(), repeat(-1))
+        return np.fromiter(places, dtype=np.int32, count=len(values))
+    except TypeError:  # a value that cannot be hashed is no category
+        return np.full(len(values), -1, dtype=np.int32)
+
+
+def _counts(table, j, known, weight):
+    """How often each known value occurs in a column: ndarray of float64."""
+    values, missing = table.values(j)
+    places = _places(values, known)
+    seen = places >= 0 if missing is None else (places >= 0) & ~missing
+    return np.bincount(places[seen], None if weight is None else weight[seen], len(known)).astype(np.float64)
+
+
+def _refuse_missing(table, j, why):
+    """Raise ValueError if a column has missing values."""
+    missing = None if table.as_bytes is not None else table.values(j)[1]
+    if missing is not None:
+        raise ValueError(
+            f"{table.column(j)} has a missing value (NaN or None) at row {int(np.flatnonzero(missing)[0])}, {why}"
+        )
+
+
+def _declared(table, categories):
+    """Categories given by the user, one sequence a column, checked."""
+    n_columns = len(table.dtypes)
+    if isinstance(categories, (str, dict)) or not hasattr(categories, "__len__") or len(categories) != n_columns:
+        raise ValueError(f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns")
+    found = []
+    for j, given in enumerate(categories):
+        told = f"categories of {table.column(j)} must be a sequence of distinct values"
+        if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
+            raise ValueError(f"{told}, got {given!r}")
+        c = given if isinstance(given, np.ndarray) else as_array(list(given))
+        if c.ndim != 1 or len(c) == 0 or len(set(c.tolist())) != len(c):
+            raise ValueError(told)
+        found.append(c)
+    return found
+
+
+def _dtypes_that_hold(categories, table):
+    """Dtypes of decoded columns: the table's own where they can hold what was declared."""
+    if table.container not in (NUMPY, PANDAS):
+        return table.dtypes
+
+    def wide_enough(dtype, found):
+        text = all(c.dtype.kind in "US" for c in found)
+        if dtype[0] not in "<>|":  # a name: pandas' own dtypes and object
+            return dtype if dtype in CATEGORICAL or text == dtype.startswith("str") else "object"
+        numeric = all(c.dtype.kind in "iubf" for c in found)
+        same = text if dtype[1] in "US" else numeric
+        return np.result_type(dtype, *found).str if same else "object"
+
+    if table.names is None:
+        return (wide_enough(table.dtypes[0], categories),) * len(table.dtypes)
+    return tuple(wide_enough(dtype, [c]) for dtype, c in zip(table.dtypes, categories, strict=True))
