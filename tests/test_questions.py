@@ -73,19 +73,20 @@ def test_what_stands_in_the_column_does_not_matter():
 
 def test_mixture_predicts_states_and_columns():
     model = fitted("mixture", table(), K)
-    assert model.predict(table()).max() < 3
+    assert model.predict_state(table()).max() < 3
+    assert model.predict(table()).shape == (400, 5)
     assert model.predict(table(), 3).shape == (400,)
 
 
 def test_states_given_what_is_observed():
     model = fitted("mixture", table(), K)
     model.missing = "marginalize"
-    states, first = model._products, model._domain.first_category
-    told = model.predict_proba([[np.nan, 2, np.nan, np.nan, 1], [np.nan] * 5])
+    states, first = model.distribution_.products, model.domain_.first_category
+    told = model.predict_state_proba([[np.nan, 2, np.nan, np.nan, 1], [np.nan] * 5])
     expected = states.weight * states.prob[first[1] + 2] * states.prob[first[4] + 1]
     np.testing.assert_allclose(told[0], expected / expected.sum())
     np.testing.assert_allclose(told[1], states.weight)
-    assert model.predict([[np.nan] * 5]).tolist() == [0]
+    assert model.predict_state([[np.nan] * 5]).tolist() == [0]
 
 
 # ---- marginals ----
@@ -115,7 +116,7 @@ def test_estimated_marginals_say_their_error(name, monkeypatch):
         np.testing.assert_array_equal(model.score_samples(asked), scores)
         np.testing.assert_array_equal(model.score_samples(asked[17:19]), scores[17:19])
     codes = np.nan_to_num(asked).astype(np.uint8)
-    log_prob, error = model._log_marginal(codes, ~np.isnan(asked), 1)
+    log_prob, error = model.distribution_.marginal(codes, ~np.isnan(asked), 1)
     np.testing.assert_array_equal(log_prob, scores)
     off = np.abs(scores - expected)
     assert (off[error == 0] < 1e-9).all()
@@ -129,7 +130,7 @@ def test_a_prefix_of_the_order_is_exact_whatever_follows(name, monkeypatch):
     model.missing = "marginalize"
     monkeypatch.setattr(density, "MOST_STATES", 1)
     asked = table(8, 20).astype(float)
-    asked[:, model._order[2:]] = np.nan
+    asked[:, model.distribution_.order[2:]] = np.nan
     expected = [logsumexp(log_prob[agreeing(rows, row)]) for row in asked]
     np.testing.assert_allclose(model.score_samples(asked), expected, atol=1e-9)
 
@@ -402,8 +403,8 @@ def test_a_planted_anomaly_is_explained():
 
 def test_a_table_is_read_once_for_all_columns(monkeypatch):
     model, reads = fitted("trees", table(), K), []
-    encode = type(model._domain).encode
-    monkeypatch.setattr(type(model._domain), "encode", lambda *a, **o: (reads.append(1), encode(*a, **o))[1])
+    encode = type(model.domain_).encode
+    monkeypatch.setattr(type(model.domain_), "encode", lambda *a, **o: (reads.append(1), encode(*a, **o))[1])
     model.predict(table())
     assert len(reads) == 1
     model.anomalies(table(), 3)

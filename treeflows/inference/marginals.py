@@ -17,79 +17,22 @@ FEWEST_PROPOSALS = 1000  # for rows with given values, in each of at most so man
 MOST_BATCHES = 20
 PROPOSALS = 64  # of which one is the start of Gibbs sampling
 CELLS = 4_000_000  # of one block of work
-MARGINAL_ROWS = 10_000  # rows to learn the columns' own distributions from
-
-
-class Density:
-    """A density of codes over a ``_domain``: ``_score_codes(codes, threads)``, ``_sample_codes(n, rng, threads)``."""
-
-    @property
-    def _order(self):
-        """The columns in order, if each is told given those before it."""
-        return None
-
-    def _log_marginal(self, codes, observed, threads):
-        """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats."""
-        return log_marginal(self, codes, observed, threads)
-
-    def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
-        """What `sample_given` says."""
-        return sample_given(self, codes, observed, n_samples, rng, threads)
-
-    def _propose(self, codes, observed, rng, threads):
-        """Rows with the unobserved cells drawn, and log p(row) - log q(drawn cells), q being what they came from.
-
-        Here q draws each column by itself, from what it is in the model's own samples.
-        """
-        codes, log_weight = codes.copy(), np.zeros(len(codes))
-        samples = self._sample_codes(MARGINAL_ROWS, np.random.default_rng(0), threads)
-        for j in np.flatnonzero(~observed.all(axis=0)):
-            share = np.bincount(samples[:, j], minlength=self._domain.n_categories[j]) + 1.0
-            share /= share.sum()
-            rows = np.flatnonzero(~observed[:, j])
-            codes[rows, j] = np.searchsorted(np.cumsum(share)[:-1], rng.random(len(rows)), side="right")
-            log_weight[rows] -= np.log(share[codes[rows, j]])
-        return codes, log_weight + self._score_codes(codes, threads)
-
-
-class OrderedDensity(Density):
-    """A density that tells each column given those before it: ``_order``, ``_walk`` and ``_cell_probabilities``.
-
-    ``_walk(codes, threads)`` yields, column after column, its number and its distribution in each row, and leaves the
-    caller until the next step to write the column's values. ``_cell_probabilities(codes, threads)`` has the probability
-    of every value given those before it, (n_rows, n_columns), in the order of the columns.
-    """
-
-    def _propose(self, codes, observed, rng, threads):
-        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are."""
-        codes, log_weight = codes.copy(), np.zeros(len(codes))
-        for block in blocks(*codes.shape):
-            for j, prob in self._walk(codes[block], threads):
-                seen = observed[block, j]
-                cumulative = np.cumsum(prob, axis=1)[:, :-1]
-                drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
-                codes[block, j] = np.where(seen, codes[block, j], drawn)
-                told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
-                log_weight[block] += np.where(seen, np.log(told), 0.0)
-        return codes, log_weight
 
 
 def log_marginal(density, codes, observed, threads):
-    """What `Density._log_marginal` says: of each row by itself, whatever the other rows are."""
+    """What `Density.marginal` says: of each row by itself, whatever the other rows are."""
     needed, last = ~observed, None
-    if density._order is not None:
+    if density.order is not None:
         # what comes after the last observed column sums to one
-        in_order = observed[:, density._order]
+        in_order = observed[:, density.order]
         last = in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1)
         last[~in_order.any(axis=1)] = 0
-        needed[:, density._order] &= np.arange(in_order.shape[1]) < last[:, None]
+        needed[:, density.order] &= np.arange(in_order.shape[1]) < last[:, None]
     log_prob, error = np.empty(len(codes)), np.zeros(len(codes))
     for rows, columns in patterns(needed):
-        n_states = _n_states(density._domain.n_categories[columns])
+        n_states = _n_states(density.n_categories[columns])
         if n_states <= MOST_STATES:
-            for part, _, joint in _enumerated(
-                density, codes, rows, columns, density._domain.n_categories, last, threads
-            ):
+            for part, _, joint in _enumerated(density, codes, rows, columns, density.n_categories, last, threads):
                 log_prob[part] = logsumexp(joint, axis=1)
         else:
             for row in rows.tolist():
@@ -97,7 +40,7 @@ def log_marginal(density, codes, observed, threads):
                 # a row has the same estimate in every table and on every call, and different rows independent ones
                 told = np.where(observed[row], codes[row], 0).tobytes() + observed[row].tobytes()
                 rng = np.random.default_rng(crc32(told))
-                _, log_weight = density._propose(*repeated, rng, threads)
+                _, log_weight = density.propose(*repeated, rng, threads)
                 log_prob[row] = logsumexp(log_weight) - np.log(DRAWS)
                 error[row] = np.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
     return log_prob, error
@@ -119,9 +62,9 @@ def log_joint(density, codes, observed, column, n_values, threads):
     for value in range(n_values):
         codes[:, column] = value
         if observed is None:
-            joint[:, value] = density._score_codes(codes, threads)
+            joint[:, value] = density.score(codes, threads)
         else:
-            joint[:, value], error[:, value] = density._log_marginal(codes, observed, threads)
+            joint[:, value], error[:, value] = density.marginal(codes, observed, threads)
     return _possible(joint), error
 
 
@@ -158,7 +101,7 @@ def complete(density, codes, observed, shares, n_sweeps, rng, threads, *, draw):
         rows = np.sort(np.concatenate(many))
         start = resampled(density, codes[rows], observed[rows], PROPOSALS, rng, threads)
         filled[rows] = gibbs(
-            lambda codes: density._score_codes(codes, threads),
+            lambda codes: density.score(codes, threads),
             np.where(observed[rows], codes[rows], np.minimum(start, n_values - 1)).astype(np.uint8),
             observed[rows],
             shares,
@@ -189,13 +132,13 @@ def sample_given(density, codes, observed, n_samples, rng, threads):
         0 where the rows are exact.
     """
     repeated = (np.repeat(x, n_samples, axis=0) for x in (codes, observed))
-    drawn, log_weight = density._propose(*repeated, rng, threads)
-    if density._order is not None and observed[0, density._order[: observed.sum()]].all():
+    drawn, log_weight = density.propose(*repeated, rng, threads)
+    if density.order is not None and observed[0, density.order[: observed.sum()]].all():
         return drawn, float(n_samples), 0
     proposals, log_weights = [drawn], [log_weight]
     for _ in range(MOST_BATCHES):
         repeated = (np.repeat(x, max(n_samples, FEWEST_PROPOSALS), axis=0) for x in (codes, observed))
-        drawn, log_weight = density._propose(*repeated, rng, threads)
+        drawn, log_weight = density.propose(*repeated, rng, threads)
         proposals.append(drawn)
         log_weights.append(log_weight)
         share = softmax(_possible(np.concatenate(log_weights)[None])[0])
@@ -215,7 +158,7 @@ def resampled(density, codes, observed, n_proposals, rng, threads):
     codes = codes.copy()
     for block in blocks(len(codes), n_proposals * codes.shape[1], CELLS):
         repeated = (np.repeat(x[block], n_proposals, axis=0) for x in (codes, observed))
-        drawn, log_weight = density._propose(*repeated, rng, threads)
+        drawn, log_weight = density.propose(*repeated, rng, threads)
         chosen = _drawn(softmax(_possible(log_weight.reshape(-1, n_proposals)), axis=1), rng)
         codes[block] = drawn[np.arange(len(chosen)) * n_proposals + chosen]
     return codes
@@ -288,9 +231,9 @@ def _enumerated(density, codes, rows, columns, n_values, last, threads):
         whole = np.repeat(codes[part], len(states), axis=0)
         whole[:, columns] = np.tile(states, (len(part), 1))
         if last is None:
-            joint = density._score_codes(whole, threads)
+            joint = density.score(whole, threads)
         else:
-            log_prob = np.log(density._cell_probabilities(whole, threads))
+            log_prob = np.log(density.probabilities(whole, threads))
             told = np.arange(codes.shape[1]) < np.repeat(last[part], len(states))[:, None]
             joint = np.where(told, log_prob, 0.0).sum(axis=1)
         yield part, states, joint.reshape(len(part), len(states))

@@ -1,0 +1,80 @@
+"""The density of an ensemble: p(x) is the weighted mean of the members' p(x)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from .density import Density
+from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedMean(Density):
+    """Mixture of densities.
+
+    Attributes
+    ----------
+    members : tuple of Density
+    weight : ndarray of shape (n_members,), float64
+        Their probabilities.
+    """
+
+    members: tuple
+    weight: Annotated[np.ndarray, Array(np.float64, "members", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
+    order = None
+
+    def check(self):
+        """Raise ValueError unless there is a member for every weight; for what comes from a file."""
+        super().check()
+        if len(self.members) != len(self.weight) or abs(self.weight.sum() - 1) > 1e-9:
+            raise ValueError("the weights of the members do not sum to one")
+
+    def score(self, codes, threads=1):
+        """Log-likelihood of each row, nats."""
+        scores = np.stack([member.score(codes, threads) for member in self.members])
+        return logsumexp(scores + np.log(self.weight)[:, None], axis=0)
+
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
+        codes = np.empty((n_samples, len(self.n_categories)), dtype=np.uint8)
+        for member, rows in self._parts(self._choose(n_samples, rng)):
+            codes[rows] = member.sample(len(rows), rng, threads)
+        return codes
+
+    def marginal(self, codes, observed, threads=1):
+        """Log-probability of the observed cells of each row, and its standard error, nats."""
+        told = [member.marginal(codes, observed, threads) for member in self.members]
+        log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
+        joint = log_prob + np.log(self.weight)[:, None]
+        total = logsumexp(joint, axis=0)
+        return total, np.sqrt(np.sum((np.exp(joint - total) * error) ** 2, axis=0))
+
+    def given(self, codes, observed, n_samples, rng, threads=1):
+        """Rows with given values; a member's part is how probable it thinks what is given."""
+        told = [member.marginal(codes, observed, threads) for member in self.members]
+        part = softmax(np.log(self.weight) + np.concatenate([log_prob for log_prob, _ in told]))
+        estimated = any(error.any() for _, error in told)
+        drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
+        for member, rows in self._parts(rng.choice(len(part), n_samples, p=part)):
+            if len(rows):
+                drawn[rows], worth, proposed = member.given(codes, observed, len(rows), rng, threads)
+                effective += worth
+                n_proposed += proposed or (len(rows) if estimated else 0)
+        return drawn, effective, n_proposed
+
+    def propose(self, codes, observed, rng, threads=1):
+        """Rows with the unobserved cells drawn, each by a member, and the logarithm of their weights."""
+        codes, log_weight = codes.copy(), np.empty(len(codes))
+        for member, rows in self._parts(self._choose(len(codes), rng)):
+            codes[rows], log_weight[rows] = member.propose(codes[rows], observed[rows], rng, threads)
+        return codes, log_weight
+
+    def _choose(self, n_rows, rng):
+        return np.searchsorted(np.cumsum(self.weight)[:-1], rng.random(n_rows), side="right")
+
+    def _parts(self, chosen):
+        """Each member, and the rows for which it was chosen."""
+        for i, member in enumerate(self.members):
+            yield member, np.flatnonzero(chosen == i)
