@@ -188,8 +188,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             )
         return tuple(trees)
 
-    def learn(self, codes, n_categories, rng, threads):
-        """Learn trees from codes; see `CategoricalDensity.learn`."""
+    def _learn(self, codes, n_categories, rng, threads):
         n_columns = codes.shape[1]
         cost, _bits = cost_table(len(codes), 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads)

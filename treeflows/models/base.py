@@ -25,7 +25,7 @@ TABLE_PARAMETERS = {
 class CategoricalDensity(TableModel):
     """Base class of exact probability models of categorical tables.
 
-    A model says ``check_parameters``, and ``learn``: a density from codes. This class does the rest.
+    A model says ``check_parameters``, and ``_learn`` as ``learn`` is described. This class does the rest.
     """
 
     def fit(self, X, y=None, sample_weight=None):
@@ -79,6 +79,9 @@ class CategoricalDensity(TableModel):
         -------
         distribution : Density
         """
+        return self._learn(codes, n_categories, rng, threads)
+
+    def _learn(self, codes, n_categories, rng, threads):
         raise NotImplementedError
 
     def whole_codes(self, X):

@@ -159,8 +159,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         members = self.distribution_.members
         return [part_of(self, e, member) for e, member in zip(self._estimators(len(members)), members, strict=True)]
 
-    def learn(self, codes, n_categories, rng, threads):
-        """Learn members and their weights from codes; see `CategoricalDensity.learn`."""
+    def _learn(self, codes, n_categories, rng, threads):
         codes = in_order(codes)
         seeds = rng.integers(2**31, size=self.n_estimators).tolist()
         n_held_out = round(HELD_OUT * len(codes))

@@ -191,8 +191,7 @@ class TreeFlowMixture(CategoricalFlow):
             observed = None if rows.observed is None else rows.observed[block]
             yield self.distribution_.products.posterior(rows.codes[block], observed)
 
-    def learn(self, codes, n_categories, rng, threads):
-        """Learn trees, hidden column and shares from codes; see `CategoricalDensity.learn`."""
+    def _learn(self, codes, n_categories, rng, threads):
         codes = in_order(codes)
         # draws first: on fewer rows the same order of columns is drawn, which an ensemble that weighs its members needs
         em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
