@@ -12,6 +12,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 include "kernels.pxi"
 
@@ -67,6 +68,7 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
         raise MemoryError
     for i in range(n_columns):
         plane_column[first_plane[i] : first_plane[i + 1]] = i
+    plane_column[end:] = -1  # lanes past the last candidate score nothing: they send no row left, and are no one's
     for i in range(n_nodes):
         table = tables[i]
         nodes[i].table, nodes[i].stride = &table[0, 0], table.shape[1]
@@ -79,6 +81,7 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
             stay[i] = prepare(first_plane, first_category, total, local[i], cells[i], &cost[0], &n_left[i, 0],
                               &own[i, 0], &cell_first[i, 0], &cell_lists[i, 0, 0], &cell_lists[i, 1, 0],
                               &cell_lists[i, 2, 0])
+            memset(&n_left[i, end], 0, (padded - end) * sizeof(int32_t))
         for i in prange(n_nodes * n_blocks, schedule="dynamic"):
             if not any_split(&n_left[i // n_blocks, first + i % n_blocks * TF_LANES], n_rows[i // n_blocks]):
                 continue

@@ -1,5 +1,9 @@
 """Learned layers against the readable implementation: the same trees, tables, sets and codes, exactly."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import readable
@@ -110,3 +114,36 @@ def test_rank_tables_order_by_count_then_category_within_the_cell():
     assert full.tolist() == [[2, 0, 3, 1, 4]]
     part = rank_tables(counts, np.array([[1, 0, 0, 1, 1]], dtype=np.uint8), first)
     assert part.tolist() == [[3, 1, 2, 0, 4]]
+
+
+GUARDED = """
+import ctypes, mmap
+import numpy as np
+from conftest import random_table
+from treeflows._ext.counting import Counter
+from treeflows._ext.splitting import best_splits
+from treeflows._growth import cost_table
+
+n_rows, k = 20_000, [2, 2, *[40] * 3]
+table = random_table(0, n_rows, k)
+table[:, 2:] = np.minimum(table[:, 2:], 1)  # the next slab's first categories hold most rows
+codes = table.astype(np.uint8)
+counter = Counter(codes, k, 1, 1)
+assert len(counter.slabs) == len(k)
+cost, _bits = cost_table(n_rows, len(k))
+mapped = mmap.mmap(-1, mmap.PAGESIZE * 64 + cost.nbytes)
+address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE * 64), 0) == 0
+guarded = np.frombuffer(mapped, np.int64, len(cost), mmap.PAGESIZE * 64)
+guarded[:] = cost
+for slab in counter.slabs:
+    best_splits(counter.cooccurrences([0], slab), *slab, counter.first_plane, counter.first_category,
+                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8), guarded, 1, 1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="memory is protected by mprotect")
+def test_no_lane_past_the_end_of_a_slab_reads_outside_the_costs():
+    """The pages before the costs are out of bounds: whoever reads them ends the process."""
+    done = subprocess.run([sys.executable, "-c", GUARDED], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
