@@ -1,7 +1,7 @@
 """Errors as data: what was wrong, where, and which parameters mend it, for each surface to spell in its own way."""
 
 
-class Refusal(ValueError):
+class DescribedError(ValueError):
     """What was wrong, and what helps.
 
     Parameters
@@ -34,7 +34,7 @@ class Refusal(ValueError):
         return f"{self.message}; fit with {' or '.join(spell(*remedy) for remedy in self.remedies)}"
 
 
-class TableError(Refusal):
+class TableError(DescribedError):
     """A table holds what it must not.
 
     Attributes
@@ -52,7 +52,7 @@ class TableError(Refusal):
         self.column, self.row, self.value = column, row, value
 
 
-class ParameterError(Refusal):
+class ParameterError(DescribedError):
     """A parameter is out of range.
 
     Attributes
