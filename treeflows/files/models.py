@@ -15,8 +15,9 @@ from ..models.classifier import TreeFlowClassifier
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
+from ..tables.columns import Column, Grouping
 from ..tables.containers import CONTAINERS, NUMPY
-from ..tables.domain import Column, Domain, Grouping
+from ..tables.domain import Domain
 
 FORMAT = "treeflows"
 VERSION = 1

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..densities.conditionals import COST_BITS, NO_LIMIT, learn_conditionals
 from ..inference.marginals import OrderedDensity, gibbs, resampled
-from ..tables.domain import MAX_CATEGORIES
+from ..tables.columns import MAX_CATEGORIES
 from .layers import cost_table
 
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again

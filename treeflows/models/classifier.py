@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from ..inference.marginals import log_joint
 from ..learning.rows import rows_to_learn_from
 from ..machine.threads import n_threads
+from ..tables.columns import MAX_CATEGORIES, Column
 from ..tables.containers import dtype_for, is_missing, read_table
-from ..tables.domain import MAX_CATEGORIES, Column
 from .autoregressive import AutoregressiveTreeFlow
 from .base import (
     CategoricalDensity,
