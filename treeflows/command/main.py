@@ -32,7 +32,8 @@ from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import MonteCarloWarning
-from ..tables.domain import MAX_CATEGORIES, listing
+from ..tables.columns import MAX_CATEGORIES
+from ..tables.domain import listing
 from .descriptions import describe
 from .options import parser
 

@@ -13,8 +13,9 @@ from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.parameters import check_table_parameters
+from ..tables.columns import Column, Grouping
 from ..tables.containers import CONTAINERS, NUMPY
-from ..tables.domain import Column, Domain, Grouping
+from ..tables.domain import Domain
 from .version_1 import upgraded
 
 FORMAT = "treeflows"

@@ -7,7 +7,7 @@ import numpy as np
 from ..densities.conditionals import Conditionals
 from ..densities.density import OrderedDensity
 from ..inference.marginals import gibbs, resampled
-from ..tables.domain import MAX_CATEGORIES
+from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 

@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from ..inference.marginals import log_joint
 from ..machine.threads import n_threads
+from ..tables.columns import MAX_CATEGORIES, Column
 from ..tables.containers import dtype_for, is_missing, read_table
-from ..tables.domain import MAX_CATEGORIES, Column, Rows
+from ..tables.domain import Rows
 from .autoregressive import AutoregressiveTreeFlow
 from .base import learn_density, learn_domain, learner, part_of, read_to_learn
 from .mixture import TreeFlowMixture
