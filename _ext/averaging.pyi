@@ -16,5 +16,6 @@ def average_prunings(
     grid: NDArray[np.int32],
     prior_split: float,
     most_split: float,
+    negligible: float,
     n_threads: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]: ...

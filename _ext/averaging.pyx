@@ -21,8 +21,6 @@ cpdef enum:
     LEAF = 1
     INNER = 2
 
-cdef double NEGLIGIBLE = 1e-3  # posterior probability of what lies below a node, under which it is not kept
-
 
 ctypedef struct Tree:
     int64_t n_nodes
@@ -43,7 +41,7 @@ ctypedef struct Prior:
 def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, const int32_t[::1] candidates,
                      const int32_t[::1] counts, const int32_t[::1] n_categories, const double[:, ::1] concentrations,
                      const double[:, :, :, ::1] rising, const int32_t[::1] grid, double prior_split, double most_split,
-                     int n_threads=1):
+                     double negligible, int n_threads=1):
     """Evidence of every tree, and the predictive distributions of its leaves.
 
     Parameters
@@ -61,6 +59,8 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
         Which of the grids is each tree's.
     prior_split, most_split : float
         The prior probability of splitting is ``min(most_split, prior_split / (1 + candidates))``.
+    negligible : float
+        Posterior probability of what lies below a node, under which it is not kept.
     n_threads : int
 
     Returns
@@ -94,7 +94,7 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
                  &counts[first_count[t]]),
             Prior(&log_split[0, 0], concentrations.shape[1], rising.shape[3], &concentrations[grid[t], 0],
                   &rising[grid[t], 0, 0, 0]),
-            &scratch[threadid(), 0], &above[threadid(), 0], &evidence_of[t], &kind_of[first_node[t]],
+            negligible, &scratch[threadid(), 0], &above[threadid(), 0], &evidence_of[t], &kind_of[first_node[t]],
             &prob_of[first_prob[t]])
     values = np.repeat(n_categories, np.diff(first_node))
     n_kept = np.add.reduceat(np.where(kind == LEAF, values, 0), first_node[:n_trees])
@@ -102,7 +102,7 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
     return evidence, chosen, kind, prob[in_tree < np.repeat(n_kept, leaves)]
 
 
-cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, double *above, double *evidence,
+cdef int32_t average_tree(Tree tree, Prior prior, double negligible, double *scratch, double *above, double *evidence,
                           uint8_t *kind, double *prob) noexcept nogil:
     """Returns the concentration of highest evidence."""
     cdef int64_t n = prior.n_concentrations, i, g, best = 0
@@ -126,7 +126,7 @@ cdef int32_t average_tree(Tree tree, Prior prior, double *scratch, double *above
         if scratch[g] > scratch[best]:
             best = g
     evidence[0] = scratch[best]
-    mix(&tree, prior.concentrations[best], scratch + n + best, 2 * n, above, kind, prob)
+    mix(&tree, negligible, prior.concentrations[best], scratch + n + best, 2 * n, above, kind, prob)
     return best
 
 
@@ -168,7 +168,7 @@ cdef inline double log_gamma(double x) noexcept nogil:
     return (x - 0.5) * log(x) - x + (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r / 1680))) / x
 
 
-cdef inline void mix(const Tree *tree, double a, const double *log_stopping, int64_t stride, double *above,
+cdef inline void mix(const Tree *tree, double negligible, double a, const double *log_stopping, int64_t stride, double *above,
                      uint8_t *kind, double *out) noexcept nogil:
     """Predictive distributions of the leaves: mixtures of the Dirichlet means on the path to each, from above.
 
@@ -195,13 +195,13 @@ cdef inline void mix(const Tree *tree, double a, const double *log_stopping, int
             if tree.left[i] != 0:
                 stop = stop * exp(log_stopping[i * stride])
             passing = reach[0] - stop
-            if passing < NEGLIGIBLE:
+            if passing <= negligible:
                 stop = reach[0]
             for v in range(k):
                 n = n + counts[v]
             for v in range(k):
                 reach[1 + v] = reach[1 + v] + stop * ((counts[v] + a) / n)
-            if passing < NEGLIGIBLE:
+            if passing <= negligible:
                 kind[i] = LEAF
                 for v in range(k):
                     out[v] = reach[1 + v]

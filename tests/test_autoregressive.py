@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
+from treeflows.learning import prunings
 from treeflows.learning.layers import cost_table
 from treeflows.learning.orders import informative_order, pairwise_information
 from treeflows.learning.prunings import concentrations
@@ -26,18 +27,23 @@ def fitted(codes, n_categories=K, **options):
 
 
 @pytest.mark.parametrize("order", ["natural", [4, 2, 0, 1, 3]])
-def test_likelihood_is_the_product_of_the_averaged_leaves(order):
+@pytest.mark.parametrize("negligible", [0.0, prunings.NEGLIGIBLE])
+def test_likelihood_is_the_product_of_the_averaged_leaves(order, negligible, monkeypatch):
+    monkeypatch.setattr(prunings, "NEGLIGIBLE", negligible)
     codes = random_table(0, 120, K)
     flow = fitted(codes, order=order, smoothing=0.4, min_samples_leaf=12)
-    expected = np.zeros(len(codes))
+    expected, least = np.zeros(len(codes)), np.zeros(len(codes))
     for t, j in enumerate(flow.order_.tolist()):
         root = readable.grow(codes, K, j, flow.order_[:t].tolist(), 12)
         evidence, mean = readable.average(root, 0.4, 1.0)
         assert flow.evidence_[j] == pytest.approx(evidence, rel=1e-9)
         number = {id(leaf): i for i, leaf in enumerate(readable.leaves_of(root))}
         for i, row in enumerate(codes):
-            expected[i] += np.log(mean[number[id(readable.leaf_at(root, row))], row[j]])
-    np.testing.assert_allclose(flow.score_samples(codes), expected, rtol=1e-9)
+            prob = mean[number[id(readable.leaf_at(root, row))], row[j]]
+            expected[i] += np.log(prob)
+            least[i] += np.log(prob / (prob + negligible))
+    # what is left out moves no probability by more than the posterior of entering it
+    assert (np.abs(flow.score_samples(codes) - expected) <= 1e-9 - least).all()
     assert flow.log_evidence_ == pytest.approx(flow.evidence_.sum())
 
 

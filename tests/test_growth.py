@@ -122,7 +122,7 @@ import numpy as np
 from conftest import random_table
 from treeflows._ext.counting import Counter
 from treeflows._ext.splitting import best_splits
-from treeflows._growth import cost_table
+from treeflows.learning.costs import cost_table
 
 n_rows, k = 20_000, [2, 2, *[40] * 3]
 table = random_table(0, n_rows, k)

@@ -130,6 +130,7 @@ def average(grown, n_categories, choices, prior_split, n_threads=1):
         grid.astype(np.int32),
         prior_split,
         0.9,
+        1e-12,
         n_threads,
     )
 

@@ -7,6 +7,7 @@ from .._ext.growing import grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
 
+NEGLIGIBLE = 1e-3  # posterior probability of entering what lies below a node, under which it is not kept
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
 N_CONCENTRATIONS = 4
 N_TABLED = 1024  # counts whose log Gamma is tabled
@@ -84,6 +85,7 @@ def learn_conditionals(
         grid.astype(np.int32),
         prior_split,
         MOST_SPLIT,
+        NEGLIGIBLE,
         n_threads,
     )
     by_column = np.argsort(order)

@@ -16,6 +16,8 @@ from ..machine.progress import progress_bar
 from .base import CategoricalFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
 
+MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than the table
+
 
 class AutoregressiveTreeFlow(CategoricalFlow):
     """Autoregressive tree flow: an exact, invertible probability model of a categorical table.
@@ -39,7 +41,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     max_depth : int or None, default=None
         Bound on the depth of the trees.
     min_samples_leaf : int, default=5
-        Rows that a split must leave on both sides.
+        Rows that a split must leave on both sides; of more than 200,000 rows at least one in 200,000.
     prior_split : float, default=1.0
         A node that chose among m splits is split with prior probability ``prior_split / (1 + m)``, at most 0.9: the
         more there were to choose from, the less a split is believed.
@@ -194,7 +196,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads)
         max_features = self._columns_per_split(n_columns)
         options = {
-            "min_samples_leaf": self.min_samples_leaf,
+            "min_samples_leaf": max(self.min_samples_leaf, len(codes) // MOST_LEAVES),
             "max_depth": NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
             "max_features": max_features,
             "seed": int(rng.integers(2**31)) if max_features else 0,

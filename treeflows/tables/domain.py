@@ -1,6 +1,6 @@
 """The domain of a table: its columns, their categories, and the way from values to codes and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 
