@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ._draws import uniform_blocks
+from ._ext import elementary
 from ._ext.averaging import INNER, LEAF, average_prunings
 from ._ext.growing import grow_trees
 from ._ext.routing import Router
@@ -20,7 +21,7 @@ NO_LIMIT = 2**30  # depth of trees without a bound
 
 def concentrations(n_categories):
     """The concentrations to choose from: from 1 / (2 K) to 1/2 per category, evenly spaced in their logarithm."""
-    return np.geomspace(1 / (2 * n_categories), 0.5, N_CONCENTRATIONS)
+    return elementary.exp(elementary.log(n_categories) * np.linspace(0, 1, N_CONCENTRATIONS)) / (2 * n_categories)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ class Conditionals:
 
     @cached_property
     def _prob(self):
-        return np.exp(self.log_prob)
+        return elementary.exp(self.log_prob)
 
     @cached_property
     def _cumulative(self):
@@ -151,7 +152,7 @@ class Conditionals:
             raise ValueError("a tree splits on a column that does not come before its own, or on no category of it")
         for t in range(n_columns):
             check_tree(self.children[self.first_node[t] : self.first_node[t + 1]], f"tree {t}")
-            prob = np.exp(self.leaves(self.log_prob, t))
+            prob = elementary.exp(self.leaves(self.log_prob, t))
             if not np.allclose(prob.sum(axis=1), 1, rtol=0, atol=1e-9):
                 raise ValueError(f"the probabilities of tree {t} do not sum to one")
 
@@ -227,7 +228,7 @@ def learn_conditionals(
         MOST_SPLIT,
         n_threads,
     )
-    conditionals = _compact(order, n_categories, first, column, category, left, counts, kind, np.log(prob))
+    conditionals = _compact(order, n_categories, first, column, category, left, counts, kind, elementary.log(prob))
     by_column = np.argsort(order)
     return conditionals, evidence[by_column], choices[grid, chosen][by_column]
 
@@ -266,4 +267,4 @@ def _starts(sizes):
 
 def _log_rising(b):
     """Of the counts c that are tabled, log Gamma(c + b) - log Gamma(b), nats."""
-    return np.concatenate(([0.0], np.cumsum(np.log(b + np.arange(N_TABLED - 1)))))
+    return np.concatenate(([0.0], np.cumsum(elementary.log(b + np.arange(N_TABLED - 1)))))

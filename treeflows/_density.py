@@ -9,7 +9,9 @@ and Geman, IEEE Transactions on Pattern Analysis and Machine Intelligence 6, 198
 from zlib import crc32
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+
+from ._ext import elementary
+from ._log_sums import logsumexp, softmax
 
 MOST_STATES = 1024  # of the unobserved columns of a row, to be enumerated
 DRAWS = 1000  # of importance sampling, for each row
@@ -48,7 +50,7 @@ class Density:
             share /= share.sum()
             rows = np.flatnonzero(~observed[:, j])
             codes[rows, j] = np.searchsorted(np.cumsum(share)[:-1], rng.random(len(rows)), side="right")
-            log_weight[rows] -= np.log(share[codes[rows, j]])
+            log_weight[rows] -= elementary.log(share[codes[rows, j]])
         return codes, log_weight + self._score_codes(codes, threads)
 
 
@@ -70,7 +72,7 @@ class OrderedDensity(Density):
                 drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
                 codes[block, j] = np.where(seen, codes[block, j], drawn)
                 told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
-                log_weight[block] += np.where(seen, np.log(told), 0.0)
+                log_weight[block] += np.where(seen, elementary.log(told), 0.0)
         return codes, log_weight
 
 
@@ -98,8 +100,8 @@ def log_marginal(density, codes, observed, threads):
                 told = np.where(observed[row], codes[row], 0).tobytes() + observed[row].tobytes()
                 rng = np.random.default_rng(crc32(told))
                 _, log_weight = density._propose(*repeated, rng, threads)
-                log_prob[row] = logsumexp(log_weight) - np.log(DRAWS)
-                error[row] = np.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
+                log_prob[row] = logsumexp(log_weight) - elementary.log(DRAWS)
+                error[row] = elementary.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
     return log_prob, error
 
 
@@ -290,7 +292,7 @@ def _enumerated(density, codes, rows, columns, n_values, last, threads):
         if last is None:
             joint = density._score_codes(whole, threads)
         else:
-            log_prob = np.log(density._cell_probabilities(whole, threads))
+            log_prob = elementary.log(density._cell_probabilities(whole, threads))
             told = np.arange(codes.shape[1]) < np.repeat(last[part], len(states))[:, None]
             joint = np.where(told, log_prob, 0.0).sum(axis=1)
         yield part, states, joint.reshape(len(part), len(states))

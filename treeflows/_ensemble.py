@@ -4,11 +4,12 @@ from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import logsumexp, softmax
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ._autoregressive import AutoregressiveTreeFlow
 from ._base import CategoricalDensity, OtherDensity, check_n_jobs, declared_categories, density_of_codes
+from ._ext import elementary
+from ._log_sums import logsumexp, softmax
 from ._mixture import TreeFlowMixture
 from ._progress import progress_bar
 
@@ -177,19 +178,19 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     def _score_codes(self, codes, threads):
         scores = np.stack([member._score_codes(codes, threads) for member in self._densities])
-        return logsumexp(scores + np.log(self.weights_)[:, None], axis=0)
+        return logsumexp(scores + elementary.log(self.weights_)[:, None], axis=0)
 
     def _log_marginal(self, codes, observed, threads):
         told = [member._log_marginal(codes, observed, threads) for member in self._densities]
         log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
-        joint = log_prob + np.log(self.weights_)[:, None]
+        joint = log_prob + elementary.log(self.weights_)[:, None]
         total = logsumexp(joint, axis=0)
-        return total, np.sqrt(np.sum((np.exp(joint - total) * error) ** 2, axis=0))
+        return total, np.sqrt(np.sum((elementary.exp(joint - total) * error) ** 2, axis=0))
 
     def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
         # a member's part is how probable it thinks what is given
         told = [member._log_marginal(codes, observed, threads) for member in self._densities]
-        part = softmax(np.log(self.weights_) + np.concatenate([log_prob for log_prob, _ in told]))
+        part = softmax(elementary.log(self.weights_) + np.concatenate([log_prob for log_prob, _ in told]))
         estimated = any(error.any() for _, error in told)
         chosen = rng.choice(len(part), n_samples, p=part)
         drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
@@ -249,7 +250,7 @@ def _weights(scores):
     scores = scores[:, np.isfinite(scores).any(axis=0)]  # a row that no member thinks possible weighs none
     weights = np.full(len(scores), 1 / len(scores))
     for _ in range(STEPS):
-        joint = scores + np.log(weights)[:, None]
-        credit = np.exp(joint - logsumexp(joint, axis=0)).sum(axis=1) + 1
+        joint = scores + elementary.log(weights)[:, None]
+        credit = elementary.exp(joint - logsumexp(joint, axis=0)).sum(axis=1) + 1
         weights = credit / credit.sum()
     return weights

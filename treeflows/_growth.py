@@ -6,6 +6,7 @@ here one over the data (`grow`) and one over its counts (`align`).
 
 import numpy as np
 
+from ._ext import elementary
 from ._ext.permuting import rank_tables
 from ._ext.splitting import best_splits, best_splits_by_objective
 from ._layer import TreePermutation
@@ -24,25 +25,9 @@ def cost_table(n_rows, n_columns, most_bits=32):
         Costs are in units of 2**-bits nats.
     """
     c = np.arange(n_rows + 1, dtype=np.float64)
-    nats = c * _log(np.maximum(c, 1.0))
+    nats = c * elementary.log(np.maximum(c, 1.0))
     bits = min(most_bits, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
     return np.rint(nats * 2.0**bits).astype(np.int64), bits
-
-
-def _log(x):
-    """Natural logarithm by additions, multiplications and divisions alone, which round alike on every machine.
-
-    ``log(m 2**e) = e log 2 + 2 artanh((m - 1) / (m + 1))`` with m between sqrt(1/2) and sqrt(2).
-    """
-    m, e = np.frexp(x)
-    small = m < 0.7071067811865476
-    m, e = np.where(small, 2 * m, m), e - small
-    s = (m - 1) / (m + 1)
-    t = s * s
-    series = np.zeros_like(t)
-    for k in range(11, -1, -1):
-        series = series * t + 1 / (2 * k + 1)
-    return e * 0.6931471805599453 + 2 * s * series
 
 
 class GreedyCriterion:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._draws import uniform_blocks
-from ._ext import encoding
+from ._ext import elementary, encoding
 from ._ext.permuting import Program
 
 # Candidate concentrations for smoothing="auto": 2**-10, about the 0.001 of the official code, to 2**4.
@@ -31,7 +31,7 @@ def leave_one_out(counts, first_category, concentrations):
     n = np.add.reduceat(counts, first_category[:-1])
     a = concentrations[:, None]
     present = counts > 0
-    log_p = np.log(np.where(present, counts - 1 + a, 1.0)) - np.repeat(np.log(n - 1 + k * a), k, axis=1)
+    log_p = elementary.log(np.where(present, counts - 1 + a, 1.0)) - np.repeat(elementary.log(n - 1 + k * a), k, axis=1)
     return np.add.reduceat(counts * log_p, first_category[:-1], axis=1)
 
 
@@ -71,12 +71,12 @@ class IndependentColumns:
         else:
             concentration = np.full(len(k), float(smoothing))
         totals = np.add.reduceat(counts, first_category[:-1]) + k * concentration
-        log_prob = np.log((counts + np.repeat(concentration, k)) / np.repeat(totals, k))
+        log_prob = elementary.log((counts + np.repeat(concentration, k)) / np.repeat(totals, k))
         return cls(first_category, log_prob, concentration)
 
     def mean_log_likelihood(self, counts):
         """Nats per row of rows that have these counts."""
-        return float(counts @ self.log_prob) / counts[: self.first_category[1]].sum()
+        return float((counts * self.log_prob).sum()) / counts[: self.first_category[1]].sum()
 
     def _score_codes(self, codes, threads, layers=None):
         """Log-likelihood of each row, nats; ``layers``: a `Program` that rows pass first, in the same sweep."""
@@ -86,7 +86,7 @@ class IndependentColumns:
     def _sample_codes(self, n_samples, rng, threads):
         """Codes of random rows: ndarray of shape (n_samples, n_columns), uint8."""
         n_columns = len(self.concentration)
-        cumulative = np.exp(self.log_prob)
+        cumulative = elementary.exp(self.log_prob)
         for start, end in zip(self.first_category[:-1], self.first_category[1:], strict=True):
             cumulative[start:end] = np.cumsum(cumulative[start:end])
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)

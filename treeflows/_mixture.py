@@ -10,6 +10,7 @@ from ._autoregressive import AutoregressiveTreeFlow
 from ._base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes
 from ._density import OrderedDensity, blocks
 from ._draws import uniform_blocks
+from ._ext import elementary
 from ._products import Learner
 from ._progress import progress_bar
 from ._tables import read_table
@@ -188,7 +189,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         tree, forest = _trees_say(trees, unseen, threads)
         of_forest = _shares(tree, forest) if len(trees) > 1 else np.zeros(codes.shape[1])
         grown = (1 - of_forest) * tree + of_forest * forest
-        self.validation_score_ = {0: float(np.log(grown).sum(axis=1).mean())}
+        self.validation_score_ = {0: float(elementary.log(grown).sum(axis=1).mean())}
         products, of_hidden = self._choose_states(
             Learner(seen[:MOST_ROWS], first, threads),
             grown,
@@ -218,7 +219,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
                 products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
                 hidden = say(products)
                 share = _shares(grown, hidden)
-                score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
+                score = float(elementary.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
                 self.validation_score_[n] = score
                 tried.append((score, products, share))
                 progress(len(tried))
@@ -238,7 +239,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
     def _score_codes(self, codes, threads):
         scores = np.empty(len(codes))
         for block in blocks(*codes.shape):
-            scores[block] = np.log(self._cell_probabilities(codes[block], threads)).sum(axis=1)
+            scores[block] = elementary.log(self._cell_probabilities(codes[block], threads)).sum(axis=1)
         return scores
 
     @property

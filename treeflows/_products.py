@@ -4,9 +4,9 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import softmax
 
-from ._ext import products
+from ._ext import elementary, products
+from ._log_sums import softmax
 
 SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's
 TOLERANCE = 1e-3  # nats per row that a step of EM must gain
@@ -62,8 +62,8 @@ class ProductMixture:
 
     def posterior(self, codes, observed=None):
         """Posterior of the states given rows, or those cells of them that are observed: (n_rows, n_states)."""
-        log_prob = np.log(self.prob)
-        joint = np.tile(np.log(self.weight), (len(codes), 1))
+        log_prob = elementary.log(self.prob)
+        joint = np.tile(elementary.log(self.weight), (len(codes), 1))
         for j in range(codes.shape[1]):
             told = log_prob[self.first_category[j] + codes[:, j]]
             joint += told if observed is None else np.where(observed[:, [j]], told, 0.0)
@@ -132,10 +132,10 @@ class Learner:
         n_states, before = mixture.n_states, -np.inf
         extra = -n_states % LANES
         for _ in range(most_steps):
-            log_prob = np.log(mixture.prob)
+            log_prob = elementary.log(mixture.prob)
             # single precision, since a step is bound by memory; what is kept is normalised in double
             told = (log_prob - log_prob[self.common][self.column]).astype(np.float32)
-            base = (np.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
+            base = (elementary.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
             counts, rows, score = products.expect(
                 self.rare,
                 self.starts,
