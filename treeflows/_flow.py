@@ -1,5 +1,6 @@
 """The discrete tree flow: layers of tree-structured permutations over a base density."""
 
+from functools import cached_property
 from numbers import Integral, Real
 
 import numpy as np
@@ -162,6 +163,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         layers, bases, train, validation = self._learn_layers(codes, held_out, domain, rng, threads)
         kept = int(np.argmax(validation)) if self.early_stopping else len(layers)
         self.layers_ = layers[:kept]
+        self._stack = Stack(self.layers_, domain.first_category)
         self._staged_bases = bases[: kept + 1]
         base = bases[kept]
         self.base_ = base.estimator if isinstance(base, OtherDensity) else base
@@ -238,11 +240,11 @@ class DiscreteTreeFlow(CategoricalFlow):
         codes, threads = self._encode(X)
         for t, base in enumerate(self._staged_bases):
             if t > 0:
-                codes = _program([self.layers_[t - 1]], self._domain.first_category).apply(codes, threads)
+                codes = self._stack.stages[t - 1].apply(codes, threads)
             yield base._score_codes(codes, threads)
 
     def _score_codes(self, codes, threads):
-        base, layers = self._staged_bases[-1], _program(self.layers_, self._domain.first_category)
+        base, layers = self._staged_bases[-1], self._stack.forward
         if isinstance(base, IndependentColumns):
             return base._score_codes(codes, threads, layers)
         return base._score_codes(layers.apply(codes, threads), threads)
@@ -251,14 +253,10 @@ class DiscreteTreeFlow(CategoricalFlow):
         return self._invert_codes(self._staged_bases[-1]._sample_codes(n_samples, rng, threads), threads)
 
     def _transform_codes(self, codes, threads):
-        return _program(self.layers_, self._domain.first_category).apply(codes, threads)
+        return self._stack.forward.apply(codes, threads)
 
     def _invert_codes(self, codes, threads):
-        inverse = Program(
-            [(t.column, t.children, t.output_sets, t.inverse_tables()) for t in reversed(self.layers_)],
-            self._domain.first_category,
-        )
-        return inverse.apply(codes, threads)
+        return self._stack.inverse.apply(codes, threads)
 
     def _hold_out(self, codes, rng):
         n_held_out = max(1, round(self.validation_fraction * len(codes)))
@@ -288,6 +286,34 @@ class DiscreteTreeFlow(CategoricalFlow):
         elif self.base not in ("independent", "tree"):
             raise ValueError(f"base must be 'independent', 'tree' or an estimator, got {self.base!r}")
         check_smoothing(self.smoothing, "auto")
+
+
+class Stack:
+    """Layers one after the other, and what applies them: built at the first call that needs it."""
+
+    def __init__(self, layers, first_category):
+        self.layers, self.first_category = layers, first_category
+
+    def __getstate__(self):
+        return {"layers": self.layers, "first_category": self.first_category}  # not what was cached
+
+    @cached_property
+    def forward(self):
+        """All layers."""
+        return _program(self.layers, self.first_category)
+
+    @cached_property
+    def stages(self):
+        """Each layer by itself."""
+        return [_program([layer], self.first_category) for layer in self.layers]
+
+    @cached_property
+    def inverse(self):
+        """What undoes all layers."""
+        return Program(
+            [(t.column, t.children, t.output_sets, t.inverse_tables()) for t in reversed(self.layers)],
+            self.first_category,
+        )
 
 
 def _program(layers, first_category):

@@ -11,7 +11,7 @@ from ._conditionals import Conditionals
 from ._domain import Column, Domain, Grouping
 from ._ensemble import TreeFlowEnsemble
 from ._files import read_archive, write_archive
-from ._flow import DiscreteTreeFlow
+from ._flow import DiscreteTreeFlow, Stack
 from ._independent import IndependentColumns
 from ._layer import TreePermutation
 from ._mixture import TreeFlowMixture
@@ -275,6 +275,7 @@ def _restore(written, prefix, arrays, domain):
     model.layers_ = [
         _layer(arrays, f"{prefix}layer{t}_", domain, (domain.of_codes if t else domain).labels) for t in range(n_layers)
     ]
+    model._stack = Stack(model.layers_, domain.first_category)
     if written["bases"] is None:
         model._staged_bases = _independent_bases(arrays, prefix, n_layers + 1, domain)
     else:
