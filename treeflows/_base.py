@@ -307,6 +307,8 @@ def check_criterion(criterion, names):
 def check_smoothing(smoothing, automatic):
     """Raise unless a concentration is a number in range, or the word for an automatic choice."""
     if not (isinstance(smoothing, str) and smoothing == automatic):
+        if isinstance(smoothing, (bool, np.bool_)):
+            raise TypeError(f"smoothing must be {automatic!r} or a number, got {smoothing!r}")
         check_scalar(smoothing, "smoothing", Real)
         if not 0 < smoothing <= MAX_SMOOTHING:
             raise ValueError(f"smoothing must be {automatic!r} or above 0 and at most {MAX_SMOOTHING:g}")

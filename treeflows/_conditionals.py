@@ -212,7 +212,7 @@ def learn_conditionals(
     )
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
-    choices = np.array([concentrations(size) if smoothing == "evidence" else [smoothing] for size in sizes])
+    choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])
     evidence, chosen, kind, prob = average_prunings(
         first,
         left,
