@@ -4,12 +4,16 @@ Elkady, Lim, Inouye, "Discrete tree flows via tree-structured permutations", ICM
 here one over the data (`grow`) and one over its counts (`align`).
 """
 
+from math import frexp
+
 import numpy as np
 
 from ._ext import elementary
 from ._ext.permuting import rank_tables
 from ._ext.splitting import best_splits, best_splits_by_objective
 from ._layer import TreePermutation
+
+BLOCK = 2**16  # counts whose costs are computed together, in the cache
 
 
 def cost_table(n_rows, n_columns, most_bits=32):
@@ -24,10 +28,14 @@ def cost_table(n_rows, n_columns, most_bits=32):
     bits : int
         Costs are in units of 2**-bits nats.
     """
-    c = np.arange(n_rows + 1, dtype=np.float64)
-    nats = c * elementary.log(np.maximum(c, 1.0))
-    bits = min(most_bits, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
-    return np.rint(nats * 2.0**bits).astype(np.int64), bits
+    most = n_rows * float(elementary.log(max(n_rows, 1)))
+    mantissa, exponent = frexp(n_columns * most + 1.0)
+    bits = min(most_bits, 61 - exponent + (mantissa == 0.5))
+    cost = np.empty(n_rows + 1, dtype=np.int64)
+    for start in range(0, n_rows + 1, BLOCK):
+        c = np.arange(start, min(start + BLOCK, n_rows + 1), dtype=np.float64)
+        cost[start : start + BLOCK] = np.rint(c * elementary.log(np.maximum(c, 1.0)) * 2.0**bits)
+    return cost, bits
 
 
 class GreedyCriterion:
