@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 # Apple's compiler has no OpenMP of its own: there the loops run on one thread.
 openmp = {"win32": (["/openmp"], []), "darwin": ([], [])}.get(sys.platform, (["-fopenmp"], ["-fopenmp"]))
 # Products are not fused with sums: where a machine can fuse, its likelihoods would differ from another's.
-optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off"]
+optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off", "-g0"]
 
 
 def extension(name, *sources):

@@ -69,6 +69,26 @@ static inline double tf_log(double x)
     return tf_log_of(k, m - 1.0, 0.0);
 }
 
+/* the same of many numbers, a vector at a time where they are all normal and above zero */
+static inline void tf_log_all(const double *x, double *out, int64_t n)
+{
+    for (int64_t first = 0; first < n; first += 64) {
+        const int64_t end = first + 64 < n ? first + 64 : n;
+        int normal = 1;
+        for (int64_t i = first; i < end; i++)
+            normal &= (x[i] >= 2.2250738585072014e-308) & (x[i] < tf_infinity());
+        if (normal)
+            for (int64_t i = first; i < end; i++) {
+                double m;
+                const int k = tf_split(x[i], &m);
+                out[i] = tf_log_of(k, m - 1.0, 0.0);
+            }
+        else
+            for (int64_t i = first; i < end; i++)
+                out[i] = tf_log(x[i]);
+    }
+}
+
 static inline double tf_log1p(double x)
 {
     double m;

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t
 
 cdef extern from "elementary.h" nogil:
     double tf_exp(double)
-    double tf_log(double)
+    void tf_log_all(const double *, double *, int64_t)
     double tf_log1p(double)
 
 
@@ -27,10 +27,9 @@ def log(x):
     cdef const double[::1] values = _flat(x)
     result = np.empty(np.shape(x))
     cdef double[::1] out = result.reshape(-1)
-    cdef int64_t i
-    with nogil:
-        for i in range(values.shape[0]):
-            out[i] = tf_log(values[i])
+    if values.shape[0] > 0:
+        with nogil:
+            tf_log_all(&values[0], &out[0], values.shape[0])
     return result
 
 
