@@ -1,5 +1,6 @@
 """The compiled engine. Everything else about the package is declared in pyproject.toml."""
 
+import os
 import sys
 
 from Cython.Build import cythonize
@@ -8,14 +9,14 @@ from setuptools import Extension, setup
 # Apple's compiler has no OpenMP of its own: there the loops run on one thread.
 openmp = {"win32": (["/openmp"], []), "darwin": ([], [])}.get(sys.platform, (["-fopenmp"], ["-fopenmp"]))
 # Products are not fused with sums: where a machine can fuse, its likelihoods would differ from another's.
-optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off"]
+optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off", "-g0"]
 
 
 def extension(name, *sources):
     return Extension(
         f"treeflows._ext.{name}",
         [f"_ext/{name}.pyx", *sources],
-        depends=["_ext/kernels.h", "_ext/kernels_isa.h", "_ext/kernels.pxi"],
+        depends=["_ext/kernels.h", "_ext/kernels_isa.h", "_ext/kernels.pxi", "_ext/elementary.h"],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
         include_dirs=["_ext"],
@@ -23,6 +24,7 @@ def extension(name, *sources):
 
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(
         [
             extension("isa", "_ext/kernels.c"),
@@ -34,6 +36,7 @@ setup(
             extension("routing"),
             extension("products"),
             extension("encoding"),
+            extension("elementary"),
         ],
         build_dir="build/cython",
         compiler_directives={
@@ -44,5 +47,5 @@ setup(
             "initializedcheck": False,
             "freethreading_compatible": True,
         },
-    )
+    ),
 )

@@ -10,8 +10,14 @@ distribution of a leaf is a mixture of the Dirichlet means (c + a) / (n + K a) o
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport exp, log, log1p
 from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from . import elementary
+
+cdef extern from "elementary.h" nogil:
+    double exp "tf_exp"(double)
+    double log "tf_log"(double)
+    double log1p "tf_log1p"(double)
 
 cdef enum:
     PARALLEL_WORK = 4096  # nodes below which waking threads costs more than it saves
@@ -86,7 +92,7 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
     cdef double[:, ::1] scratch = np.empty((n_threads, 2 * concentrations.shape[1] * longest))
     cdef double[:, ::1] above = np.empty((n_threads, np.max(np.diff(first_node) * (1 + np.asarray(n_categories)))))
     split = np.minimum(most_split, prior_split / (1 + np.arange(1 + np.max(candidates))))
-    cdef double[:, ::1] log_split = np.column_stack([np.log(split), np.log1p(-split)])
+    cdef double[:, ::1] log_split = np.column_stack([elementary.log(split), elementary.log1p(-split)])
     for t in prange(n_trees, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_nodes > PARALLEL_WORK):
         chosen_of[t] = average_tree(

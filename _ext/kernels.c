@@ -1,6 +1,7 @@
 #include "kernels.h"
 
-#include <math.h>
+#include "elementary.h"
+
 #include <stddef.h>
 #include <string.h>
 

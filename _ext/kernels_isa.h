@@ -529,7 +529,7 @@ static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, int64
             for (int i = 0; i < step; i++)
                 sum[i] += sum[i + step];
         const float scale = 1.0f / sum[0];
-        score += (double)most + log((double)sum[0]);
+        score += (double)most + tf_log((double)sum[0]);
         TF_SIMD
         for (int64_t s = 0; s < n_states; s++) {
             joint[s] *= scale;

@@ -1,5 +1,7 @@
 """The autoregressive tree flow and its ensemble: likelihoods, ranks, orders, evidence, printing, parameters."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -302,3 +304,17 @@ def test_an_ensemble_of_layers_and_of_ensembles():
     inner = TreeFlowEnsemble(DiscreteTreeFlow(1, criterion="random"), 2)
     ensemble = TreeFlowEnsemble(inner, 2, categories=declared([2, 3]), random_state=0).fit(codes)
     assert np.exp(ensemble.score_samples(whole_domain([2, 3]))).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("model", [AutoregressiveTreeFlow, DiscreteTreeFlow])
+@pytest.mark.parametrize("smoothing", [1, np.float32(0.5), np.int64(2), Fraction(1, 2)])
+def test_smoothing_is_a_number_of_any_type(model, smoothing):
+    X = random_table(0, 200, [3, 2, 4])
+    expected = model(smoothing=float(smoothing)).fit(X).score_samples(X)
+    np.testing.assert_array_equal(model(smoothing=smoothing).fit(X).score_samples(X), expected)
+
+
+@pytest.mark.parametrize("model", [AutoregressiveTreeFlow, DiscreteTreeFlow])
+def test_smoothing_is_no_truth_value(model):
+    with pytest.raises(TypeError, match="or a number, got True"):
+        model(smoothing=True).fit(random_table(0, 200, [3, 2, 4]))

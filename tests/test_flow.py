@@ -1,5 +1,7 @@
 """The discrete tree flow: learning, stages, early stopping, bases, parameters."""
 
+import pickle
+
 import numpy as np
 import pytest
 import readable
@@ -12,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
+from treeflows.densities import layered
 from treeflows.densities.independent import CONCENTRATIONS, IndependentColumns, leave_one_out
 from treeflows.learning.rows import in_order
 from treeflows.machine.draws import generator
@@ -260,3 +263,15 @@ def test_one_row_and_constant_columns(seed):
     k = [1, 3, 2]
     flow = fitted(random_table(seed, 1, k), k)
     assert np.exp(flow.score_samples(whole_domain(k))).sum() == pytest.approx(1, abs=1e-9)
+
+
+def test_what_applies_the_layers_is_built_once_and_not_pickled(monkeypatch):
+    X = random_table(0, 500, [3, 2, 4])
+    flow = DiscreteTreeFlow(2, min_samples_split=20).fit(X)
+    before = len(pickle.dumps(flow))
+    expected = flow.score_samples(X), flow.transform(X), flow.sample(5, random_state=0)
+    assert len(pickle.dumps(flow)) == before
+    monkeypatch.setattr(layered, "Program", None)
+    np.testing.assert_array_equal(flow.score_samples(X), expected[0])
+    np.testing.assert_array_equal(flow.transform(X), expected[1])
+    np.testing.assert_array_equal(flow.sample(5, random_state=0), expected[2])

@@ -1,5 +1,6 @@
 """What holds for every model: distributions of the whole domain, bijections, samples, seeds, files, conventions."""
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -196,3 +197,20 @@ def test_pickle_clone_and_file(name, tmp_path):
         assert str(copy.get_params().keys()) == str(model.get_params().keys())
     treeflows.save(loaded, tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_file_has_the_same_bytes_on_every_instruction_set_and_number_of_threads(name, tmp_path):
+    """The table is large enough for its loops to be shared out to threads."""
+    X = random_table(3, 3000, [2, 5, 3, 2, 40, 2, 7, 2, 3])
+    before, digests = isa.current(), {}
+    try:
+        for instruction_set in isa.available():
+            isa.use(instruction_set)
+            for n_jobs in (1, 2):
+                treeflows.save(MODELS[name](n_jobs=n_jobs).fit(X).set_params(n_jobs=None), tmp_path / "model")
+                digest = hashlib.sha256((tmp_path / "model").read_bytes()).hexdigest()
+                digests[instruction_set, n_jobs] = digest
+    finally:
+        isa.use(before)
+    assert len(set(digests.values())) == 1, digests

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
+from .._ext import elementary
 from .._ext.routing import Router
 from ..machine.draws import uniform_blocks
 from .density import OrderedDensity
@@ -106,7 +107,7 @@ class Conditionals(OrderedDensity):
 
     @cached_property
     def _log_prob(self):
-        return np.log(self.prob)
+        return elementary.log(self.prob)
 
     @cached_property
     def _cumulative(self):

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._ext import elementary
 from ..inference.marginals import blocks, log_marginal, sample_given
 from .stored import Stored
 
@@ -54,7 +55,7 @@ class Density(Stored):
             share = self._own_shares[j]
             rows = np.flatnonzero(~observed[:, j])
             codes[rows, j] = np.searchsorted(np.cumsum(share)[:-1], rng.random(len(rows)), side="right")
-            log_weight[rows] -= np.log(share[codes[rows, j]])
+            log_weight[rows] -= elementary.log(share[codes[rows, j]])
         return codes, log_weight + self.score(codes, threads)
 
     @cached_property
@@ -90,5 +91,5 @@ class OrderedDensity(Density):
                 drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
                 codes[block, j] = np.where(seen, codes[block, j], drawn)
                 told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
-                log_weight[block] += np.where(seen, np.log(told), 0.0)
+                log_weight[block] += np.where(seen, elementary.log(told), 0.0)
         return codes, log_weight

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from .._ext import encoding
+from .._ext import elementary, encoding
 from .._ext.permuting import Program
 from ..machine.draws import uniform_blocks
 from .density import Density
@@ -39,7 +39,7 @@ def leave_one_out(counts, first_category, concentrations):
     n = np.add.reduceat(counts, first_category[:-1])
     a = concentrations[:, None]
     present = counts > 0
-    log_p = np.log(np.where(present, counts - 1 + a, 1.0)) - np.repeat(np.log(n - 1 + k * a), k, axis=1)
+    log_p = elementary.log(np.where(present, counts - 1 + a, 1.0)) - np.repeat(elementary.log(n - 1 + k * a), k, axis=1)
     return np.add.reduceat(counts * log_p, first_category[:-1], axis=1)
 
 
@@ -88,11 +88,11 @@ class IndependentColumns(Density):
     @cached_property
     def log_prob(self):
         """Log-probability of each category, nats."""
-        return np.log(self.prob)
+        return elementary.log(self.prob)
 
     def mean_log_likelihood(self, counts):
         """Nats per row of rows that have these counts."""
-        return float(counts @ self.log_prob) / counts[: self.n_categories[0]].sum()
+        return float((counts * self.log_prob).sum()) / counts[: self.n_categories[0]].sum()
 
     def score(self, codes, threads=1):
         """Log-likelihood of each row, nats."""

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import numpy as np
 
+from .._ext import elementary
 from ..inference.marginals import blocks
 from ..machine.draws import uniform_blocks
 from .conditionals import Conditionals
@@ -48,7 +49,7 @@ class Pool(OrderedDensity):
         """Log-likelihood of each row, nats."""
         scores = np.empty(len(codes))
         for block in blocks(*codes.shape):
-            scores[block] = np.log(self.probabilities(codes[block], threads)).sum(axis=1)
+            scores[block] = elementary.log(self.probabilities(codes[block], threads)).sum(axis=1)
         return scores
 
     def probabilities(self, codes, threads=1):

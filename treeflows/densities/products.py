@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-from scipy.special import softmax
 
-from .._ext import products
+from .._ext import elementary, products
+from ..machine.log_sums import softmax
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 
 MULTIPLE = 8  # of which the engine wants the number of states
@@ -64,8 +64,8 @@ class ProductMixture(Stored):
 
     def posterior(self, codes, observed=None):
         """Posterior of the states given rows, or those cells of them that are observed: (n_rows, n_states)."""
-        log_prob = np.log(self.prob)
-        joint = np.tile(np.log(self.weight), (len(codes), 1))
+        log_prob = elementary.log(self.prob)
+        joint = np.tile(elementary.log(self.weight), (len(codes), 1))
         for j in range(codes.shape[1]):
             told = log_prob[self.first_category[j] + codes[:, j]]
             joint += told if observed is None else np.where(observed[:, [j]], told, 0.0)

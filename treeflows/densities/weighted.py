@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from scipy.special import logsumexp, softmax
 
+from .._ext import elementary
+from ..machine.log_sums import logsumexp, softmax
 from .density import Density
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array
 
@@ -34,7 +35,7 @@ class WeightedMean(Density):
     def score(self, codes, threads=1):
         """Log-likelihood of each row, nats."""
         scores = np.stack([member.score(codes, threads) for member in self.members])
-        return logsumexp(scores + np.log(self.weight)[:, None], axis=0)
+        return logsumexp(scores + elementary.log(self.weight)[:, None], axis=0)
 
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
@@ -47,14 +48,14 @@ class WeightedMean(Density):
         """Log-probability of the observed cells of each row, and its standard error, nats."""
         told = [member.marginal(codes, observed, threads) for member in self.members]
         log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
-        joint = log_prob + np.log(self.weight)[:, None]
+        joint = log_prob + elementary.log(self.weight)[:, None]
         total = logsumexp(joint, axis=0)
-        return total, np.sqrt(np.sum((np.exp(joint - total) * error) ** 2, axis=0))
+        return total, np.sqrt(np.sum((elementary.exp(joint - total) * error) ** 2, axis=0))
 
     def given(self, codes, observed, n_samples, rng, threads=1):
         """Rows with given values; a member's part is how probable it thinks what is given."""
         told = [member.marginal(codes, observed, threads) for member in self.members]
-        part = softmax(np.log(self.weight) + np.concatenate([log_prob for log_prob, _ in told]))
+        part = softmax(elementary.log(self.weight) + np.concatenate([log_prob for log_prob, _ in told]))
         estimated = any(error.any() for _, error in told)
         drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
         for member, rows in self._parts(rng.choice(len(part), n_samples, p=part)):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._ext import elementary
+
 LAYER = ("column", "children", "input_sets", "output_sets", "tables", "counts", "leaf_rows")
 TREES = (
     "order",
@@ -76,7 +78,7 @@ def _distribution(written, old, new, arrays, found):
         return {"kind": "Pool", "trees": parts, "products": {"kind": "ProductMixture"}}
     if written["class"] == "AutoregressiveTreeFlow":
         move(TREES)
-        found[new + "prob"] = np.exp(arrays[old + "log_prob"])
+        found[new + "prob"] = elementary.exp(arrays[old + "log_prob"])
         return {"kind": "Conditionals"}
     for t in range(written["n_layers"]):
         move(LAYER, f"{old}layer{t}_", f"{new}layers{t}_")
@@ -84,7 +86,7 @@ def _distribution(written, old, new, arrays, found):
     if written["bases"] is None:
         bases = [{"kind": "IndependentColumns"}] * (written["n_layers"] + 1)
         for t in range(len(bases)):
-            found[f"{new}bases{t}_prob"] = np.exp(arrays[old + "log_prob"][t])
+            found[f"{new}bases{t}_prob"] = elementary.exp(arrays[old + "log_prob"][t])
             found[f"{new}bases{t}_concentration"] = np.array(arrays[old + "concentration"][t])
     else:
         bases = [

@@ -9,7 +9,9 @@ and Geman, IEEE Transactions on Pattern Analysis and Machine Intelligence 6, 198
 from zlib import crc32
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+
+from .._ext import elementary
+from ..machine.log_sums import logsumexp, softmax
 
 MOST_STATES = 1024  # of the unobserved columns of a row, to be enumerated
 DRAWS = 1000  # of importance sampling, for each row
@@ -41,8 +43,8 @@ def log_marginal(density, codes, observed, threads):
                 told = np.where(observed[row], codes[row], 0).tobytes() + observed[row].tobytes()
                 rng = np.random.default_rng(crc32(told))
                 _, log_weight = density.propose(*repeated, rng, threads)
-                log_prob[row] = logsumexp(log_weight) - np.log(DRAWS)
-                error[row] = np.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
+                log_prob[row] = logsumexp(log_weight) - elementary.log(DRAWS)
+                error[row] = elementary.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
     return log_prob, error
 
 
@@ -233,7 +235,7 @@ def _enumerated(density, codes, rows, columns, n_values, last, threads):
         if last is None:
             joint = density.score(whole, threads)
         else:
-            log_prob = np.log(density.probabilities(whole, threads))
+            log_prob = elementary.log(density.probabilities(whole, threads))
             told = np.arange(codes.shape[1]) < np.repeat(last[part], len(states))[:, None]
             joint = np.where(told, log_prob, 0.0).sum(axis=1)
         yield part, states, joint.reshape(len(part), len(states))

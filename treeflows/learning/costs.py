@@ -1,6 +1,12 @@
 """Costs of counts in fixed point, so that sums of them are exact in any order and on any machine."""
 
+from math import frexp
+
 import numpy as np
+
+from .._ext import elementary
+
+BLOCK = 2**16  # counts whose costs are computed together, in the cache
 
 
 def cost_table(n_rows, n_columns, most_bits=32):
@@ -15,23 +21,11 @@ def cost_table(n_rows, n_columns, most_bits=32):
     bits : int
         Costs are in units of 2**-bits nats.
     """
-    c = np.arange(n_rows + 1, dtype=np.float64)
-    nats = c * _log(np.maximum(c, 1.0))
-    bits = min(most_bits, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
-    return np.rint(nats * 2.0**bits).astype(np.int64), bits
-
-
-def _log(x):
-    """Natural logarithm by additions, multiplications and divisions alone, which round alike on every machine.
-
-    ``log(m 2**e) = e log 2 + 2 artanh((m - 1) / (m + 1))`` with m between sqrt(1/2) and sqrt(2).
-    """
-    m, e = np.frexp(x)
-    small = m < 0.7071067811865476
-    m, e = np.where(small, 2 * m, m), e - small
-    s = (m - 1) / (m + 1)
-    t = s * s
-    series = np.zeros_like(t)
-    for k in range(11, -1, -1):
-        series = series * t + 1 / (2 * k + 1)
-    return e * 0.6931471805599453 + 2 * s * series
+    most = n_rows * float(elementary.log(max(n_rows, 1)))
+    mantissa, exponent = frexp(n_columns * most + 1.0)
+    bits = min(most_bits, 61 - exponent + (mantissa == 0.5))
+    cost = np.empty(n_rows + 1, dtype=np.int64)
+    for start in range(0, n_rows + 1, BLOCK):
+        c = np.arange(start, min(start + BLOCK, n_rows + 1), dtype=np.float64)
+        cost[start : start + BLOCK] = np.rint(c * elementary.log(np.maximum(c, 1.0)) * 2.0**bits)
+    return cost, bits

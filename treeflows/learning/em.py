@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .._ext import products
+from .._ext import elementary, products
 from ..densities.products import ProductMixture
 from ..densities.trees import starts
 
@@ -61,10 +61,10 @@ class Learner:
         n_states, before = mixture.n_states, -np.inf
         extra = -n_states % LANES
         for _ in range(most_steps):
-            log_prob = np.log(mixture.prob)
+            log_prob = elementary.log(mixture.prob)
             # single precision, since a step is bound by memory; what is kept is normalised in double
             told = (log_prob - log_prob[self.common][self.column]).astype(np.float32)
-            base = (np.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
+            base = (elementary.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
             counts, rows, score = products.expect(
                 self.rare,
                 self.starts,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._ext import elementary
 from .._ext.averaging import INNER, LEAF, average_prunings
 from .._ext.growing import grow_trees
 from ..densities.conditionals import Conditionals
@@ -17,7 +18,7 @@ NO_LIMIT = 2**30  # depth of trees without a bound
 
 def concentrations(n_categories):
     """The concentrations to choose from: from 1 / (2 K) to 1/2 per category, evenly spaced in their logarithm."""
-    return np.geomspace(1 / (2 * n_categories), 0.5, N_CONCENTRATIONS)
+    return elementary.exp(elementary.log(n_categories) * np.linspace(0, 1, N_CONCENTRATIONS)) / (2 * n_categories)
 
 
 def learn_conditionals(
@@ -71,7 +72,7 @@ def learn_conditionals(
     )
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
-    choices = np.array([concentrations(size) if smoothing == "evidence" else [smoothing] for size in sizes])
+    choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])
     evidence, chosen, kind, prob = average_prunings(
         first,
         left,
@@ -126,4 +127,4 @@ def _compact(order, n_categories, first, column, category, left, counts, kind):
 
 def _log_rising(b):
     """Of the counts c that are tabled, log Gamma(c + b) - log Gamma(b), nats."""
-    return np.concatenate(([0.0], np.cumsum(np.log(b + np.arange(N_TABLED - 1)))))
+    return np.concatenate(([0.0], np.cumsum(elementary.log(b + np.arange(N_TABLED - 1)))))

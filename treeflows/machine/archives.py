@@ -47,7 +47,9 @@ def write_archive(path, model, arrays):
         # a fixed date: equal models give equal files
         archive.writestr(zipfile.ZipInfo(MODEL_MEMBER), json.dumps(model, ensure_ascii=False, indent=1))
         for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+            info = zipfile.ZipInfo(f"{name}.npy")
+            info.file_size = array.nbytes  # headers for large members only, which Python's versions write differently
+            with archive.open(info, "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._ext import elementary
 from ..densities.density import OrderedDensity
 from ..densities.independent import CONCENTRATIONS, leave_one_out
 from ..learning.orders import mutual_information
@@ -69,7 +70,7 @@ class ColumnTables(OrderedDensity):
 
     def score(self, codes, threads=1):
         """Log-likelihood of each row, nats."""
-        return np.log(self.probabilities(codes, threads)).sum(axis=1)
+        return elementary.log(self.probabilities(codes, threads)).sum(axis=1)
 
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from ..inference.marginals import log_joint
+from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.columns import MAX_CATEGORIES, Column
 from ..tables.containers import dtype_for, is_missing, read_table

@@ -4,12 +4,13 @@ from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from .._ext import elementary
 from ..densities.weighted import WeightedMean
 from ..learning.rows import in_order
+from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow
 from .base import TABLE_PARAMETERS, CategoricalDensity, learner, part_of
@@ -222,7 +223,7 @@ def _weights(scores):
     scores = scores[:, np.isfinite(scores).any(axis=0)]  # a row that no member thinks possible weighs none
     weights = np.full(len(scores), 1 / len(scores))
     for _ in range(STEPS):
-        joint = scores + np.log(weights)[:, None]
-        credit = np.exp(joint - logsumexp(joint, axis=0)).sum(axis=1) + 1
+        joint = scores + elementary.log(weights)[:, None]
+        credit = elementary.exp(joint - logsumexp(joint, axis=0)).sum(axis=1) + 1
         weights = credit / credit.sum()
     return weights

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_scalar
 
+from .._ext import elementary
 from ..densities.pool import Pool, trees_say
 from ..inference.marginals import blocks
 from ..learning.em import Learner
@@ -235,14 +236,14 @@ class TreeFlowMixture(CategoricalFlow):
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
-        tried, scores = [], {0: float(np.log(grown).sum(axis=1).mean())}
+        tried, scores = [], {0: float(elementary.log(grown).sum(axis=1).mean())}
         with progress_bar(len(numbers), "learning the hidden column", self.verbose) as progress:
             for n in numbers:
                 draws = np.random.default_rng([seed, n])
                 products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
                 hidden = say(products)
                 share = _shares(grown, hidden)
-                score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
+                score = float(elementary.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
                 scores[n] = score
                 tried.append((score, products, share))
                 progress(len(tried))

@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.utils.validation import check_scalar
 
 MISSING = ("category", "marginalize", "error")
@@ -20,6 +21,8 @@ def check_criterion(criterion, names):
 def check_smoothing(smoothing, automatic):
     """Raise unless a concentration is a number in range, or the word for an automatic choice."""
     if not (isinstance(smoothing, str) and smoothing == automatic):
+        if isinstance(smoothing, (bool, np.bool_)):
+            raise TypeError(f"smoothing must be {automatic!r} or a number, got {smoothing!r}")
         check_scalar(smoothing, "smoothing", Real)
         if not 0 < smoothing <= MAX_SMOOTHING:
             raise ValueError(f"smoothing must be {automatic!r} or above 0 and at most {MAX_SMOOTHING:g}")

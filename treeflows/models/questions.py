@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from .._ext import elementary
 from ..densities.density import Density
 from ..inference.marginals import complete, log_joint
 from ..learning.rows import check_weight
 from ..machine.draws import generator
+from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import Domain
@@ -216,7 +217,7 @@ class TableModel(DensityMixin, BaseEstimator):
         codes = []
         for j in columns:
             share = domain.columns[j].top_share
-            codes.append((self._log_joint(rows, j, len(share)) + np.log(share)).argmax(axis=1).astype(np.uint8))
+            codes.append((self._log_joint(rows, j, len(share)) + elementary.log(share)).argmax(axis=1).astype(np.uint8))
         if column is None:
             return domain.decode(np.column_stack(codes), index=table.index)
         known = domain.columns[columns[0]]
@@ -297,7 +298,7 @@ class TableModel(DensityMixin, BaseEstimator):
             cells = domain.cells(part, j, missing=self.missing)
             prob = known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
             told = cells >= 0
-            surprise[told, j] = -np.log(prob[told, cells[told]])
+            surprise[told, j] = -elementary.log(prob[told, cells[told]])
             values.append(part.shown(j))
         back = np.searchsorted(some, least)
         return Anomalies(
@@ -425,7 +426,7 @@ class Anomalies:
         ):
             lines.append(f"row {row}: log-likelihood {score:.2f} nats")
             lines += [
-                f"  {self.names[j]} = {values[j]}: probability {np.exp(-surprise[j]):.2g} given the rest"
+                f"  {self.names[j]} = {values[j]}: probability {elementary.exp(-surprise[j]):.2g} given the rest"
                 for j in np.argsort(-surprise, kind="stable")[:n_cells]
             ]
         return "\n".join(lines)

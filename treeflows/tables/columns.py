@@ -6,6 +6,8 @@ from numbers import Integral
 
 import numpy as np
 
+from .._ext import elementary
+
 MAX_CATEGORIES = 256  # codes are bytes
 SMOOTHING = 0.5  # rows that a rare value has to its credit in the share of its group
 
@@ -103,7 +105,7 @@ class Column:
         code = np.cumsum(~rare, dtype=np.int64) - 1
         code[rare] = np.sum(~rare)
         log_share = np.zeros(len(counts))
-        log_share[rare] = np.log((counts[rare] + SMOOTHING) / (counts[rare] + SMOOTHING).sum())
+        log_share[rare] = elementary.log((counts[rare] + SMOOTHING) / (counts[rare] + SMOOTHING).sum())
         return replace(self, grouping=Grouping(code.astype(np.int16), log_share))
 
     def places(self, codes, rng=None):
@@ -115,20 +117,24 @@ class Column:
             code = self.grouping.code
             for group in np.flatnonzero(np.bincount(code) > 1):
                 members, rows = np.flatnonzero(code == group), np.flatnonzero(codes == group)
-                cumulative = np.cumsum(np.exp(self.grouping.log_share[members]))[:-1]
+                cumulative = np.cumsum(elementary.exp(self.grouping.log_share[members]))[:-1]
                 places[rows] = members[np.searchsorted(cumulative, rng.random(len(rows)), side="right")]
         return places
 
     @cached_property
     def top_share(self):
         """Share of the most common value of each code that stands for values: ndarray of float64."""
-        return np.ones(self.n_named) if self.grouping is None else np.exp(self.grouping.log_share[self.most_common])
+        return (
+            np.ones(self.n_named)
+            if self.grouping is None
+            else elementary.exp(self.grouping.log_share[self.most_common])
+        )
 
     def spread(self, prob):
         """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""
         if self.grouping is None:
             return prob
-        told = prob[:, self.grouping.code] * np.exp(self.grouping.log_share)
+        told = prob[:, self.grouping.code] * elementary.exp(self.grouping.log_share)
         return np.hstack([told, prob[:, self.n_named :]])
 
     def check(self):
@@ -139,6 +145,6 @@ class Column:
             code, log_share = self.grouping.code, self.grouping.log_share
             if not len(code) == len(log_share) == len(self.values) or code.min() < 0:
                 raise ValueError("codes of groups do not match the values")
-            shares = np.bincount(code, np.exp(log_share), self.n_named)
+            shares = np.bincount(code, elementary.exp(log_share), self.n_named)
             if not np.allclose(shares, 1, rtol=0, atol=1e-9):
                 raise ValueError("shares of a group do not sum to one")

@@ -1,0 +1,40 @@
+"""Print the sha256 of model files, to be compared between machines: ``python tests/digests.py``."""
+
+import hashlib
+import platform
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+import treeflows
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
+
+MODELS = {
+    "trees": AutoregressiveTreeFlow(order="random", random_state=0),
+    "layers": DiscreteTreeFlow(3, min_samples_split=20),
+    "layers over trees": DiscreteTreeFlow(2, base="tree", min_samples_split=20, random_state=0),
+    "mixture": TreeFlowMixture(n_components=8, n_trees=2, random_state=0),
+    "ensemble": TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 3, random_state=0),
+    "missing cells": AutoregressiveTreeFlow(missing="marginalize", random_state=0),
+}
+
+
+def tables():
+    """Small tables by name: few rows and many values, binary columns, and one with missing cells."""
+    rng = np.random.default_rng(0)
+    hidden = rng.integers(0, 4, (2000, 1))
+    few = (hidden[:300] + (rng.random((300, 6)) < 0.3) * rng.integers(0, 9, (300, 6))) % 9
+    binary = ((hidden + np.arange(12)) % 4 < 2) ^ (rng.random((2000, 12)) < 0.2)
+    holes = np.where(rng.random(few.shape) < 0.1, np.nan, few)
+    return {"few": few.astype(float), "binary": binary.astype(float), "holes": holes}
+
+
+if __name__ == "__main__":
+    print(platform.machine(), np.__version__, flush=True)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        for table, X in tables().items():
+            for name, model in MODELS.items():
+                treeflows.save(model.fit(X), path)
+                print(hashlib.sha256(path.read_bytes()).hexdigest(), table, name, flush=True)

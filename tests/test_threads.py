@@ -1,0 +1,38 @@
+"""Threads: in forked processes, and while they wait."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FORK = """
+import os
+import numpy as np
+from treeflows import AutoregressiveTreeFlow
+
+X = np.random.default_rng(0).integers(0, 3, (5000, 40))
+flow = AutoregressiveTreeFlow(n_jobs=2)
+scores = flow.fit(X).score_samples(X)
+if child := os.fork():
+    _pid, status = os.waitpid(child, 0)
+    raise SystemExit(os.waitstatus_to_exitcode(status))
+os._exit(0 if (flow.fit(X).score_samples(X) == scores).all() else 1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_process_forked_after_a_threaded_fit_fits_too():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("told", [None, "active"])
+def test_the_environment_is_as_before_the_engine_was_loaded(told):
+    names = os.environ.keys() - {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    environment = {name: os.environ[name] for name in names}
+    if told is not None:
+        environment["OMP_WAIT_POLICY"] = told
+    code = "import os, treeflows; print(os.environ.get('OMP_WAIT_POLICY'))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(told)
