@@ -12,7 +12,7 @@ from sklearn.base import clone
 from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, MonteCarloWarning, TreeFlowEnsemble, TreeFlowMixture
-from treeflows.inference import marginals as density
+from treeflows.inference import estimates
 
 K = [2, 3, 1, 4, 2]
 ORDERED = ["trees", "trees of random order", "mixture"]
@@ -108,7 +108,7 @@ def test_estimated_marginals_say_their_error(name, monkeypatch):
     model.missing = "marginalize"
     asked = rows_with_holes(7, 60, 0.5)
     expected = np.array([logsumexp(log_prob[agreeing(rows, row)]) for row in asked])
-    monkeypatch.setattr(density, "MOST_STATES", 1)
+    monkeypatch.setattr(estimates, "MOST_STATES", 1)
     with pytest.warns(MonteCarloWarning, match="standard error of at most"):
         scores = model.score_samples(asked)
     with warnings.catch_warnings(action="ignore"):  # the same on every call, and whatever the other rows are
@@ -127,7 +127,7 @@ def test_estimated_marginals_say_their_error(name, monkeypatch):
 def test_a_prefix_of_the_order_is_exact_whatever_follows(name, monkeypatch):
     model, rows, log_prob = model_and_domain(name)
     model.missing = "marginalize"
-    monkeypatch.setattr(density, "MOST_STATES", 1)
+    monkeypatch.setattr(estimates, "MOST_STATES", 1)
     asked = table(8, 20).astype(float)
     asked[:, model._order[2:]] = np.nan
     expected = [logsumexp(log_prob[agreeing(rows, row)]) for row in asked]
@@ -148,7 +148,7 @@ def test_estimated_conditionals_say_so(monkeypatch):
     model = fitted("trees", table(), K, missing="marginalize")
     asked = rows_with_holes(9, 20, 0.5)
     exact = model.conditional_proba(asked, 3)
-    monkeypatch.setattr(density, "MOST_STATES", 1)
+    monkeypatch.setattr(estimates, "MOST_STATES", 1)
     with pytest.warns(MonteCarloWarning, match="standard error"):
         estimated = model.conditional_proba(asked, 3)
     np.testing.assert_allclose(estimated, exact, atol=0.05)
@@ -237,7 +237,7 @@ def test_most_probable_values(name):
 @pytest.mark.parametrize("name", ["trees", "mixture", "layers", "ensemble"])
 def test_drawn_values_are_from_the_posterior(name, most_states, monkeypatch):
     """By enumeration and by Gibbs sampling."""
-    monkeypatch.setattr(density, "MOST_STATES", most_states)
+    monkeypatch.setattr(estimates, "MOST_STATES", most_states)
     model, rows, log_prob = model_and_domain(name)
     row = np.array([1, np.nan, 0, np.nan, np.nan])
     n = 4000
@@ -258,7 +258,7 @@ def test_gibbs_finds_the_most_probable_values(monkeypatch):
     model = fitted("mixture", table(), K)
     asked = rows_with_holes(11, 200, 0.4)
     exact = model.impute(asked)
-    monkeypatch.setattr(density, "MOST_STATES", 0)
+    monkeypatch.setattr(estimates, "MOST_STATES", 0)
     gibbs = model.impute(asked, n_sweeps=100, random_state=0)
     assert (gibbs == exact)[np.isnan(asked)].mean() > 0.95  # the rest are nearly ties
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..densities.conditionals import COST_BITS, NO_LIMIT, learn_conditionals
-from ..inference.marginals import OrderedDensity, gibbs, resampled
+from ..inference.completion import gibbs, resampled
+from ..inference.marginals import OrderedDensity
 from ..tables.domain import MAX_CATEGORIES
 from .layers import cost_table
 

@@ -7,7 +7,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ..densities.products import Learner
-from ..inference.marginals import OrderedDensity, blocks
+from ..inference.estimates import blocks
+from ..inference.marginals import OrderedDensity
 from ..machine.draws import uniform_blocks
 from ..machine.progress import progress_bar
 from ..tables.containers import read_table

@@ -9,7 +9,8 @@ from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from ..inference.marginals import complete, log_joint
+from ..inference.completion import complete
+from ..inference.marginals import log_joint
 from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
