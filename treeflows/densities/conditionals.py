@@ -59,13 +59,16 @@ class Conditionals:
     def __getstate__(self):
         return {field.name: getattr(self, field.name) for field in fields(self)}  # not what was cached
 
-    def score_codes(self, codes, n_threads=1):
-        """Log-likelihood of each row, nats."""
-        return self._router.sum_values(codes, self.log_prob, n_threads)
+    def score_codes(self, codes, n_threads=1, start=0):
+        """Log-likelihood of each row, of what the trees from ``start`` on tell, nats."""
+        return self._router.sum_values(codes, self.log_prob, n_threads, start)
 
-    def probabilities(self, codes, n_threads=1):
-        """Probability of every value given those before it: (n_rows, n_columns), in the order of the trees."""
-        return self._router.values(codes, self._prob, n_threads)
+    def probabilities(self, codes, n_threads=1, start=0):
+        """Probability of every value given those before it, in the order of the trees, the first of which is ``start``.
+
+        An array of shape (n_rows, n_columns - start).
+        """
+        return self._router.values(codes, self._prob, n_threads, start)
 
     def distributions(self, t, codes, n_threads=1):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""

@@ -8,6 +8,8 @@ CELLS = 4_000_000  # of one block of work
 
 def patterns(chosen):
     """Rows that have the same columns chosen: pairs of ndarrays (rows, columns)."""
+    if len(chosen) == 0:
+        return
     kinds, kind = np.unique(np.packbits(chosen, axis=1), axis=0, return_inverse=True)
     order = np.argsort(kind.reshape(-1), kind="stable")
     ends = np.cumsum(np.bincount(kind.reshape(-1), minlength=len(kinds)))

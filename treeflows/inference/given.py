@@ -1,7 +1,6 @@
 """Rows that have given values in some columns."""
 
 import numpy as np
-from scipy.special import softmax
 
 from .estimates import possible
 
@@ -24,24 +23,20 @@ def sample_given(density, codes, observed, n_samples, rng, threads):
     -------
     drawn : ndarray of shape (n_samples, n_columns), uint8
     effective : float
-        Effective number of proposals: the squared sum of their weights over the sum of the squares (Kong 1992).
+        Effective number of proposals.
     n_proposed : int
         0 where the rows are exact.
     """
-    repeated = (np.repeat(x, n_samples, axis=0) for x in (codes, observed))
-    drawn, log_weight = density._propose(*repeated, rng, threads)
     if density._order is not None and observed[0, density._order[: observed.sum()]].all():
-        return drawn, float(n_samples), 0
-    proposals, log_weights = [drawn], [log_weight]
+        repeated = (np.repeat(x, n_samples, axis=0) for x in (codes, observed))
+        return density._propose(*repeated, rng, threads)[0], float(n_samples), 0
+    proposals, n_proposed = None, 0
     for _ in range(MOST_BATCHES):
-        repeated = (np.repeat(x, max(n_samples, FEWEST_PROPOSALS), axis=0) for x in (codes, observed))
-        drawn, log_weight = density._propose(*repeated, rng, threads)
-        proposals.append(drawn)
-        log_weights.append(log_weight)
-        share = softmax(possible(np.concatenate(log_weights)[None])[0])
-        effective = 1 / np.sum(share**2)
+        draws = density._draw_ahead(codes, observed, max(n_samples, FEWEST_PROPOSALS), [rng], threads)
+        proposals = draws if proposals is None else proposals.and_further(draws)
+        n_proposed = proposals.log_weight.shape[1]
+        effective = float(proposals.effective[0])
         if effective >= 2 * n_samples:
             break
-    # systematic: a proposal of weight w is taken w n times, rounded
-    chosen = np.searchsorted(np.cumsum(share)[:-1], (np.arange(n_samples) + rng.random()) / max(n_samples, 1))
-    return np.concatenate(proposals)[rng.permutation(chosen)], float(effective), len(share)
+    possible(proposals.log_weight)
+    return rng.permutation(proposals.resampled(n_samples, [rng])[0]), effective, n_proposed

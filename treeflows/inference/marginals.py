@@ -1,20 +1,24 @@
 """Densities of codes, and their marginals.
 
 Sums over the states of unobserved columns are exact up to `MOST_STATES` states of a row. Beyond, marginals are
-estimated by importance sampling (likelihood weighting along the order of the columns: Fung and Chang, "Weighing and
-integrating evidence for stochastic simulation in Bayesian networks", UAI 1989).
+estimated by weighted draws (`draw_ahead`), more of them where few of them count; where hardly any counts there is no
+estimate.
 """
 
 from zlib import crc32
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
+from .ahead import draw_ahead
 from .estimates import blocks, enumerated, few_states, patterns, possible
 from .given import sample_given
 
-DRAWS = 1000  # of importance sampling, for each row
-MARGINAL_ROWS = 10_000  # rows to learn the columns' own distributions from
+DRAWS = (1024, 8192)  # for each row; the second number where the first has not so many effective ones:
+WANTED = 100
+FEWEST_EFFECTIVE = 10  # draws, below which there is no estimate: few weights may miss most of the sum
+KEPT = 128  # draws to average conditionals over
+CELLS = 2_000_000  # of a block of draws
 
 
 class Density:
@@ -33,28 +37,19 @@ class Density:
         """What `sample_given` says."""
         return sample_given(self, codes, observed, n_samples, rng, threads)
 
-    def _propose(self, codes, observed, rng, threads):
-        """Rows with the unobserved cells drawn, and log p(row) - log q(drawn cells), q being what they came from.
-
-        Here q draws each column by itself, from what it is in the model's own samples.
-        """
-        codes, log_weight = codes.copy(), np.zeros(len(codes))
-        samples = self._sample_codes(MARGINAL_ROWS, np.random.default_rng(0), threads)
-        for j in np.flatnonzero(~observed.all(axis=0)):
-            share = np.bincount(samples[:, j], minlength=self._domain.n_categories[j]) + 1.0
-            share /= share.sum()
-            rows = np.flatnonzero(~observed[:, j])
-            codes[rows, j] = np.searchsorted(np.cumsum(share)[:-1], rng.random(len(rows)), side="right")
-            log_weight[rows] -= np.log(share[codes[rows, j]])
-        return codes, log_weight + self._score_codes(codes, threads)
+    def _draw_ahead(self, codes, observed, n_draws, rngs, threads, last=None):
+        """What `draw_ahead` says."""
+        return draw_ahead(self, codes, observed, n_draws, rngs, threads, last)
 
 
 class OrderedDensity(Density):
     """A density that tells each column given those before it: ``_order``, ``_walk`` and ``_cell_probabilities``.
 
     ``_walk(codes, threads)`` yields, column after column, its number and its distribution in each row, and leaves the
-    caller until the next step to write the column's values. ``_cell_probabilities(codes, threads)`` has the probability
-    of every value given those before it, (n_rows, n_columns), in the order of the columns.
+    caller until the next step to write the column's values; ``send(rows)`` in place of the next step says that the
+    caller has exchanged the rows of ``codes`` for others of them. ``_cell_probabilities(codes, threads)`` has the
+    probability of every value given those before it, (n_rows, n_columns), in the order of the columns, and
+    ``_score_codes(codes, threads, start)`` sums the logarithms from a place of the order on.
     """
 
     def _propose(self, codes, observed, rng, threads):
@@ -76,46 +71,124 @@ def log_marginal(density, codes, observed, threads):
     needed, last = ~observed, None
     if density._order is not None:
         # what comes after the last observed column sums to one
-        in_order = observed[:, density._order]
-        last = in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1)
-        last[~in_order.any(axis=1)] = 0
-        needed[:, density._order] &= np.arange(in_order.shape[1]) < last[:, None]
-    log_prob, error = np.empty(len(codes)), np.zeros(len(codes))
-    for rows, columns in patterns(needed):
-        if few_states(density._domain.n_categories[columns]):
-            for part, _, joint in enumerated(
-                density, codes, rows, columns, density._domain.n_categories, last, threads
-            ):
-                log_prob[part] = logsumexp(joint, axis=1)
-        else:
-            for row in rows.tolist():
-                repeated = (np.repeat(x[[row]], DRAWS, axis=0) for x in (codes, observed))
-                # a row has the same estimate in every table and on every call, and different rows independent ones
-                told = np.where(observed[row], codes[row], 0).tobytes() + observed[row].tobytes()
-                rng = np.random.default_rng(crc32(told))
-                _, log_weight = density._propose(*repeated, rng, threads)
-                log_prob[row] = logsumexp(log_weight) - np.log(DRAWS)
-                error[row] = np.exp(log_weight - log_prob[row]).std(ddof=1) / np.sqrt(DRAWS)
+        last = _told(density, observed)
+        needed[:, density._order] &= np.arange(observed.shape[1]) < last[:, None]
+    log_prob, error, many = np.zeros(len(codes)), np.zeros(len(codes)), []
+    some = np.flatnonzero(observed.any(axis=1))  # the marginal of nothing is 0, exactly
+    for places, columns in patterns(needed[some]):
+        rows = some[places]
+        if not few_states(density._domain.n_categories[columns]):
+            many.append(rows)
+            continue
+        for part, _, joint in enumerated(density, codes, rows, columns, density._domain.n_categories, last, threads):
+            log_prob[part] = logsumexp(joint, axis=1)
+    if many:
+        rows = np.sort(np.concatenate(many))
+        for part, draws in weighted_draws(density, codes, observed, rows, threads, last):
+            log_prob[part], error[part] = draws.log_mean, draws.error
+            none = draws.effective < FEWEST_EFFECTIVE
+            log_prob[part[none]], error[part[none]] = np.nan, np.inf
     return log_prob, error
+
+
+def weighted_draws(density, codes, observed, rows, threads, last=None):
+    """Draws of the unobserved cells of some rows, enough of them if that can be: pairs of rows and `Draws`.
+
+    The same of a row in every table and on every call, and of different rows independent.
+    """
+    for n_draws in DRAWS:
+        poor = []
+        for block in blocks(len(rows), n_draws * codes.shape[1], CELLS):
+            part = rows[block]
+            draws = density._draw_ahead(
+                codes[part],
+                observed[part],
+                n_draws,
+                row_generators(codes[part], observed[part]),
+                threads,
+                None if last is None else last[part],
+            )
+            enough = draws.effective >= WANTED if n_draws < DRAWS[-1] else np.ones(len(part), dtype=bool)
+            poor.append(part[~enough])
+            if enough.any():
+                yield part[enough], draws.of(enough)
+        rows = np.concatenate(poor)
+        if len(rows) == 0:
+            break
+
+
+def row_generators(codes, observed):
+    """A generator for each row, told by what is observed of it."""
+    return [
+        np.random.default_rng(crc32(np.where(seen, row, 0).astype(np.uint8).tobytes() + seen.tobytes()))
+        for row, seen in zip(codes, observed, strict=True)
+    ]
 
 
 def log_joint(density, codes, observed, column, n_values, threads):
     """Log-probability of each row with each of the first ``n_values`` codes of a column: (n_rows, n_values), nats.
 
-    And its standard error, 0 where it is exact: columns that are not observed are summed out (``observed`` is None if
-    all are). Raises ValueError where the model thinks nothing possible.
+    Up to a constant of each row. And its standard error, 0 where it is exact: columns that are not observed are summed
+    out (``observed`` is None if all are); NaN and infinity where there is no estimate. Raises ValueError where the
+    model thinks nothing possible.
     """
-    codes = codes.copy()
-    joint, error = np.zeros((2, len(codes), n_values))
-    if observed is not None:
-        observed = observed.copy()
-        observed[:, column] = True
-        if observed.all():
-            observed = None
-    for value in range(n_values):
-        codes[:, column] = value
-        if observed is None:
-            joint[:, value] = density._score_codes(codes, threads)
-        else:
-            joint[:, value], error[:, value] = density._log_marginal(codes, observed, threads)
-    return possible(joint), error
+    joint, error = np.zeros((len(codes), n_values)), np.zeros(len(codes))
+    if observed is None:
+        return possible(values_of(density, codes, column, n_values, threads)), error
+    seen, asked = observed.copy(), observed.copy()
+    seen[:, column], asked[:, column] = True, False
+    whole = seen.all(axis=1)
+    if whole.any():
+        joint[whole] = possible(values_of(density, codes[whole], column, n_values, threads))
+    needed = ~seen
+    if density._order is not None:
+        needed[:, density._order] &= np.arange(seen.shape[1]) < _told(density, seen)[:, None]
+    exact, many = [], []
+    partly = np.flatnonzero(~whole)
+    for places, columns in patterns(needed[partly]):
+        (exact if few_states(density._domain.n_categories[columns]) else many).append(partly[places])
+    rows = np.sort(np.concatenate([*exact, np.zeros(0, dtype=np.intp)]))
+    if len(rows):
+        some = codes[rows]
+        for value in range(n_values):
+            some[:, column] = value
+            joint[rows, value], _ = density._log_marginal(some, seen[rows], threads)
+        joint[rows] = possible(joint[rows])
+    if many:
+        rows = np.sort(np.concatenate(many))
+        for part, draws in weighted_draws(density, codes, asked, rows, threads):
+            kept = draws.resampled(KEPT, row_generators(codes[part], asked[part]))
+            told = conditional(density, kept, column, n_values, threads).mean(axis=1)
+            none = draws.effective < FEWEST_EFFECTIVE
+            with np.errstate(divide="ignore"):
+                joint[part] = np.where(none[:, None], np.nan, np.log(told))
+            error[part] = np.where(none, np.inf, draws.error)
+    return joint, error
+
+
+def conditional(density, draws, column, n_values, threads):
+    """Distribution of a column given all others, in draws of rows: (n_rows, n_draws, n_values)."""
+    joint = values_of(density, draws.reshape(-1, draws.shape[2]), column, n_values, threads)
+    return softmax(possible(joint), axis=1).reshape(*draws.shape[:2], n_values)
+
+
+def values_of(density, codes, column, n_values, threads):
+    """Log-probability of whole rows with each of the first codes of a column, (n_rows, n_values), nats.
+
+    Up to a constant of each row: of an ordered density only what comes from the column on is told.
+    """
+    # what comes before the column is the same for all of its values
+    start = () if density._order is None else (int(np.flatnonzero(density._order == column)[0]),)
+    joint = np.empty((len(codes), n_values))
+    for block in blocks(len(codes), n_values * codes.shape[1]):
+        whole = np.repeat(codes[block], n_values, axis=0)
+        whole[:, column] = np.tile(np.arange(n_values), len(whole) // n_values)
+        joint[block] = density._score_codes(whole, threads, *start).reshape(-1, n_values)
+    return joint
+
+
+def _told(density, observed):
+    """How many columns, in order, are told of each row: those up to the last observed one."""
+    in_order = observed[:, density._order]
+    last = in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1)
+    return np.where(in_order.any(axis=1), last, 0)

@@ -81,12 +81,9 @@ def _filled(codes, observed, n_categories, rng, threads):
     trees = _Trees(np.where(observed, codes, mark).astype(np.uint8), mark + 1, n_categories, threads)
     codes = codes.copy()
     codes[holes] = resampled(trees, codes[holes], known, PROPOSALS, draws, threads)
-    shares = [np.ones(k) for k in n_categories]
     for _ in range(ROUNDS):
         trees = _Trees(codes, n_categories, n_categories, threads)
-        codes[holes] = gibbs(
-            lambda rows, t=trees: t.score(rows, threads), codes[holes], known, shares, 1, draws, draw=True
-        )
+        codes[holes] = gibbs(lambda rows, t=trees: t.score(rows, threads), codes[holes], known, n_categories, 1, draws)
     return codes
 
 

@@ -195,8 +195,8 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
                     self._conditionals, self.evidence_, self.concentration_ = conditionals, evidence, concentration
                     self.order_, self.log_evidence_ = order, float(evidence.sum())
 
-    def _score_codes(self, codes, threads):
-        return self._conditionals.score_codes(codes, threads)
+    def _score_codes(self, codes, threads, start=0):
+        return self._conditionals.score_codes(codes, threads, start)
 
     def _sample_codes(self, n_samples, rng, threads):
         return self._conditionals.sample_codes(n_samples, rng, threads)

@@ -85,8 +85,8 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
         -------
         log_likelihood : ndarray of shape (n_rows,), float64
             Nats. Under ``missing="marginalize"`` that of the observed cells: exact if those that are missing come last
-            in the order of the columns or have at most 1,024 joint states, else an estimate of 1,000 draws; a
-            MonteCarloWarning says its standard error.
+            in the order of the columns or have at most 1,024 joint states, else an estimate from weighted draws; a
+            MonteCarloWarning says its standard error. NaN where hardly any draw counts: there is no estimate.
 
         Raises
         ------

@@ -7,6 +7,7 @@ from joblib import Parallel, delayed
 from scipy.special import logsumexp, softmax
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from ..inference.ahead import Draws
 from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow
 from .base import CategoricalDensity, OtherDensity, check_n_jobs, declared_categories, density_of_codes
@@ -14,6 +15,7 @@ from .mixture import TreeFlowMixture
 
 HELD_OUT = 0.1  # of the rows
 STEPS = 200  # of EM
+FEWEST_DRAWS = 16  # of a member, among weighted draws
 
 
 class TreeFlowEnsemble(CategoricalDensity):
@@ -183,8 +185,10 @@ class TreeFlowEnsemble(CategoricalDensity):
         told = [member._log_marginal(codes, observed, threads) for member in self._densities]
         log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
         joint = log_prob + np.log(self.weights_)[:, None]
-        total = logsumexp(joint, axis=0)
-        return total, np.sqrt(np.sum((np.exp(joint - total) * error) ** 2, axis=0))
+        total = np.where(observed.any(axis=1), logsumexp(joint, axis=0), 0.0)
+        none = np.isnan(total)
+        # members' draws are of the same random numbers: at worst their errors add up
+        return total, np.where(none, np.inf, np.sum(np.exp(joint - total) * np.where(none, 0.0, error), axis=0))
 
     def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
         # a member's part is how probable it thinks what is given
@@ -201,13 +205,15 @@ class TreeFlowEnsemble(CategoricalDensity):
                 n_proposed += proposed or (len(rows) if estimated else 0)
         return drawn, effective, n_proposed
 
-    def _propose(self, codes, observed, rng, threads):
-        chosen = self._choose_members(len(codes), rng)
-        codes, log_weight = codes.copy(), np.empty(len(codes))
-        for i, member in enumerate(self._densities):
-            rows = np.flatnonzero(chosen == i)
-            codes[rows], log_weight[rows] = member._propose(codes[rows], observed[rows], rng, threads)
-        return codes, log_weight
+    def _draw_ahead(self, codes, observed, n_draws, rngs, threads, last=None):
+        """Draws of all members: of each as many as its weight says, and at least a few."""
+        draws = None
+        for member, weight in zip(self._densities, self.weights_, strict=True):
+            n = max(FEWEST_DRAWS, round(n_draws * weight))
+            part = member._draw_ahead(codes, observed, n, rngs, threads)
+            part = Draws(part.codes, part.log_weight + np.log(weight) - np.log(n), part.root)
+            draws = part if draws is None else draws.and_further(part)
+        return Draws(draws.codes, draws.log_weight + np.log(draws.log_weight.shape[1]), draws.root)
 
     def _sample_codes(self, n_samples, rng, threads):
         chosen = self._choose_members(n_samples, rng)

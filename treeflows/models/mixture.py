@@ -236,20 +236,20 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         }
         return [first] + [clone(first).set_params(random_state=seed, **further) for seed in seeds]
 
-    def _score_codes(self, codes, threads):
+    def _score_codes(self, codes, threads, start=0):
         scores = np.empty(len(codes))
         for block in blocks(*codes.shape):
-            scores[block] = np.log(self._cell_probabilities(codes[block], threads)).sum(axis=1)
+            scores[block] = np.log(self._cell_probabilities(codes[block], threads, start)).sum(axis=1)
         return scores
 
     @property
     def _order(self):
         return self.flows_[0].order_
 
-    def _cell_probabilities(self, codes, threads):
+    def _cell_probabilities(self, codes, threads, start=0):
         hidden = self._products.conditionals(codes, self._order, threads)
-        tree, forest = _trees_say(self.flows_, codes, threads)
-        return _blend(tree, forest, hidden, self.share_[self._order].T)
+        tree, forest = _trees_say(self.flows_, codes, threads, start)
+        return _blend(tree, forest, hidden[:, start:], self.share_[self._order[start:]].T)
 
     def _sample_codes(self, n_samples, rng, threads):
         n_columns = len(self.share_)
@@ -283,13 +283,16 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
     def _walk(self, codes, threads):
         """Column after column in order: the column, and its distribution in each row.
 
-        The caller has until the next step to write the column's values.
+        The caller has until the next step to write the column's values, and may exchange rows of ``codes`` for others
+        of them: ``send(rows)`` says which.
         """
         posterior = self._products.begin(len(codes))
         for t, j in enumerate(self.flows_[0].order_.tolist()):
             tree, *others = (flow._conditionals.distributions(t, codes, threads) for flow in self.flows_)
             hidden = self._products.predict(posterior, j, threads)
-            yield j, _blend(tree, _mean(others), hidden, self.share_[j])
+            exchanged = yield j, _blend(tree, _mean(others), hidden, self.share_[j])
+            if exchanged is not None:
+                posterior = posterior[exchanged]
             self._products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
 
     def _estimator(self):
@@ -308,10 +311,10 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         check_n_jobs(self.n_jobs)
 
 
-def _trees_say(flows, codes, threads):
+def _trees_say(flows, codes, threads, start=0):
     """Probability of every value by the first flow's trees, and by the others' on average: (n_rows, n_columns)."""
-    return flows[0]._conditionals.probabilities(codes, threads), _mean(
-        flow._conditionals.probabilities(codes, threads) for flow in flows[1:]
+    return flows[0]._conditionals.probabilities(codes, threads, start), _mean(
+        flow._conditionals.probabilities(codes, threads, start) for flow in flows[1:]
     )
 
 
