@@ -21,7 +21,7 @@ cpdef enum:
     LEAF = 1
     INNER = 2
 
-cdef double NEGLIGIBLE = 1e-12  # posterior probability of what lies below a node, under which it is not kept
+cdef double NEGLIGIBLE = 1e-3  # posterior probability of what lies below a node, under which it is not kept
 
 
 ctypedef struct Tree:

@@ -160,7 +160,7 @@ cdef class Router:
 
     cdef void values_block(self, int64_t start, const uint8_t *rows, int64_t n_rows, const double *values,
                            int32_t *leaves, double *out) noexcept nogil:
-        cdef int64_t t, r
+        cdef int64_t t, r, width = self.n_columns - start
         cdef int32_t j, k
         cdef const double *of
         for t in range(start, self.n_columns):
@@ -168,7 +168,7 @@ cdef class Router:
             k = self.n_categories[j]
             self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
-                out[r * (self.n_columns - start) + t - start] = of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
+                out[r * width + t - start] = of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
 
     cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,
                             int32_t *leaves, uint8_t *out) noexcept nogil:

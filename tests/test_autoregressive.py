@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
-from treeflows.densities.conditionals import concentrations
 from treeflows.learning.layers import cost_table
 from treeflows.learning.orders import informative_order, pairwise_information
+from treeflows.learning.prunings import concentrations
 from treeflows.models.ensemble import _weights
 
 K = [3, 2, 4, 2, 20]
@@ -232,7 +232,7 @@ def test_weights_of_members_are_those_of_highest_likelihood():
 
 def test_an_ensemble_is_the_mean_of_its_members():
     codes = random_table(0, 400, K)
-    ensemble = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random", categories=declared(K)), 4, random_state=0).fit(
+    ensemble = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 4, categories=declared(K), random_state=0).fit(
         codes
     )
     members = np.array([member.score_samples(codes) for member in ensemble.estimators_])
@@ -293,6 +293,6 @@ def test_what_an_ensemble_cannot_be_made_of():
 
 def test_an_ensemble_of_layers_and_of_ensembles():
     codes = random_table(0, 300, [2, 3])
-    inner = TreeFlowEnsemble(DiscreteTreeFlow(1, criterion="random", categories=declared([2, 3])), 2)
-    ensemble = TreeFlowEnsemble(inner, 2, random_state=0).fit(codes)
+    inner = TreeFlowEnsemble(DiscreteTreeFlow(1, criterion="random"), 2)
+    ensemble = TreeFlowEnsemble(inner, 2, categories=declared([2, 3]), random_state=0).fit(codes)
     assert np.exp(ensemble.score_samples(whole_domain([2, 3]))).sum() == pytest.approx(1)

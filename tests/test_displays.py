@@ -58,14 +58,14 @@ def layers(codes):
 
 @pytest.fixture(scope="module")
 def mixture(codes):
-    estimator = AutoregressiveTreeFlow(categories=declared(K))
-    return TreeFlowMixture(estimator, n_trees=2, random_state=0).fit(codes)
+    return TreeFlowMixture(n_trees=2, categories=declared(K), random_state=0).fit(codes)
 
 
 @pytest.fixture(scope="module")
 def ensemble(codes):
-    estimator = AutoregressiveTreeFlow(order="random", categories=declared(K))
-    return TreeFlowEnsemble(estimator, 3, random_state=0).fit(codes)
+    return TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 3, categories=declared(K), random_state=0).fit(
+        codes
+    )
 
 
 def new_axes(*shape):
@@ -338,7 +338,7 @@ def test_missing_cells_that_have_no_codes_are_drawn(codes):
 
 def expected_leaf(tree, rows):
     """Percentages that a leaf must show, most probable first, of the distributions in the leaves of these rows."""
-    prob = np.exp(tree.log_prob[rows]).mean(axis=0)
+    prob = tree.prob[rows].mean(axis=0)
     return [f"{100 * prob[v]:.1f}% {tree.labels[tree.target][v]}" for v in np.argsort(-prob, kind="stable")[:3]]
 
 

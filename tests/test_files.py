@@ -61,7 +61,7 @@ def test_bases_members_and_orders_are_kept(tmp_path):
         np.testing.assert_array_equal(refitted.score_samples(table), model.score_samples(table))
     assert copy.validation_score_ == model.validation_score_
     np.testing.assert_array_equal(copy.share_, model.share_)
-    np.testing.assert_array_equal(copy.predict_proba(table), model.predict_proba(table))
+    np.testing.assert_array_equal(copy.predict_state_proba(table), model.predict_state_proba(table))
     treeflows.save(trees.fit(table), tmp_path / "m")
     copy = treeflows.load(tmp_path / "m")
     assert [str(tree) for tree in copy.trees_] == [str(tree) for tree in trees.trees_]
@@ -98,7 +98,7 @@ def test_a_model_is_an_npz_archive_without_code(tmp_path):
     flow, _ = some_flow()
     treeflows.save(flow, tmp_path / "m")
     with np.load(tmp_path / "m", allow_pickle=False) as archive:
-        np.testing.assert_array_equal(archive["layer0_tables"], flow.layers_[0].tables)
+        np.testing.assert_array_equal(archive["layers0_tables"], flow.layers_[0].tables)
 
 
 def rewritten(path, change):
@@ -172,23 +172,23 @@ def replaced(member, make):
 
 
 DAMAGES = {
-    "version": (with_json(lambda m: m.update(version=99)), "version 99 .* reads version 1"),
+    "version": (with_json(lambda m: m.update(version=99)), "version 99 .* reads up to 2"),
     "format": (with_json(lambda m: m.update(format="other")), "not a treeflows model file"),
     "class": (with_json(lambda m: m["model"].update({"class": "Other"})), "unknown model 'Other'"),
     "parameter": (with_json(lambda m: m["model"]["params"].update(depth=3)), "damaged"),
     "dtypes": (with_json(lambda m: m.update(dtypes=["nothing"] * 3)), "damaged"),
-    "more layers": (with_json(lambda m: m["model"].update(n_layers=4)), "damaged"),
+    "more layers": (with_json(lambda m: m["distribution"]["layers"].append({"kind": "TreePermutation"})), "damaged"),
     "fewer categories": (with_json(lambda m: m["columns"][0]["values"].pop()), "damaged"),
-    "no array": (lambda n, d: None if n == "log_prob.npy" else d, "damaged"),
-    "column": (replaced("layer0_column", lambda a: array_of(a + 100, "<i4")), "column that is not there"),
-    "cycle": (replaced("layer0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
-    "leaf": (replaced("layer0_children", lambda a: array_of(np.where(a < 0, -1, a), "<i4")), "leaves"),
-    "table": (replaced("layer0_tables", lambda a: array_of(a * 0, "u1")), "permutation"),
-    "set": (replaced("layer0_output_sets", lambda a: array_of(a + 7, "u1")), "no set"),
-    "shape": (replaced("layer0_tables", lambda a: array_of(a[:, :-1], "u1")), "shape"),
-    "dtype": (replaced("layer0_tables", lambda a: array_of(a, "<f8")), "dtype"),
+    "no array": (lambda n, d: None if n == "bases0_prob.npy" else d, "damaged"),
+    "column": (replaced("layers0_column", lambda a: array_of(a + 100, "<i4")), "array column holds values outside"),
+    "cycle": (replaced("layers0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
+    "leaf": (replaced("layers0_children", lambda a: array_of(np.where(a < 0, -1, a), "<i4")), "leaves"),
+    "table": (replaced("layers0_tables", lambda a: array_of(a * 0, "u1")), "permutation"),
+    "set": (replaced("layers0_output_sets", lambda a: array_of(a + 7, "u1")), "array output_sets holds"),
+    "shape": (replaced("layers0_tables", lambda a: array_of(a[:, :-1], "u1")), "shape"),
+    "dtype": (replaced("layers0_tables", lambda a: array_of(a, "<f8")), "dtype"),
     "objects": (replaced("train_score", lambda a: array_of(a, "<U3")), "layout"),
-    "probabilities": (replaced("log_prob", lambda a: array_of(a + 1, "<f8")), "sum to one"),
+    "probabilities": (replaced("bases0_prob", lambda a: array_of(a / 2, "<f8")), "sum to one"),
     "huge": (
         lambda n, d: d.replace(b"(4,), ", b"(99999999999,), ") if n == "train_score.npy" else d,
         "not as long as its header says|damaged",
@@ -197,35 +197,38 @@ DAMAGES = {
 
 
 TREE_DAMAGES = {
-    "order": (replaced("member0_order", lambda a: array_of(a * 0, "<i4")), "no permutation"),
-    "no earlier column": (replaced("member1_column", lambda a: array_of(a * 0 + 2, "<i4")), "come before"),
-    "column": (replaced("member0_column", lambda a: array_of(a + 100, "<i4")), "column that is not there"),
-    "category": (replaced("member0_category", lambda a: array_of(a + 100, "u1")), "no category"),
-    "cycle": (replaced("member0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
-    "nodes": (replaced("member0_first_node", lambda a: array_of(a[::-1], "<i8")), "follow each other"),
-    "leaves": (replaced("member0_first_leaf", lambda a: array_of(a + 1, "<i8")), "follow each other"),
-    "probabilities": (replaced("member0_log_prob", lambda a: array_of(a - 1, "<f8")), "sum to one"),
-    "too few probabilities": (replaced("member0_log_prob", lambda a: array_of(a[:-1], "<f8")), "too few"),
-    "no numbers": (replaced("member0_log_prob", lambda a: array_of(a * np.nan, "<f8")), "sum to one"),
-    "weights": (replaced("member_weight", lambda a: array_of(a * 2, "<f8")), "weights of the members"),
-    "no members": (with_json(lambda m: m["model"].update(members=[])), "at least one member"),
-    "member": (with_json(lambda m: m["model"]["members"][0].update({"class": "Tree"})), "unknown model 'Tree'"),
+    "order": (replaced("members0_order", lambda a: array_of(a * 0, "<i4")), "no permutation"),
+    "no earlier column": (replaced("members1_column", lambda a: array_of(a * 0 + 2, "<i4")), "come before"),
+    "column": (replaced("members0_column", lambda a: array_of(a + 100, "<i4")), "array column holds values outside"),
+    "category": (replaced("members0_category", lambda a: array_of(a + 100, "u1")), "no category"),
+    "cycle": (replaced("members0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
+    "nodes": (replaced("members0_first_node", lambda a: array_of(a[::-1], "<i8")), "follow each other"),
+    "leaves": (replaced("members0_first_leaf", lambda a: array_of(a + 1, "<i8")), "start that follow each other"),
+    "probabilities": (replaced("members0_prob", lambda a: array_of(a / 2, "<f8")), "sum to one"),
+    "too few probabilities": (replaced("members0_prob", lambda a: array_of(a[:-1], "<f8")), "too few"),
+    "no numbers": (replaced("members0_prob", lambda a: array_of(a * np.nan, "<f8")), "holds values outside"),
+    "weights": (replaced("weight", lambda a: array_of(a / 2, "<f8")), "weights of the members"),
+    "no members": (with_json(lambda m: m["distribution"].update(members=[])), "sum to one"),
+    "member": (
+        with_json(lambda m: m["distribution"]["members"][0].update(kind="Tree")),
+        "unknown kind .* 'Tree'",
+    ),
 }
 
 
 MIXTURE_DAMAGES = {
-    "order": (replaced("flow1_order", lambda a: array_of(a[::-1], "<i4")), "damaged"),
-    "no flows": (with_json(lambda m: m["model"].update(flows=[])), "no tree flow"),
-    "a flow": (with_json(lambda m: m["model"]["flows"][0].update({"class": "TreeFlowMixture"})), "damaged"),
-    "share": (replaced("share", lambda a: array_of(a + 1, "<f8")), "sum to one"),
-    "negative share": (replaced("share", lambda a: array_of(a + np.array([1, -1, 0]), "<f8")), "sum to one"),
-    "weight": (replaced("weight", lambda a: array_of(a * np.nan, "<f8")), "sum to one"),
-    "states": (replaced("weight", lambda a: array_of(a[:-1] / a[:-1].sum(), "<f8")), "shape"),
-    "probabilities": (replaced("prob", lambda a: array_of(a * 2, "<f8")), "sum to one"),
-    "impossible": (replaced("prob", lambda a: array_of(np.round(a), "<f8")), "sum to one|not above 0"),
-    "fewer flows": (with_json(lambda m: m["model"]["flows"].pop()), "missing"),
-    "scores": (with_json(lambda m: m["model"].update(validation_score=[["a", 1]])), "damaged"),
-    "estimator": (with_json(lambda m: m["model"].update(estimator={"depth": 1})), "damaged"),
+    "order": (replaced("trees1_order", lambda a: array_of(a[::-1], "<i4")), "damaged"),
+    "no flows": (with_json(lambda m: m["distribution"].update(trees=[])), "no tree flow"),
+    "a flow": (with_json(lambda m: m["distribution"]["trees"][0].update(kind="Pool")), "damaged"),
+    "share": (replaced("share", lambda a: array_of(a / 2, "<f8")), "sum to one"),
+    "negative share": (replaced("share", lambda a: array_of(a + np.array([1, -1, 0]), "<f8")), "holds values outside"),
+    "weight": (replaced("products_weight", lambda a: array_of(a * np.nan, "<f8")), "holds values outside"),
+    "states": (replaced("products_weight", lambda a: array_of(a[:-1] / a[:-1].sum(), "<f8")), "shape"),
+    "probabilities": (replaced("products_prob", lambda a: array_of(a / 2, "<f8")), "sum to one"),
+    "impossible": (replaced("products_prob", lambda a: array_of(np.round(a), "<f8")), "holds values outside"),
+    "fewer flows": (with_json(lambda m: m["distribution"]["trees"].pop()), "not there"),
+    "scores": (with_json(lambda m: m["distribution"].update(products=3)), "damaged"),
+    "estimator": (with_json(lambda m: m["model"]["params"].update(estimator={"depth": 1})), "damaged"),
 }
 
 

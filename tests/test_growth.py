@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from treeflows._ext.counting import Counter
 from treeflows._ext.permuting import Program, rank_tables
-from treeflows.learning.layers import RandomCriterion, _log, cost_table, learn_layer, likelihood_criterion
+from treeflows.learning.costs import _log, cost_table
+from treeflows.learning.layers import RandomCriterion, learn_layer, likelihood_criterion
 
 
 def learn(counter, n_categories, min_samples_leaf=1, min_gain=0.0, **options):
     criterion = likelihood_criterion(counter.n_rows, len(n_categories), min_samples_leaf, min_gain)
-    names = tuple(f"x{j}" for j in range(len(n_categories)))
-    labels = tuple(tuple(map(str, range(k))) for k in n_categories)
-    return learn_layer(counter, criterion, names=names, labels=labels, **options)
+    return learn_layer(counter, criterion, **options)
 
 
 def forward(layer, codes):
@@ -84,10 +83,8 @@ def test_random_criterion_draws_only_splits_that_leave_rows_on_both_sides():
     codes = random_table(2, 400, k)
     for seed in range(20):
         counter = Counter(codes.astype(np.uint8), k)
-        criterion = RandomCriterion(np.random.RandomState(seed), 5)
-        layer = learn_layer(
-            counter, criterion, max_depth=6, min_samples_split=2, names=tuple("abcd"), labels=(("",) * 6,) * 4
-        )
+        criterion = RandomCriterion(np.random.default_rng(seed), 5)
+        layer = learn_layer(counter, criterion, max_depth=6, min_samples_split=2)
         layer.check()
         assert layer.leaf_rows.min() >= 5
         assert layer.n_leaves > 4

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 
-from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows._ext import isa, products
-from treeflows.densities.products import Learner, ProductMixture
+from treeflows.densities.products import ProductMixture
+from treeflows.learning.em import Learner
 from treeflows.models.mixture import _shares
 
 K = [3, 2, 4, 1, 2]
@@ -19,7 +20,7 @@ FIRST = np.concatenate(([0], np.cumsum(K))).astype(np.int32)
 def random_products(seed, n_states, first=FIRST):
     rng = np.random.default_rng(seed)
     prob = np.concatenate([rng.dirichlet(np.ones(k), n_states).T for k in np.diff(first)])
-    return ProductMixture(first, rng.dirichlet(np.ones(n_states)), prob)
+    return ProductMixture(np.diff(first), rng.dirichlet(np.ones(n_states)), prob)
 
 
 def joint(mixture, rows):
@@ -55,7 +56,7 @@ def test_the_posterior_of_states_does_not_underflow():
     prob[::2, 0][:50] = prob[::2, 1][50:] = 1e-9
     prob[::2, 1][:50] = prob[::2, 0][50:] = 1 - 1e-9
     prob[1::2] = 1 - prob[::2]
-    mixture = ProductMixture(first, np.array([0.5, 0.5]), prob)
+    mixture = ProductMixture(np.diff(first), np.array([0.5, 0.5]), prob)
     np.testing.assert_allclose(mixture.posterior(np.zeros((1, 100), dtype=np.uint8)), [[0.5, 0.5]])
 
 
@@ -86,7 +87,7 @@ def em_step(mixture, rows, marginal, smoothing):
 
 def test_a_step_of_em_like_the_formulas():
     rows = random_table(3, 200, K).astype(np.uint8)
-    mixture, learner = random_products(1, 6), Learner(rows, FIRST)
+    mixture, learner = random_products(1, 6), Learner(rows, np.array(K))
     improved = learner.improve(mixture, most_steps=1)
     weight, prob = em_step(mixture, rows, learner.marginal, 1.0)
     np.testing.assert_allclose(improved.weight, weight, rtol=1e-5)  # responsibilities are in single precision
@@ -96,7 +97,7 @@ def test_a_step_of_em_like_the_formulas():
 
 @pytest.mark.parametrize("n_rows", [1, 7, 3000])
 def test_sums_of_posteriors_are_the_same_on_every_path(n_rows):
-    learner = Learner(random_table(1, n_rows, K).astype(np.uint8), FIRST)
+    learner = Learner(random_table(1, n_rows, K).astype(np.uint8), np.array(K))
     rng = np.random.default_rng(0)
     log_prob, base = (20 * rng.normal(size=shape).astype(np.float32) for shape in ((FIRST[-1], 32), (32,)))
     results, before = [], isa.current()
@@ -122,7 +123,7 @@ def test_sums_of_posteriors_are_the_same_on_every_path(n_rows):
 def test_em_never_lowers_its_objective():
     # likelihood of the rows and of the prior, whose maximum the smoothed steps climb to
     rows = random_table(3, 400, K).astype(np.uint8)
-    mixture, learner = random_products(1, 6), Learner(rows, FIRST)
+    mixture, learner = random_products(1, 6), Learner(rows, np.array(K))
     objective = []
     for _ in range(12):
         prior = np.log(mixture.weight).sum() + (learner.marginal[:, None] * np.log(mixture.prob)).sum()
@@ -134,7 +135,7 @@ def test_em_never_lowers_its_objective():
 
 def test_a_split_keeps_what_was_learned():
     rows = random_table(3, 400, K).astype(np.uint8)
-    learner = Learner(rows, FIRST)
+    learner = Learner(rows, np.array(K))
     one = learner.improve(learner.start(3, np.random.default_rng(0)))
     two = learner.split(one, np.random.default_rng(1))
     assert two.n_states == 6
@@ -151,11 +152,11 @@ def test_em_finds_groups():
     model = TreeFlowMixture(n_components=3, random_state=0).fit(X)
     assert model.weights_ == pytest.approx([1 / 3] * 3, abs=0.05)
     assert (np.diff(model.weights_) <= 0).all()
-    states = model.predict(X)
+    states = model.predict_state(X)
     of_group = [np.bincount(states[group == g], minlength=3) for g in range(3)]
     assert sorted(np.argmax(of_group, axis=1)) == [0, 1, 2]
     assert np.max(of_group, axis=1).sum() > 0.9 * 3000
-    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+    np.testing.assert_allclose(model.predict_state_proba(X).sum(axis=1), 1)
 
 
 # ---- shares ----
@@ -180,10 +181,10 @@ def test_shares_are_those_of_highest_likelihood():
 
 def test_the_model_is_the_shares_of_its_parts():
     codes = random_table(0, 600, K).astype(np.uint8)
-    model = TreeFlowMixture(AutoregressiveTreeFlow(categories=declared(K)), 4, 3, random_state=0).fit(codes)
+    model = TreeFlowMixture(n_components=4, n_trees=3, categories=declared(K), random_state=0).fit(codes)
     order = model.flows_[0].order_
-    tree, *others = (flow._conditionals.probabilities(codes) for flow in model.flows_)
-    hidden = model._products.conditionals(codes, order)
+    tree, *others = (flow.distribution_.probabilities(codes) for flow in model.flows_)
+    hidden = model.distribution_.products.conditionals(codes, order)
     share = model.share_[order]
     expected = share[:, 0] * tree + share[:, 1] * np.mean(others, axis=0) + share[:, 2] * hidden
     np.testing.assert_allclose(model.score_samples(codes), np.log(expected).sum(axis=1), rtol=1e-12)
@@ -210,18 +211,20 @@ def test_options():
     )
 
 
-def test_domains_are_declared_to_the_model_or_its_estimator():
+def test_domains_are_declared_to_the_model_and_not_to_what_it_is_made_of():
     codes = random_table(0, 100, [2, 2])
-    flow = AutoregressiveTreeFlow(categories=declared([3, 4]))
+    domains = declared([3, 4])
     for model in (
-        TreeFlowMixture(flow, 2, 2),
-        TreeFlowMixture(n_components=2, n_trees=2, categories=declared([3, 4])),
-        TreeFlowMixture(AutoregressiveTreeFlow(categories=declared([5, 5])), 2, 2, categories=declared([3, 4])),
-        TreeFlowEnsemble(flow, 2),
-        TreeFlowEnsemble(n_estimators=2, categories=declared([3, 4])),
+        TreeFlowMixture(n_components=2, n_trees=2, categories=domains),
+        TreeFlowEnsemble(n_estimators=2, categories=domains),
     ):
         assert [len(c) for c in model.fit(codes).categories_] == [3, 4]
         assert np.exp(model.score_samples(whole_domain([3, 4]))).sum() == pytest.approx(1)
+    for options in ({"categories": domains}, {"missing": "marginalize"}, {"min_frequency": 2}):
+        flow = AutoregressiveTreeFlow(**options)
+        for whole in (TreeFlowMixture(flow, 2, 2), TreeFlowEnsemble(flow, 2), DiscreteTreeFlow(1, base=flow)):
+            with pytest.raises(ValueError, match=rf"{min(options)} of the .* set {min(options)} of the model"):
+                whole.fit(codes)
 
 
 def test_the_order_drawn_does_not_depend_on_the_rows():
@@ -243,10 +246,10 @@ def test_never_worse_than_its_parents(shared_npz, name):
     data = shared_npz(name)
     categories = declared(data["n_categories"])
     train, valid = data["train"], data["valid"]
-    model = TreeFlowMixture(AutoregressiveTreeFlow(categories=categories), n_trees=4, random_state=0).fit(train)
+    model = TreeFlowMixture(n_trees=4, categories=categories, random_state=0).fit(train)
     score = model.score(valid)
     assert score > model.flows_[0].score(valid) - 0.005
-    alone = model._products.conditionals(valid, np.arange(valid.shape[1], dtype=np.int32))
+    alone = model.distribution_.products.conditionals(valid, np.arange(valid.shape[1], dtype=np.int32))
     assert score > np.log(alone).sum(axis=1).mean() - 0.005
 
 

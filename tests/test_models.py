@@ -24,20 +24,14 @@ MODELS = {
     "trees of random order": lambda **o: AutoregressiveTreeFlow(
         order="random", max_features=2, min_samples_leaf=1, random_state=0, **o
     ),
-    "mixture": lambda n_jobs=None, **o: TreeFlowMixture(
-        AutoregressiveTreeFlow(min_samples_leaf=2, **o), 3, 3, random_state=0, n_jobs=n_jobs
+    "mixture": lambda **o: TreeFlowMixture(AutoregressiveTreeFlow(min_samples_leaf=2), 3, 3, random_state=0, **o),
+    "mixture of one tree": lambda **o: TreeFlowMixture(n_trees=1, random_state=0, **o),
+    "ensemble": lambda **o: TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 3, random_state=0, **o),
+    "ensemble of mixtures": lambda **o: TreeFlowEnsemble(
+        TreeFlowMixture(AutoregressiveTreeFlow(order="random"), 2, 2), 2, random_state=0, **o
     ),
-    "mixture of one tree": lambda n_jobs=None, **o: TreeFlowMixture(
-        AutoregressiveTreeFlow(**o), n_trees=1, random_state=0, n_jobs=n_jobs
-    ),
-    "ensemble": lambda n_jobs=None, **o: TreeFlowEnsemble(
-        AutoregressiveTreeFlow(order="random", **o), 3, random_state=0, n_jobs=n_jobs
-    ),
-    "ensemble of mixtures": lambda n_jobs=None, **o: TreeFlowEnsemble(
-        TreeFlowMixture(AutoregressiveTreeFlow(order="random", **o), 2, 2), 2, random_state=0, n_jobs=n_jobs
-    ),
-    "ensemble of layers": lambda n_jobs=None, **o: TreeFlowEnsemble(
-        DiscreteTreeFlow(2, criterion="random", min_samples_split=10, **o), 2, random_state=0, n_jobs=n_jobs
+    "ensemble of layers": lambda **o: TreeFlowEnsemble(
+        DiscreteTreeFlow(2, criterion="random", min_samples_split=10), 2, random_state=0, **o
     ),
 }
 FLOWS = [name for name in MODELS if "ensemble" not in name]

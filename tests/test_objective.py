@@ -29,7 +29,7 @@ def gini(counts, n):
 def splits(model):
     """Everything that a criterion decides."""
     if isinstance(model, AutoregressiveTreeFlow):
-        trees = model._conditionals
+        trees = model.distribution_
         return trees.column, trees.category, trees.children
     return tuple(array for layer in model.layers_ for array in (layer.column, layer.input_sets, layer.tables))
 

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, MonteCarloWarning, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.densities.density import Density
 from treeflows.inference import estimates
 from treeflows.inference.ahead import Forest
 
@@ -75,19 +77,20 @@ def test_what_stands_in_the_column_does_not_matter():
 
 def test_mixture_predicts_states_and_columns():
     model = fitted("mixture", table(), K)
-    assert model.predict(table()).max() < 3
+    assert model.predict_state(table()).max() < 3
+    assert model.predict(table()).shape == (400, 5)
     assert model.predict(table(), 3).shape == (400,)
 
 
 def test_states_given_what_is_observed():
     model = fitted("mixture", table(), K)
     model.missing = "marginalize"
-    states, first = model._products, model._domain.first_category
-    told = model.predict_proba([[np.nan, 2, np.nan, np.nan, 1], [np.nan] * 5])
+    states, first = model.distribution_.products, model.domain_.first_category
+    told = model.predict_state_proba([[np.nan, 2, np.nan, np.nan, 1], [np.nan] * 5])
     expected = states.weight * states.prob[first[1] + 2] * states.prob[first[4] + 1]
     np.testing.assert_allclose(told[0], expected / expected.sum())
     np.testing.assert_allclose(told[1], states.weight)
-    assert model.predict([[np.nan] * 5]).tolist() == [0]
+    assert model.predict_state([[np.nan] * 5]).tolist() == [0]
 
 
 # ---- marginals ----
@@ -117,9 +120,9 @@ def test_estimated_marginals_say_their_error(name, monkeypatch):
         np.testing.assert_array_equal(model.score_samples(asked), scores)
         np.testing.assert_array_equal(model.score_samples(asked[17:19]), scores[17:19])
     codes = np.nan_to_num(asked).astype(np.uint8)
-    log_prob, error = model._log_marginal(codes, ~np.isnan(asked), 1)
+    log_prob, error = model.distribution_.marginal(codes, ~np.isnan(asked), 1)
     np.testing.assert_array_equal(log_prob, scores)
-    np.testing.assert_array_equal(model._log_marginal(codes, ~np.isnan(asked), 2)[0], scores)
+    np.testing.assert_array_equal(model.distribution_.marginal(codes, ~np.isnan(asked), 2)[0], scores)
     off = np.abs(scores - expected)
     assert (off[error == 0] < 1e-9).all()
     assert (off <= 5 * error + 1e-9).all()
@@ -205,39 +208,58 @@ def test_estimated_marginals_of_structured_tables(make, model, monkeypatch):
     asked[rng.random(asked.shape) < rng.random((30, 1))] = np.nan
     expected = np.array([logsumexp(log_prob[agreeing(rows, row)]) for row in asked])
     monkeypatch.setattr(estimates, "MOST_STATES", 1)
-    scores, error = model._log_marginal(np.nan_to_num(asked).astype(np.uint8), ~np.isnan(asked), 1)
+    scores, error = model.distribution_.marginal(np.nan_to_num(asked).astype(np.uint8), ~np.isnan(asked), 1)
     assert np.count_nonzero(error) > 10
     assert (np.abs(scores - expected) <= 5 * error + 1e-9).all()
     assert error.max() < 0.2
 
 
-class Lottery(AutoregressiveTreeFlow):
-    """Nearly all of the probability is at one row that no sample shows."""
+@dataclass(frozen=True, eq=False)
+class Parities(Density):
+    """Three columns times over: two coins, and nearly always their parity, which no pair of columns tells."""
 
-    def _score_codes(self, codes, threads):
-        return -6.0 * (codes != np.arange(codes.shape[1]) % 2).sum(axis=1)
+    order = None
 
-    @property
-    def _order(self):
-        return None
+    def score(self, codes, threads=1):
+        odd = codes[:, 0::3] ^ codes[:, 1::3] ^ codes[:, 2::3]
+        return np.where(odd, np.log(0.25 * 0.001), np.log(0.25 * 0.999)).sum(axis=1)
+
+    def sample(self, n_samples, rng, threads=1):
+        codes = rng.integers(0, 2, (n_samples, len(self.n_categories)), dtype=np.uint8)
+        codes[:, 2::3] = codes[:, 0::3] ^ codes[:, 1::3] ^ (rng.random((n_samples, codes.shape[1] // 3)) < 0.001)
+        return codes
 
 
 def test_there_is_no_estimate_where_no_draws_count():
-    X = np.random.default_rng(0).integers(0, 2, (500, 40)).astype(float)
-    model = Lottery(missing="marginalize").fit(X)
-    asked = X[:2].copy()
-    asked[:, 2:] = np.nan
-    asked[1] = X[1]
+    X = np.random.default_rng(0).integers(0, 2, (500, 60)).astype(float)
+    model = AutoregressiveTreeFlow(missing="marginalize").fit(X)
+    model.take(model.domain_, Parities(model.domain_.n_categories))
+    asked = X[:3].copy()
+    asked[0, 0::3] = asked[0, 1::3] = np.nan
+    asked[1, :6] = np.nan
     with pytest.warns(MonteCarloWarning, match=r"of 1 row\(s\) no estimate can be trusted: they are NaN"):
         scores = model.score_samples(asked)
-    assert np.isnan(scores).tolist() == [True, False]
+    assert np.isnan(scores).tolist() == [True, False, False]
     with pytest.warns(MonteCarloWarning, match="no estimate"):
-        assert np.isnan(model.conditional_proba(asked, 0)).all(axis=1).tolist() == [True, False]
+        assert np.isnan(model.conditional_proba(asked, 0)).all(axis=1).tolist() == [True, False, False]
     with (
         pytest.warns(MonteCarloWarning, match="no estimate"),
         pytest.raises(ValueError, match="row 0 has so many missing cells that column 'x0' cannot be told"),
     ):
         model.predict(asked, 0)
+
+
+def test_fewer_parities_are_told():
+    codes = np.random.default_rng(0).integers(0, 2, (3, 12)).astype(np.uint8)
+    density = Parities(np.full(12, 2, dtype=np.int32))
+    observed = np.tile(np.arange(12) % 3 == 2, (3, 1))
+    exact, _ = density.marginal(codes, observed)
+    np.testing.assert_allclose(exact, 4 * np.log(0.5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimates, "MOST_STATES", 1)
+        log_prob, error = density.marginal(codes, observed)
+    assert (np.abs(log_prob - exact) <= 4 * error).all()
+    assert error.max() < 0.2
 
 
 def test_what_a_forest_says_of_the_cells_to_come():
@@ -256,10 +278,10 @@ def test_what_a_forest_says_of_the_cells_to_come():
 def test_what_comes_from_a_place_of_the_order_on(name):
     model = fitted(name, table(), K)
     codes = table(5, 50).astype(np.uint8)
-    told = np.log(model._cell_probabilities(codes, 1))
+    told = np.log(model.distribution_.probabilities(codes, 1))
     for start in range(len(K)):
-        np.testing.assert_allclose(model._score_codes(codes, 1, start), told[:, start:].sum(axis=1))
-    np.testing.assert_array_equal(model._score_codes(codes, 1, 0), model._score_codes(codes, 1))
+        np.testing.assert_allclose(model.distribution_.score(codes, 1, start), told[:, start:].sum(axis=1))
+    np.testing.assert_array_equal(model.distribution_.score(codes, 1, 0), model.distribution_.score(codes, 1))
 
 
 @pytest.mark.parametrize("name", ORDERED)
@@ -268,7 +290,7 @@ def test_a_prefix_of_the_order_is_exact_whatever_follows(name, monkeypatch):
     model.missing = "marginalize"
     monkeypatch.setattr(estimates, "MOST_STATES", 1)
     asked = table(8, 20).astype(float)
-    asked[:, model._order[2:]] = np.nan
+    asked[:, model.distribution_.order[2:]] = np.nan
     expected = [logsumexp(log_prob[agreeing(rows, row)]) for row in asked]
     np.testing.assert_allclose(model.score_samples(asked), expected, atol=1e-9)
 
@@ -562,8 +584,8 @@ def test_a_planted_anomaly_is_explained():
 
 def test_a_table_is_read_once_for_all_columns(monkeypatch):
     model, reads = fitted("trees", table(), K), []
-    encode = type(model._domain).encode
-    monkeypatch.setattr(type(model._domain), "encode", lambda *a, **o: (reads.append(1), encode(*a, **o))[1])
+    encode = type(model.domain_).encode
+    monkeypatch.setattr(type(model.domain_), "encode", lambda *a, **o: (reads.append(1), encode(*a, **o))[1])
     model.predict(table())
     assert len(reads) == 1
     model.anomalies(table(), 3)

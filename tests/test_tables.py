@@ -91,7 +91,7 @@ def test_backends_give_the_same_model():
             [c.tolist() for c in model.categories_],
             model.score_samples(make()),
             model.transform(make()),
-            model._sample_codes(50, np.random.default_rng(0), 1),
+            model.distribution_.sample(50, np.random.default_rng(0), 1),
         ]
         assert told[backend][0][4] == LEVELS
         assert told[backend][0][5] == ["no", "yes", None]
@@ -175,8 +175,8 @@ def test_the_remedies_keep_what_is_missing(make):
     scope = {"X": make(q), "numpy": np, "polars": pl}
     exec(treeflows.tables.containers.Table(scope["X"]).remedy(0), scope)
     model = AutoregressiveTreeFlow().fit(scope["X"])
-    assert len(model._domain.columns[0].values) == 10
-    assert model._domain.columns[0].missing
+    assert len(model.domain_.columns[0].values) == 10
+    assert model.domain_.columns[0].missing
 
 
 def test_the_remedies_work():
@@ -338,7 +338,7 @@ def test_unseen_values_have_a_place(model):
     z = model.transform([["new", "x"]])
     with pytest.raises(ValueError, match="row 0 has an unseen value in column 'x0', which has no name"):
         model.inverse_transform(z)
-    assert "(unseen)" in model._domain.labels[0]
+    assert "(unseen)" in model.domain_.labels[0]
 
 
 def test_samples_of_many_columns_and_few_rows_have_names():
@@ -379,7 +379,7 @@ def test_rare_values_share_a_code(model, options, tmp_path):
     model = clone(model).set_params(**options).fit(X)
     encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", **options).fit(X)
     infrequent = set(encoder.infrequent_categories_[0])
-    column = model._domain.columns[0]
+    column = model.domain_.columns[0]
     group = column.grouping.code == column.n_codes - 1
     assert set(column.values[group]) == infrequent
     assert column.n_codes == len(encoder.get_feature_names_out(["name", "kind"])) - 2
@@ -399,13 +399,13 @@ def test_rare_values_share_a_code(model, options, tmp_path):
     loaded = treeflows.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
     np.testing.assert_array_equal(loaded.sample(50, random_state=0), model.sample(50, random_state=0))
-    assert any("rare values" in label for label in model._domain.labels[0])
+    assert any("rare values" in label for label in model.domain_.labels[0])
 
 
 def test_given_rare_values():
     X = rare_table()
     model = AutoregressiveTreeFlow(max_categories=5, order="natural").fit(X)
-    column = model._domain.columns[0]
+    column = model.domain_.columns[0]
     rare = column.values[column.grouping.code == column.n_codes - 1][3]
     assert set(model.sample(50, random_state=0, given={0: rare})[:, 0]) == {rare}
 
@@ -413,7 +413,7 @@ def test_given_rare_values():
 def test_a_group_of_one_is_no_group():
     X = np.array([["a"]] * 50 + [["b"]] * 50 + [["c"]])
     model = AutoregressiveTreeFlow(min_frequency=5).fit(X)
-    assert model._domain.columns[0].grouping is None
+    assert model.domain_.columns[0].grouping is None
 
 
 # ---- weights ----

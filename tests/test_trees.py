@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from treeflows._ext import isa
 from treeflows._ext.averaging import DROPPED, INNER, LEAF, average_prunings
 from treeflows._ext.growing import grow_trees
-from treeflows.densities.conditionals import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
 from treeflows.learning.layers import cost_table
+from treeflows.learning.prunings import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
 
 NO_LIMIT = 2**30
 

@@ -1,10 +1,11 @@
 """Exact probability models of categorical tables: tree flows."""
 
 from ._version import __version__
+from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
 from .files.models import load, save
 from .machine.versions import show_versions
-from .models.autoregressive import AutoregressiveTreeFlow, ConditionalTree
+from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble

@@ -30,7 +30,7 @@ def describe(model, *, column=None, layer=None, depth=None):
     ValueError
         For a column or layer that is not there, or that this kind of model does not have.
     """
-    domain, kind = model._domain, type(model).__name__
+    domain, kind = model.domain_, type(model).__name__
     tell = {
         AutoregressiveTreeFlow: _trees,
         TreeFlowMixture: _mixture,
@@ -51,7 +51,7 @@ def describe(model, *, column=None, layer=None, depth=None):
 
 def _trees(model, column, depth):
     """Figures and text of an autoregressive tree flow."""
-    names, trees = model._domain.column_names, model.trees_
+    names, trees = model.domain_.column_names, model.trees_
     leaves = [len(tree.leaf_rows) for tree in trees]
     n_rows = int(trees[0].leaf_rows.sum())
     nll = (0.0 - model.evidence_ / n_rows).tolist()
@@ -63,14 +63,14 @@ def _trees(model, column, depth):
     if column is None:
         lines.append("\n--column NAME prints the tree of a column")
     else:
-        lines.append("\n" + trees[model._domain.index(column)].to_text(depth))
+        lines.append("\n" + trees[model.domain_.index(column)].to_text(depth))
     return figures, "\n".join(lines)
 
 
 def _mixture(model, column, depth):
     """Figures and text of a tree flow with a hidden column; its first tree flow stands for the others."""
     figures, text = _trees(model.flows_[0], column, depth)
-    names, shares, states = model._domain.column_names, model.share_, model.weights_
+    names, shares, states = model.domain_.column_names, model.share_, model.weights_
     lines = [
         f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
         f"{', …' if len(states) > 8 else ''}",

@@ -26,6 +26,7 @@ from ..files.tables import (
 from ..machine.archives import whole_file
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
+from ..models.base import learn_density
 from ..models.classifier import TreeFlowClassifier
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
@@ -88,13 +89,13 @@ def main(argv=None):
 
 def _fit(arguments):
     """Learn a model of a table, every column categorical, every value as it is written."""
-    from ..report.evaluation import learn_rows, read_domain
+    from ..report.evaluation import read_domain
 
     model = _unfitted(arguments)
     table = _table_to_learn(arguments)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     domain, rows = read_domain(model, table)
-    learn_rows(model, domain, rows, slice(None), threads, arguments.seed)
+    model.take(domain, learn_density(model, rows, domain.n_categories, arguments.seed, threads))
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
@@ -113,9 +114,9 @@ def _fit(arguments):
             [np.bincount(c, minlength=k) for c, k in zip(rows.codes.T, np.diff(first), strict=True)]
         )
         share = float(np.mean(rows.log_share))
-        independent = IndependentColumns.from_counts(counts, first).mean_log_likelihood(counts)
+        independent = IndependentColumns.from_counts(counts, domain.n_categories).mean_log_likelihood(counts)
         figures["nll_independent"] = 0.0 - independent - share  # a certain table has 0, not -0
-        figures["nll"] = 0.0 - float(model._score_codes(rows.codes, threads).mean()) - share
+        figures["nll"] = 0.0 - float(model.distribution_.score(rows.codes, threads).mean()) - share
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -151,15 +152,15 @@ def _sample(arguments):
     for told in arguments.given:
         column, value = _given(model, told)
         if column in given:
-            raise ValueError(f"--given tells column {model._domain.column_names[column]!r} twice")
+            raise ValueError(f"--given tells column {model.domain_.column_names[column]!r} twice")
         given[column] = value
     rows = model.sample(arguments.rows, random_state=arguments.seed, given=given or None)
-    write_file(arguments.output, to_frame(rows, model._domain.column_names))
+    write_file(arguments.output, to_frame(rows, model.domain_.column_names))
 
 
 def _given(model, told):
     """Column, by its number, and category of COLUMN=VALUE; either may hold further equals signs."""
-    names = model._domain.column_names
+    names = model.domain_.column_names
     for sign in re.finditer("=", told):
         column, value = told[: sign.start()], told[sign.end() :]
         if column in names:
@@ -171,7 +172,7 @@ def _impute(arguments):
     """Fill the missing cells of a table, and leave the others as they are; a binned column is filled with intervals."""
     model = _load(arguments)
     table = _table_of_cells(model, arguments)
-    names = list(model._domain.column_names)
+    names = list(model.domain_.column_names)
     filled = to_frame(
         model.impute(
             for_model(model, table, arguments.data),
@@ -302,7 +303,7 @@ def _table_for(model, arguments):
 
 def _table_of_cells(model, arguments):
     """A table to ask a model about; what is missing in it must be no value of the model."""
-    for name, column in zip(model._domain.column_names, model._domain.columns, strict=True):
+    for name, column in zip(model.domain_.column_names, model.domain_.columns, strict=True):
         for text in set(arguments.na).intersection(column.labels):
             raise ValueError(f"--na {text}: to the model that is a value of column {name!r}; fit with --na {text} too")
     return read_file(arguments.data, arguments.na)

@@ -1,38 +1,27 @@
 """One tree for each column on the columns before it, with the column's distribution at every leaf."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 
-from .._ext.averaging import INNER, LEAF, average_prunings
-from .._ext.growing import grow_trees
 from .._ext.routing import Router
 from ..machine.draws import uniform_blocks
-from .trees import check_tree
-
-MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
-N_CONCENTRATIONS = 4
-N_TABLED = 1024  # counts whose log Gamma is tabled
-COST_BITS = 40  # of the cost table's fixed point: the low ones serve to tell ties from rounding
-NO_LIMIT = 2**30  # depth of trees without a bound
-
-
-def concentrations(n_categories):
-    """The concentrations to choose from: from 1 / (2 K) to 1/2 per category, evenly spaced in their logarithm."""
-    return np.geomspace(1 / (2 * n_categories), 0.5, N_CONCENTRATIONS)
+from .density import OrderedDensity
+from .stored import LEAST_PROBABILITY, MOST_NATS, MOST_PROBABILITY, Array
+from .trees import check_tree, starts
 
 
 @dataclass(frozen=True, eq=False)
-class Conditionals:
+class Conditionals(OrderedDensity):
     """The conditional distributions p(x_j | columns before j), a tree for each.
 
     Attributes
     ----------
+    n_categories : ndarray of shape (n_columns,), int32
     order : ndarray of shape (n_columns,), int32
         ``order[t]`` is the t-th column; its tree, the t-th, splits on ``order[:t]``.
-    n_categories : ndarray of shape (n_columns,), int32
-        By column.
     first_node, first_leaf : ndarray of shape (n_columns + 1,), int64
         Where the inner nodes and the leaves of each tree start.
     column : ndarray of shape (n_inner,), int32
@@ -42,61 +31,68 @@ class Conditionals:
         If so, and if not: an inner node, or ``~leaf``, numbered within the tree.
     leaf_rows : ndarray of shape (n_leaves,), int32
         Training rows.
-    log_prob : ndarray of shape (sum of n_categories over the leaves,), float64
-        Log-probability of each category at each leaf, leaf after leaf, nats.
+    prob : ndarray of shape (sum of n_categories over the leaves,), float64
+        Probability of each category at each leaf, leaf after leaf.
+    evidence : ndarray of shape (n_columns,), float64
+        Log-evidence of each column's tree, nats; by column.
+    concentration : ndarray of shape (n_columns,), float64
+        That of each column's Dirichlet prior; by column.
     """
 
-    order: np.ndarray
-    n_categories: np.ndarray
-    first_node: np.ndarray
-    first_leaf: np.ndarray
-    column: np.ndarray
-    category: np.ndarray
-    children: np.ndarray
-    leaf_rows: np.ndarray
-    log_prob: np.ndarray
+    order: Annotated[np.ndarray, Array(np.int32, "columns", low=0, high="columns")]
+    first_node: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="nodes")]
+    first_leaf: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="leaves")]
+    column: Annotated[np.ndarray, Array(np.int32, "nodes", low=0, high="columns")]
+    category: Annotated[np.ndarray, Array(np.uint8, "nodes")]
+    children: Annotated[np.ndarray, Array(np.int32, "nodes", 2)]
+    leaf_rows: Annotated[np.ndarray, Array(np.int32, "leaves", low=0)]
+    prob: Annotated[np.ndarray, Array(np.float64, "probabilities", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
+    evidence: Annotated[np.ndarray, Array(np.float64, "columns", low=-MOST_NATS, high=MOST_NATS)]
+    concentration: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=MOST_NATS)]
 
-    def __getstate__(self):
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # not what was cached
-
-    def score_codes(self, codes, n_threads=1, start=0):
+    def score(self, codes, threads=1, start=0):
         """Log-likelihood of each row, of what the trees from ``start`` on tell, nats."""
-        return self._router.sum_values(codes, self.log_prob, n_threads, start)
+        return self._router.sum_values(codes, self._log_prob, threads, start)
 
-    def probabilities(self, codes, n_threads=1, start=0):
-        """Probability of every value given those before it, in the order of the trees, the first of which is ``start``.
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given those before it, in the order of the trees from ``start`` on.
 
         An array of shape (n_rows, n_columns - start).
         """
-        return self._router.values(codes, self._prob, n_threads, start)
+        return self._router.values(codes, self.prob, threads, start)
 
-    def distributions(self, t, codes, n_threads=1):
+    def distributions(self, t, codes, threads=1):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""
-        return self.leaves(self._prob, t)[self._router.leaves(t, codes, n_threads)]
+        return self.leaves(self.prob, t)[self._router.leaves(t, codes, threads)]
 
-    def transform_codes(self, codes, n_threads=1):
+    def walk(self, codes, threads=1):
+        """Column after column: its number, and its distribution in each row."""
+        for t, j in enumerate(self.order.tolist()):
+            yield j, self.distributions(t, codes, threads)
+
+    def transform(self, codes, threads=1):
         """The rank of every value at its leaf, the least probable 0."""
-        return self._router.look_up(codes, self._ranks[0], n_threads)
+        return self._router.look_up(codes, self._ranks[0], threads)
 
-    def invert_codes(self, ranks, n_threads=1):
+    def invert(self, ranks, threads=1):
         """Rows by the ranks of their values."""
-        return self._router.look_up_in_turn(ranks, self._ranks[1], n_threads)
+        return self._router.look_up_in_turn(ranks, self._ranks[1], threads)
 
-    def sample_codes(self, n_samples, rng, n_threads=1):
-        """Codes of random rows: ndarray of shape (n_samples, n_columns), uint8."""
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
         n_columns = len(self.order)
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)
         for start, uniform in uniform_blocks(n_samples, n_columns, rng):
-            codes[start : start + len(uniform)] = self._router.draw(uniform, self._cumulative, n_threads)
+            codes[start : start + len(uniform)] = self._router.draw(uniform, self._cumulative, threads)
         return codes
 
     @cached_property
     def first_value(self):
-        """Where the probabilities of each tree start in `log_prob`: ndarray of shape (n_columns + 1,), int64."""
-        return _starts(np.diff(self.first_leaf) * self.n_categories[self.order])
+        """Where the probabilities of each tree start in `prob`: ndarray of shape (n_columns + 1,), int64."""
+        return starts(np.diff(self.first_leaf) * self.n_categories[self.order])
 
     def leaves(self, values, t):
-        """The part of ``values``, arranged as `log_prob`, that belongs to tree t: (n_leaves, n_categories)."""
+        """The part of ``values``, arranged as `prob`, that belongs to tree t: (n_leaves, n_categories)."""
         return values[self.first_value[t] : self.first_value[t + 1]].reshape(-1, self.n_categories[self.order[t]])
 
     @cached_property
@@ -112,12 +108,12 @@ class Conditionals:
         )
 
     @cached_property
-    def _prob(self):
-        return np.exp(self.log_prob)
+    def _log_prob(self):
+        return np.log(self.prob)
 
     @cached_property
     def _cumulative(self):
-        cumulative = self._prob.copy()
+        cumulative = self.prob.copy()
         for t in range(len(self.order)):
             part = self.leaves(cumulative, t)
             np.cumsum(part, axis=1, out=part)
@@ -126,147 +122,31 @@ class Conditionals:
     @cached_property
     def _ranks(self):
         """Rank of each category at its leaf by ascending probability, ties by code; and the category of each rank."""
-        ranks, categories = np.empty((2, len(self.log_prob)), dtype=np.uint8)
+        ranks, categories = np.empty((2, len(self.prob)), dtype=np.uint8)
         for t in range(len(self.order)):
-            order = np.argsort(self.leaves(self.log_prob, t), axis=1, kind="stable").astype(np.uint8)
+            order = np.argsort(self.leaves(self.prob, t), axis=1, kind="stable").astype(np.uint8)
             self.leaves(categories, t)[:] = order
             np.put_along_axis(self.leaves(ranks, t), order, np.arange(order.shape[1], dtype=np.uint8)[None], axis=1)
         return ranks, categories
 
     def check(self):
         """Raise ValueError unless the arrays make trees on earlier columns, and distributions at their leaves."""
+        super().check()
         n_columns = len(self.order)
         if not np.array_equal(np.sort(self.order), np.arange(n_columns)):
             raise ValueError("the order is no permutation of the columns")
-        n_inner, n_leaves = np.diff(self.first_node), np.diff(self.first_leaf)
-        if self.first_node[0] != 0 or self.first_node[-1] != len(self.column) or n_inner.min() < 0:
-            raise ValueError("the nodes of the trees do not follow each other")
-        if self.first_leaf[0] != 0 or (n_leaves != n_inner + 1).any() or self.first_leaf[-1] != len(self.leaf_rows):
+        n_inner = np.diff(self.first_node)
+        if (np.diff(self.first_leaf) != n_inner + 1).any():
             raise ValueError("the leaves of the trees do not follow each other")
-        if self.first_value[-1] != len(self.log_prob):
+        if self.first_value[-1] != len(self.prob):
             raise ValueError("the leaves of the trees have too few or too many probabilities")
         place = np.empty(n_columns, dtype=np.int64)
         place[self.order] = np.arange(n_columns)
         tree = np.repeat(np.arange(n_columns), n_inner)
-        if len(tree) and not (self.column.min() >= 0 and self.column.max() < n_columns):
-            raise ValueError("a tree splits on a column that is not there")
         if (place[self.column] >= tree).any() or (self.category >= self.n_categories[self.column]).any():
             raise ValueError("a tree splits on a column that does not come before its own, or on no category of it")
         for t in range(n_columns):
             check_tree(self.children[self.first_node[t] : self.first_node[t + 1]], f"tree {t}")
-            prob = np.exp(self.leaves(self.log_prob, t))
+            prob = self.leaves(self.prob, t)
             if not np.allclose(prob.sum(axis=1), 1, rtol=0, atol=1e-9):
                 raise ValueError(f"the probabilities of tree {t} do not sum to one")
-
-
-def learn_conditionals(
-    codes,
-    n_categories,
-    order,
-    cost,
-    *,
-    min_samples_leaf,
-    max_depth,
-    max_features,
-    seed,
-    prior_split,
-    smoothing,
-    objective=None,
-    n_threads=1,
-    progress=None,
-):
-    """Grow a tree for each column and average over its prunings.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
-    n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n_rows + 1,), int64
-        `cost_table` of one column, with `COST_BITS`.
-    min_samples_leaf, max_depth, max_features, seed, objective, progress
-        As `grow_trees` takes them.
-    prior_split : float
-        The prior probability of splitting is ``prior_split / (1 + candidates)``, at most `MOST_SPLIT`.
-    smoothing : "evidence" or float
-        Concentration per category.
-    n_threads : int
-
-    Returns
-    -------
-    conditionals : Conditionals
-    evidence : ndarray of shape (n_columns,), float64
-        Log-evidence of each column's tree, nats; by column.
-    concentration : ndarray of shape (n_columns,), float64
-        By column.
-    """
-    first, column, category, left, candidates, counts = grow_trees(
-        codes,
-        n_categories,
-        order,
-        cost,
-        min_samples_leaf,
-        max_depth,
-        max_features,
-        seed,
-        n_threads,
-        objective,
-        progress,
-    )
-    k = n_categories[order]
-    sizes, grid = np.unique(k, return_inverse=True)
-    choices = np.array([concentrations(size) if smoothing == "evidence" else [smoothing] for size in sizes])
-    evidence, chosen, kind, prob = average_prunings(
-        first,
-        left,
-        candidates,
-        counts,
-        k,
-        choices,
-        np.array(
-            [[[_log_rising(a), _log_rising(size * a)] for a in row] for size, row in zip(sizes, choices, strict=True)]
-        ),
-        grid.astype(np.int32),
-        prior_split,
-        MOST_SPLIT,
-        n_threads,
-    )
-    conditionals = _compact(order, n_categories, first, column, category, left, counts, kind, np.log(prob))
-    by_column = np.argsort(order)
-    return conditionals, evidence[by_column], choices[grid, chosen][by_column]
-
-
-def _compact(order, n_categories, first, column, category, left, counts, kind, log_prob):
-    """Trees of numbered nodes to trees of the inner nodes and leaves that are kept, each numbered by themselves."""
-    n_columns = len(order)
-    tree = np.repeat(np.arange(n_columns), np.diff(first))
-    inner, leaf = kind == INNER, kind == LEAF
-    first_node = _starts(np.bincount(tree[inner], minlength=n_columns))
-    first_leaf = _starts(np.bincount(tree[leaf], minlength=n_columns))
-    number = np.where(
-        inner,
-        np.cumsum(inner) - 1 - first_node[tree],
-        ~(np.cumsum(leaf) - 1 - first_leaf[tree]),
-    ).astype(np.int32)
-    child = (left + first[tree])[inner]
-    sizes = np.repeat(n_categories[order], np.diff(first))
-    rows = np.add.reduceat(counts, _starts(sizes)[:-1], dtype=np.int32)
-    return Conditionals(
-        order=order,
-        n_categories=n_categories,
-        first_node=first_node,
-        first_leaf=first_leaf,
-        column=column[inner],
-        category=category[inner].astype(np.uint8),
-        children=np.stack([number[child], number[child + 1]], axis=1),
-        leaf_rows=rows[leaf],
-        log_prob=log_prob,
-    )
-
-
-def _starts(sizes):
-    return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
-
-
-def _log_rising(b):
-    """Of the counts c that are tabled, log Gamma(c + b) - log Gamma(b), nats."""
-    return np.concatenate(([0.0], np.cumsum(np.log(b + np.arange(N_TABLED - 1)))))

@@ -1,10 +1,18 @@
 """Independent columns: the base density of the paper's flow, and the baseline of every table."""
 
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated
+
 import numpy as np
 
 from .._ext import encoding
 from .._ext.permuting import Program
 from ..machine.draws import uniform_blocks
+from .density import Density
+from .stored import LEAST_PROBABILITY, MOST_NATS, MOST_PROBABILITY, Array
+from .trees import starts
 
 # Candidate concentrations for smoothing="auto": 2**-10, about the 0.001 of the official code, to 2**4.
 CONCENTRATIONS = 2.0 ** np.arange(-10, 4.5, 0.5)
@@ -35,59 +43,66 @@ def leave_one_out(counts, first_category, concentrations):
     return np.add.reduceat(counts * log_p, first_category[:-1], axis=1)
 
 
-class IndependentColumns:
+@dataclass(frozen=True, eq=False)
+class IndependentColumns(Density):
     """Independent categorical columns.
 
-    Parameters
+    Attributes
     ----------
-    first_category : ndarray of shape (n_columns + 1,), int32
-        Where each column starts when all categories stand in a row.
-    log_prob : ndarray of shape (n,), float64
-        Log-probability of each category, nats.
+    prob : ndarray of shape (sum of n_categories,), float64
+        Probability of each category, column after column.
     concentration : ndarray of shape (n_columns,), float64
         Pseudo-count of each category with which they were smoothed.
     """
 
-    def __init__(self, first_category, log_prob, concentration):
-        self.first_category = first_category
-        self.log_prob = log_prob
-        self.concentration = concentration
+    prob: Annotated[np.ndarray, Array(np.float64, "values", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
+    concentration: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=MOST_NATS)]
+    order = None
+
+    def check(self):
+        """Raise ValueError unless these are distributions; for what comes from a file."""
+        super().check()
+        if not np.allclose(np.add.reduceat(self.prob, self.first_category[:-1]), 1, rtol=0, atol=1e-9):
+            raise ValueError("probabilities do not sum to one")
 
     @classmethod
-    def from_counts(cls, counts, first_category, smoothing="auto"):
+    def from_counts(cls, counts, n_categories, smoothing="auto"):
         """Frequencies of training rows with Dirichlet smoothing, ``(c_v + a) / (n + K a)``.
 
         Parameters
         ----------
-        counts : ndarray of shape (n,)
+        counts : ndarray of shape (sum of n_categories,)
             Training rows of each category.
-        first_category : ndarray of shape (n_columns + 1,), int32
+        n_categories : ndarray of shape (n_columns,), int32
         smoothing : "auto" or float
             Concentration a. "auto" takes for each column the one of highest leave-one-out likelihood.
         """
-        counts, k = counts.astype(np.float64), np.diff(first_category)
+        counts, k, first = counts.astype(np.float64), n_categories, starts(n_categories)
         if smoothing == "auto":
-            concentration = CONCENTRATIONS[leave_one_out(counts, first_category, CONCENTRATIONS).argmax(axis=0)]
+            concentration = CONCENTRATIONS[leave_one_out(counts, first, CONCENTRATIONS).argmax(axis=0)]
         else:
             concentration = np.full(len(k), float(smoothing))
-        totals = np.add.reduceat(counts, first_category[:-1]) + k * concentration
-        log_prob = np.log((counts + np.repeat(concentration, k)) / np.repeat(totals, k))
-        return cls(first_category, log_prob, concentration)
+        totals = np.add.reduceat(counts, first[:-1]) + k * concentration
+        return cls(n_categories, (counts + np.repeat(concentration, k)) / np.repeat(totals, k), concentration)
+
+    @cached_property
+    def log_prob(self):
+        """Log-probability of each category, nats."""
+        return np.log(self.prob)
 
     def mean_log_likelihood(self, counts):
         """Nats per row of rows that have these counts."""
-        return float(counts @ self.log_prob) / counts[: self.first_category[1]].sum()
+        return float(counts @ self.log_prob) / counts[: self.n_categories[0]].sum()
 
-    def _score_codes(self, codes, threads, layers=None):
-        """Log-likelihood of each row, nats; ``layers``: a `Program` that rows pass first, in the same sweep."""
-        program = Program([], self.first_category) if layers is None else layers
-        return program.apply_and_sum(codes, self.log_prob, threads)
+    def score(self, codes, threads=1):
+        """Log-likelihood of each row, nats."""
+        return Program([], self.first_category).apply_and_sum(codes, self.log_prob, threads)
 
-    def _sample_codes(self, n_samples, rng, threads):
-        """Codes of random rows: ndarray of shape (n_samples, n_columns), uint8."""
-        n_columns = len(self.concentration)
-        cumulative = np.exp(self.log_prob)
-        for start, end in zip(self.first_category[:-1], self.first_category[1:], strict=True):
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
+        n_columns = len(self.n_categories)
+        cumulative = self.prob.copy()
+        for start, end in pairwise(self.first_category):
             cumulative[start:end] = np.cumsum(cumulative[start:end])
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)
         for start, uniform in uniform_blocks(n_samples, n_columns, rng):

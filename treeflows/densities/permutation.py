@@ -1,14 +1,17 @@
 """One layer: a tree-structured permutation of the domain, as plain arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 
+from .stored import Array, Stored
 from .trees import check_tree, draw_tree
 
 
 @dataclass(frozen=True, eq=False)
-class TreePermutation:
+class TreePermutation(Stored):
     """A tree-structured permutation (TSP), the layer of a discrete tree flow.
 
     A row is routed to a leaf by its values: at inner node m it goes left when its value of column ``column[m]`` is in
@@ -18,6 +21,8 @@ class TreePermutation:
 
     Attributes
     ----------
+    n_categories : ndarray of shape (n_columns,), int32
+        Codes of column j run from 0 to ``n_categories[j] - 1``.
     column : ndarray of shape (n_inner,), int32
         Split column of each inner node, in level order, root first. Without inner nodes, the root is the only leaf.
     children : ndarray of shape (n_inner, 2), int32
@@ -30,23 +35,21 @@ class TreePermutation:
         Training rows of each category after the layer.
     leaf_rows : ndarray of shape (n_leaves,), int64
         Training rows of each leaf.
-    first_category : ndarray of shape (n_columns + 1,), int32
     names : tuple of str
-        Column names.
+        Column names, to print.
     labels : tuple of tuples of str
         Per column, the name of each category before the layer: the data's own in the first layer, codes in later ones.
     """
 
-    column: np.ndarray
-    children: np.ndarray
-    input_sets: np.ndarray
-    output_sets: np.ndarray
-    tables: np.ndarray
-    counts: np.ndarray
-    leaf_rows: np.ndarray
-    first_category: np.ndarray
-    names: tuple
-    labels: tuple
+    column: Annotated[np.ndarray, Array(np.int32, "nodes", low=0, high="columns")]
+    children: Annotated[np.ndarray, Array(np.int32, "nodes", 2)]
+    input_sets: Annotated[np.ndarray, Array(np.uint8, "nodes", "widest", high=1)]
+    output_sets: Annotated[np.ndarray, Array(np.uint8, "nodes", "widest", high=1)]
+    tables: Annotated[np.ndarray, Array(np.uint8, "nodes + 1", "values")]
+    counts: Annotated[np.ndarray, Array(np.int32, "values", low=0)]
+    leaf_rows: Annotated[np.ndarray, Array(np.int64, "nodes + 1", low=0)]
+    names: tuple = field(default=(), metadata={"kept": False})
+    labels: tuple = field(default=(), metadata={"kept": False})
 
     @property
     def n_leaves(self):
@@ -60,23 +63,41 @@ class TreePermutation:
         -------
         tables : ndarray of shape (n_leaves, sum of n_categories), uint8
         """
-        base = np.repeat(self.first_category[:-1], np.diff(self.first_category))
+        base = np.repeat(self.first_category[:-1], self.n_categories)
         place = np.arange(len(base)) - base
         inverse = np.empty_like(self.tables)
         np.put_along_axis(inverse, base + self.tables, np.broadcast_to(place.astype(np.uint8), inverse.shape), axis=1)
         return inverse
 
     def check(self):
-        """Raise ValueError unless the arrays make a tree over the columns and every table a permutation."""
-        n_inner, n_columns = len(self.column), len(self.names)
-        if n_inner and not (self.column.min() >= 0 and self.column.max() < n_columns):
-            raise ValueError("a layer splits on a column that is not there")
+        """Raise ValueError unless the arrays make a tree over the columns, and its tables a bijection of the domain."""
+        super().check()
         check_tree(self.children, "a layer")
-        for start, end in zip(self.first_category[:-1], self.first_category[1:], strict=True):
+        for start, end in pairwise(self.first_category):
             if (np.sort(self.tables[:, start:end], axis=1) != np.arange(end - start)).any():
                 raise ValueError("a table of a layer is no permutation")
-        if max(self.input_sets.max(initial=0), self.output_sets.max(initial=0)) > 1:
-            raise ValueError("a set of a layer is no set")
+        # each leaf's table carries its input cell onto its output cell, and the output cells partition the domain
+        moved = np.repeat(self.first_category[:-1], self.n_categories) + self.tables
+        inputs, outputs = self._cells(self.input_sets), self._cells(self.output_sets)
+        if (np.take_along_axis(outputs, moved.astype(np.intp), axis=1) != inputs).any():
+            raise ValueError("a table of a layer does not carry its cell onto the cell that it must")
+
+    def _cells(self, sets):
+        """Categories that each leaf's cell allows: ndarray of shape (n_leaves, sum of n_categories), bool."""
+        cells = np.ones(self.tables.shape, dtype=bool)
+        stack = [(0 if len(self.children) else ~0, np.ones(self.tables.shape[1], dtype=bool))]
+        while stack:
+            node, cell = stack.pop()
+            if node < 0:
+                cells[~node] = cell
+                continue
+            j = self.column[node]
+            here = slice(*self.first_category[j : j + 2])
+            for child, side in zip(self.children[node].tolist(), (1, 0), strict=True):
+                below = cell.copy()
+                below[here] &= sets[node, : self.n_categories[j]] == side
+                stack.append((child, below))
+        return cells
 
     def to_text(self, max_depth=None):
         """The tree as text.

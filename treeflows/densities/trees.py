@@ -3,6 +3,11 @@
 import numpy as np
 
 
+def starts(sizes):
+    """Where each of so many things starts when all stand in a row: ndarray of shape (n + 1,), int64."""
+    return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+
+
 def check_tree(children, what):
     """Raise ValueError unless the children, below or after their parents, make one tree; ``what`` it is."""
     n_inner = len(children)

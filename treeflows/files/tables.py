@@ -115,7 +115,7 @@ def for_model(model, table, source):
     ValueError
         If a column of the model is not there; ``source`` is what the table is called.
     """
-    domain = model._domain
+    domain = model.domain_
     lacking = [name for name in domain.column_names if name not in table.columns]
     if lacking:
         raise ValueError(
@@ -153,7 +153,7 @@ def binned(table, columns, source):
 
 def category(model, column, text):
     """The category of a column of a model that a user wrote as text; None for an empty one."""
-    domain = model._domain
+    domain = model.domain_
     known = domain.columns[domain.column_names.index(column)].values
     try:
         return _categories([text or None], known, column)[0]

@@ -8,7 +8,6 @@ forest is learned from the density's own samples. It guides the draws and no mor
 """
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -67,14 +66,6 @@ class Draws:
         """The draws of some of the rows."""
         return Draws(self.codes[chosen], self.log_weight[chosen], self.root[chosen])
 
-    def and_further(self, draws):
-        """These draws and others of the same rows."""
-        return Draws(
-            np.concatenate([self.codes, draws.codes], axis=1),
-            np.concatenate([self.log_weight, draws.log_weight], axis=1),
-            np.concatenate([self.root, self.root.shape[1] + draws.root], axis=1),
-        )
-
     def within(self, n_values):
         """The same draws, those with a code beyond the first ``n_values`` of its column weighing nothing."""
         beyond = (self.codes >= n_values).any(axis=2)
@@ -88,6 +79,16 @@ class Draws:
                 for i, (share, rng) in enumerate(zip(shares(self.log_weight), rngs, strict=True))
             ]
         )
+
+
+def joined(parts):
+    """Several draws of the same rows as one."""
+    first = np.cumsum([0, *(part.root.shape[1] for part in parts)])
+    return Draws(
+        np.concatenate([part.codes for part in parts], axis=1),
+        np.concatenate([part.log_weight for part in parts], axis=1),
+        np.concatenate([start + part.root for start, part in zip(first, parts, strict=False)], axis=1),
+    )
 
 
 def shares(log_weight):
@@ -119,7 +120,7 @@ class Forest:
         self.samples = samples
         information = _information(samples, n_categories)
         self.order = _spanning_order(information) if order is None else order
-        self.parent, self.tables = [-1] * len(n_categories), [None] * len(n_categories)
+        self.parent, self.tables = [-1] * len(n_categories), [np.empty((0, 0))] * len(n_categories)
         for t, j in enumerate(self.order.tolist()):
             before = self.order[:t]
             if t and information[j, before].max() > 0:
@@ -161,18 +162,10 @@ class Forest:
         return ahead, told
 
 
-_forests = WeakKeyDictionary()
-
-
-def forest_of(density, threads):
-    """The forest of a density, learned once."""
-    domain, forest = _forests.get(density, (None, None))
-    if domain is not density._domain:  # fitted anew
-        k = density._domain.n_categories
-        n = int(np.clip(PAIRS // len(k) ** 2, FEWEST_SAMPLES, MOST_SAMPLES))
-        forest = Forest(density._sample_codes(n, np.random.default_rng(0), threads), k, density._order)
-        _forests[density] = density._domain, forest
-    return forest
+def forest_of(density):
+    """The forest of a density, learned from its samples."""
+    n = int(np.clip(PAIRS // len(density.n_categories) ** 2, FEWEST_SAMPLES, MOST_SAMPLES))
+    return Forest(density.sample(n, np.random.default_rng(0)), density.n_categories, density.order)
 
 
 def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
@@ -194,15 +187,15 @@ def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
     -------
     draws : Draws
     """
-    forest = forest_of(density, threads)
-    ordered = density._order is not None
+    forest = density.forest
+    ordered = density.order is not None
     n_rows, n_columns = codes.shape
     ahead, told = forest.messages(codes, observed)
     drawn = np.repeat(codes, n_draws, axis=0)
     log_weight, of_forest = np.zeros((2, n_rows, n_draws))
     root = np.tile(np.arange(n_draws), (n_rows, 1))
     end = np.full(n_rows, n_columns) if last is None or not ordered else last
-    walk = (density._walk if ordered else forest.walk)(drawn, threads)
+    walk = (density.walk if ordered else forest.walk)(drawn, threads)
     exchanged = None
     for t in range(int(end.max(initial=0))):
         j, prob = walk.send(exchanged)
@@ -241,7 +234,7 @@ def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
         if exchanged is not None:
             drawn[:] = drawn[exchanged]
     if not ordered:
-        log_weight += density._score_codes(drawn, threads).reshape(n_rows, n_draws) - of_forest
+        log_weight += density.score(drawn, threads).reshape(n_rows, n_draws) - of_forest
     draws = Draws(drawn.reshape(n_rows, n_draws, n_columns), log_weight, root)
     return draws if ordered else _or_samples(draws, forest.samples, codes, observed)
 

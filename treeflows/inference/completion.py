@@ -53,7 +53,7 @@ def complete(density, codes, observed, shares, n_sweeps, rng, threads, *, draw):
         rows = np.sort(np.concatenate(many))
         if draw:
             filled[rows] = gibbs(
-                lambda codes: density._score_codes(codes, threads),
+                lambda codes: density.score(codes, threads),
                 _started(density, codes[rows], observed[rows], n_values, rng, threads),
                 observed[rows],
                 n_values,
@@ -62,7 +62,7 @@ def complete(density, codes, observed, shares, n_sweeps, rng, threads, *, draw):
             )
         else:
             filled[rows], doubtful = most_probable(density, codes[rows], observed[rows], shares, threads)
-            n_doubtful = np.count_nonzero(doubtful)
+            n_doubtful = int(np.count_nonzero(doubtful))
     return filled, n_doubtful
 
 
@@ -107,7 +107,7 @@ def _started(density, codes, observed, n_values, rng, threads):
     started = codes.copy()
     for block in blocks(len(codes), PROPOSALS * codes.shape[1], CELLS):
         rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=block.stop - block.start)]
-        draws = density._draw_ahead(codes[block], observed[block], PROPOSALS, rngs, threads)
+        draws = density.draw_ahead(codes[block], observed[block], PROPOSALS, rngs, threads)
         started[block] = draws.within(n_values).resampled(1, rngs)[:, 0]
     return np.where(observed, codes, np.minimum(started, n_values - 1)).astype(np.uint8)
 
@@ -120,7 +120,7 @@ def resampled(density, codes, observed, n_proposals, rng, threads):
     codes = codes.copy()
     for block in blocks(len(codes), n_proposals * codes.shape[1], CELLS):
         repeated = (np.repeat(x[block], n_proposals, axis=0) for x in (codes, observed))
-        drawn, log_weight = density._propose(*repeated, rng, threads)
+        drawn, log_weight = density.propose(*repeated, rng, threads)
         chosen = choose(softmax(possible(log_weight.reshape(-1, n_proposals)), axis=1), rng)
         codes[block] = drawn[np.arange(len(chosen)) * n_proposals + chosen]
     return codes

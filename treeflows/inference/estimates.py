@@ -44,9 +44,9 @@ def enumerated(density, codes, rows, columns, n_values, last, threads):
         whole = np.repeat(codes[part], len(states), axis=0)
         whole[:, columns] = np.tile(states, (len(part), 1))
         if last is None:
-            joint = density._score_codes(whole, threads)
+            joint = density.score(whole, threads)
         else:
-            log_prob = np.log(density._cell_probabilities(whole, threads))
+            log_prob = np.log(density.probabilities(whole, threads))
             told = np.arange(codes.shape[1]) < np.repeat(last[part], len(states))[:, None]
             joint = np.where(told, log_prob, 0.0).sum(axis=1)
         yield part, states, joint.reshape(len(part), len(states))

@@ -1,7 +1,7 @@
-"""Densities of codes, and their marginals.
+"""Marginals of densities over codes, and what follows from them.
 
 Sums over the states of unobserved columns are exact up to `MOST_STATES` states of a row. Beyond, marginals are
-estimated by weighted draws (`draw_ahead`), more of them where few of them count; where hardly any counts there is no
+estimated by weighted draws (`ahead`), more of them where few of them count; where hardly any counts there is no
 estimate.
 """
 
@@ -10,9 +10,7 @@ from zlib import crc32
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from .ahead import draw_ahead
 from .estimates import blocks, enumerated, few_states, patterns, possible
-from .given import sample_given
 
 DRAWS = (1024, 8192)  # for each row; the second number where the first has not so many effective ones:
 WANTED = 100
@@ -21,66 +19,21 @@ KEPT = 128  # draws to average conditionals over
 CELLS = 2_000_000  # of a block of draws
 
 
-class Density:
-    """A density of codes over a ``_domain``: ``_score_codes(codes, threads)``, ``_sample_codes(n, rng, threads)``."""
-
-    @property
-    def _order(self):
-        """The columns in order, if each is told given those before it."""
-        return None
-
-    def _log_marginal(self, codes, observed, threads):
-        """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats."""
-        return log_marginal(self, codes, observed, threads)
-
-    def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
-        """What `sample_given` says."""
-        return sample_given(self, codes, observed, n_samples, rng, threads)
-
-    def _draw_ahead(self, codes, observed, n_draws, rngs, threads, last=None):
-        """What `draw_ahead` says."""
-        return draw_ahead(self, codes, observed, n_draws, rngs, threads, last)
-
-
-class OrderedDensity(Density):
-    """A density that tells each column given those before it: ``_order``, ``_walk`` and ``_cell_probabilities``.
-
-    ``_walk(codes, threads)`` yields, column after column, its number and its distribution in each row, and leaves the
-    caller until the next step to write the column's values; ``send(rows)`` in place of the next step says that the
-    caller has exchanged the rows of ``codes`` for others of them. ``_cell_probabilities(codes, threads)`` has the
-    probability of every value given those before it, (n_rows, n_columns), in the order of the columns, and
-    ``_score_codes(codes, threads, start)`` sums the logarithms from a place of the order on.
-    """
-
-    def _propose(self, codes, observed, rng, threads):
-        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are."""
-        codes, log_weight = codes.copy(), np.zeros(len(codes))
-        for block in blocks(*codes.shape):
-            for j, prob in self._walk(codes[block], threads):
-                seen = observed[block, j]
-                cumulative = np.cumsum(prob, axis=1)[:, :-1]
-                drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
-                codes[block, j] = np.where(seen, codes[block, j], drawn)
-                told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
-                log_weight[block] += np.where(seen, np.log(told), 0.0)
-        return codes, log_weight
-
-
 def log_marginal(density, codes, observed, threads):
-    """What `Density._log_marginal` says: of each row by itself, whatever the other rows are."""
+    """What `Density.marginal` says: of each row by itself, whatever the other rows are."""
     needed, last = ~observed, None
-    if density._order is not None:
+    if density.order is not None:
         # what comes after the last observed column sums to one
         last = _told(density, observed)
-        needed[:, density._order] &= np.arange(observed.shape[1]) < last[:, None]
+        needed[:, density.order] &= np.arange(observed.shape[1]) < last[:, None]
     log_prob, error, many = np.zeros(len(codes)), np.zeros(len(codes)), []
     some = np.flatnonzero(observed.any(axis=1))  # the marginal of nothing is 0, exactly
     for places, columns in patterns(needed[some]):
         rows = some[places]
-        if not few_states(density._domain.n_categories[columns]):
+        if not few_states(density.n_categories[columns]):
             many.append(rows)
             continue
-        for part, _, joint in enumerated(density, codes, rows, columns, density._domain.n_categories, last, threads):
+        for part, _, joint in enumerated(density, codes, rows, columns, density.n_categories, last, threads):
             log_prob[part] = logsumexp(joint, axis=1)
     if many:
         rows = np.sort(np.concatenate(many))
@@ -100,7 +53,7 @@ def weighted_draws(density, codes, observed, rows, threads, last=None):
         poor = []
         for block in blocks(len(rows), n_draws * codes.shape[1], CELLS):
             part = rows[block]
-            draws = density._draw_ahead(
+            draws = density.draw_ahead(
                 codes[part],
                 observed[part],
                 n_draws,
@@ -141,18 +94,18 @@ def log_joint(density, codes, observed, column, n_values, threads):
     if whole.any():
         joint[whole] = possible(values_of(density, codes[whole], column, n_values, threads))
     needed = ~seen
-    if density._order is not None:
-        needed[:, density._order] &= np.arange(seen.shape[1]) < _told(density, seen)[:, None]
+    if density.order is not None:
+        needed[:, density.order] &= np.arange(seen.shape[1]) < _told(density, seen)[:, None]
     exact, many = [], []
     partly = np.flatnonzero(~whole)
     for places, columns in patterns(needed[partly]):
-        (exact if few_states(density._domain.n_categories[columns]) else many).append(partly[places])
+        (exact if few_states(density.n_categories[columns]) else many).append(partly[places])
     rows = np.sort(np.concatenate([*exact, np.zeros(0, dtype=np.intp)]))
     if len(rows):
         some = codes[rows]
         for value in range(n_values):
             some[:, column] = value
-            joint[rows, value], _ = density._log_marginal(some, seen[rows], threads)
+            joint[rows, value], _ = density.marginal(some, seen[rows], threads)
         joint[rows] = possible(joint[rows])
     if many:
         rows = np.sort(np.concatenate(many))
@@ -178,17 +131,17 @@ def values_of(density, codes, column, n_values, threads):
     Up to a constant of each row: of an ordered density only what comes from the column on is told.
     """
     # what comes before the column is the same for all of its values
-    start = () if density._order is None else (int(np.flatnonzero(density._order == column)[0]),)
+    start = () if density.order is None else (int(np.flatnonzero(density.order == column)[0]),)
     joint = np.empty((len(codes), n_values))
     for block in blocks(len(codes), n_values * codes.shape[1]):
         whole = np.repeat(codes[block], n_values, axis=0)
         whole[:, column] = np.tile(np.arange(n_values), len(whole) // n_values)
-        joint[block] = density._score_codes(whole, threads, *start).reshape(-1, n_values)
+        joint[block] = density.score(whole, threads, *start).reshape(-1, n_values)
     return joint
 
 
 def _told(density, observed):
     """How many columns, in order, are told of each row: those up to the last observed one."""
-    in_order = observed[:, density._order]
+    in_order = observed[:, density.order]
     last = in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1)
     return np.where(in_order.any(axis=1), last, 0)

@@ -9,40 +9,7 @@ import numpy as np
 from .._ext.permuting import rank_tables
 from .._ext.splitting import best_splits, best_splits_by_objective
 from ..densities.permutation import TreePermutation
-
-
-def cost_table(n_rows, n_columns, most_bits=32):
-    """The entropy cost c -> c log c of every possible count, in fixed point.
-
-    Integers make every sum of costs exact: the same split wins on any machine and for any order of summation. The
-    scale is the largest that cannot overflow, up to ``most_bits``.
-
-    Returns
-    -------
-    cost : ndarray of shape (n_rows + 1,), int64
-    bits : int
-        Costs are in units of 2**-bits nats.
-    """
-    c = np.arange(n_rows + 1, dtype=np.float64)
-    nats = c * _log(np.maximum(c, 1.0))
-    bits = min(most_bits, 61 - int(np.ceil(np.log2(n_columns * nats[-1] + 1.0))))
-    return np.rint(nats * 2.0**bits).astype(np.int64), bits
-
-
-def _log(x):
-    """Natural logarithm by additions, multiplications and divisions alone, which round alike on every machine.
-
-    ``log(m 2**e) = e log 2 + 2 artanh((m - 1) / (m + 1))`` with m between sqrt(1/2) and sqrt(2).
-    """
-    m, e = np.frexp(x)
-    small = m < 0.7071067811865476
-    m, e = np.where(small, 2 * m, m), e - small
-    s = (m - 1) / (m + 1)
-    t = s * s
-    series = np.zeros_like(t)
-    for k in range(11, -1, -1):
-        series = series * t + 1 / (2 * k + 1)
-    return e * 0.6931471805599453 + 2 * s * series
+from .costs import cost_table
 
 
 class GreedyCriterion:
@@ -109,8 +76,8 @@ def objective_criterion(objective, n_rows, min_samples_leaf, min_gain):
 class RandomCriterion:
     """RND: a random column, then a random one of its categories, among those that split the cell."""
 
-    def __init__(self, random_state, min_samples_leaf):
-        self.random_state = random_state
+    def __init__(self, rng, min_samples_leaf):
+        self.rng = rng
         self.min_samples_leaf = min_samples_leaf
 
     def choose(self, counter, which, total, local, cells):
@@ -121,8 +88,8 @@ class RandomCriterion:
             n_rows = counts[: counter.first_category[1]].sum()
             possible = np.minimum(counts, n_rows - counts) >= self.min_samples_leaf
             if possible.any():
-                column = self.random_state.choice(np.unique(column_of[possible]))
-                category = self.random_state.choice(np.flatnonzero(possible & (column_of == column)))
+                column = self.rng.choice(np.unique(column_of[possible]))
+                category = self.rng.choice(np.flatnonzero(possible & (column_of == column)))
                 columns[i], categories[i] = column, category - counter.first_category[column]
         return columns, categories
 
@@ -231,7 +198,7 @@ def align(column, category, children, cells, counts, first_category):
     return tables, output_sets, aligned
 
 
-def learn_layer(counter, criterion, *, max_depth, min_samples_split, names, labels):
+def learn_layer(counter, criterion, *, max_depth, min_samples_split):
     """Learn one `TreePermutation` from the rows of a counter, and leave the counter split by its tree."""
     column, category, children, cells = grow(
         counter, criterion, max_depth=max_depth, min_samples_split=min_samples_split
@@ -240,6 +207,7 @@ def learn_layer(counter, criterion, *, max_depth, min_samples_split, names, labe
     input_sets = np.zeros_like(output_sets)
     input_sets[np.arange(len(column)), category] = 1
     return TreePermutation(
+        n_categories=counter.n_categories,
         column=np.array(column, dtype=np.int32),
         children=np.array(children, dtype=np.int32).reshape(-1, 2),
         input_sets=input_sets,
@@ -247,7 +215,4 @@ def learn_layer(counter, criterion, *, max_depth, min_samples_split, names, labe
         tables=tables,
         counts=aligned.sum(axis=0, dtype=np.int32),
         leaf_rows=counter.cell_rows,
-        first_category=counter.first_category,
-        names=names,
-        labels=labels,
     )

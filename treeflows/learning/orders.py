@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._ext.counting import Counter
-from .layers import cost_table
+from .costs import cost_table
 
 COST_BITS = 40  # of the fixed point of `mutual_information`
 

@@ -1,16 +1,20 @@
 """Rows to learn from: whole ones, each of weight one. Missing cells are drawn, and weights become repetitions."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..densities.conditionals import COST_BITS, NO_LIMIT, learn_conditionals
+from ..densities.conditionals import Conditionals
+from ..densities.density import OrderedDensity
 from ..inference.completion import gibbs, resampled
-from ..inference.marginals import OrderedDensity
 from ..tables.domain import MAX_CATEGORIES
-from .layers import cost_table
+from .costs import cost_table
+from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again
 PROPOSALS = 16  # of which the first draws of a row are one
 MOST_ROWS = 2**31 - 1
+BLOCK_BYTES = 4_000_000  # hashed at a time
 
 
 def check_weight(sample_weight, n_rows):
@@ -36,6 +40,8 @@ def check_weight(sample_weight, n_rows):
 def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
     """Whole rows: ndarray of shape (n, n_columns), uint8, n being the sum of the weights.
 
+    What they are, up to their order, depends on the rows as a multiset and on the seed.
+
     Parameters
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
@@ -43,17 +49,47 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
         Cells that are known; None if all are.
     weight : ndarray of shape (n_rows,), float64, or None
     n_categories : ndarray of shape (n_columns,), int32
-    rng : RandomState
+    rng : Generator
     threads : int
     """
     if weight is not None:
-        # one order for equal tables: what a model draws from the rows then depends on the weighted table alone
-        order = np.lexsort((codes if observed is None else np.hstack([codes, observed])).T[::-1])
+        order = _order(codes, observed, weight)
         chosen = np.repeat(order, _repetitions(weight[order], rng))
         if len(chosen) == 0:
             raise ValueError("sample_weight sums to less than one row")
         codes, observed = codes[chosen], None if observed is None else observed[chosen]
     return codes if observed is None else _filled(codes, observed, n_categories, rng, threads)
+
+
+def in_order(codes):
+    """The rows in an order that depends on the rows as a multiset alone, so that draws by their numbers do too."""
+    return codes[_order(codes)]
+
+
+def _order(codes, observed=None, weight=None):
+    """Numbers of the rows by a hash of what is in them, and among equal ones by their weights."""
+    table = codes if observed is None else np.hstack([codes, observed.view(np.uint8)])
+    keys = _hash(table)
+    return np.argsort(keys, kind="stable") if weight is None else np.lexsort((weight, keys))
+
+
+def _hash(table):
+    """64 bits of each row of bytes: SplitMix64 (Steele, Lea, Flood 2014) of each eight of them and where they stand."""
+    n_rows, n_columns = table.shape
+    total = np.zeros(n_rows, dtype=np.uint64)
+    n_words = -(-n_columns // 8)
+    place = np.arange(1, n_words + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    step = max(1, BLOCK_BYTES // n_columns)
+    for start in range(0, n_rows, step):
+        part = np.zeros((len(table[start : start + step]), 8 * n_words), dtype=np.uint8)
+        part[:, :n_columns] = table[start : start + step]
+        z = part.view("<u8").astype(np.uint64) + place
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            z ^= z >> np.uint64(shift)
+            z *= np.uint64(factor)
+        z ^= z >> np.uint64(31)
+        total[start : start + step] = z.sum(axis=1, dtype=np.uint64)
+    return total
 
 
 def _repetitions(weight, rng):
@@ -64,7 +100,7 @@ def _repetitions(weight, rng):
     """
     if (weight == np.floor(weight)).all():
         return weight.astype(np.int64)
-    return np.diff(np.floor(np.cumsum(weight) + rng.random_sample()), prepend=0.0).astype(np.int64)
+    return np.diff(np.floor(np.cumsum(weight) + rng.random()), prepend=0.0).astype(np.int64)
 
 
 def _filled(codes, observed, n_categories, rng, threads):
@@ -74,44 +110,50 @@ def _filled(codes, observed, n_categories, rng, threads):
     by trees to which missing is one more category, so that each column is learned where it is observed, from what is
     observed before it; then, in turns, trees are learned from the filled table and the missing cells are drawn again.
     """
-    draws = np.random.default_rng(rng.randint(2**31))
     holes = np.flatnonzero(~observed.all(axis=1))
+    holes = holes[_order(codes[holes], observed[holes])]
     known = observed[holes]
     mark = np.minimum(n_categories, MAX_CATEGORIES - 1)  # of 256 categories the last stands for missing, too
-    trees = _Trees(np.where(observed, codes, mark).astype(np.uint8), mark + 1, n_categories, threads)
+    trees = _trees(np.where(observed, codes, mark).astype(np.uint8), mark + 1, threads)
     codes = codes.copy()
-    codes[holes] = resampled(trees, codes[holes], known, PROPOSALS, draws, threads)
+    codes[holes] = resampled(_Named(n_categories, trees), codes[holes], known, PROPOSALS, rng, threads)
     for _ in range(ROUNDS):
-        trees = _Trees(codes, n_categories, n_categories, threads)
-        codes[holes] = gibbs(lambda rows, t=trees: t.score(rows, threads), codes[holes], known, n_categories, 1, draws)
+        trees = _trees(codes, n_categories, threads)
+        codes[holes] = gibbs(lambda rows, t=trees: t.score(rows, threads), codes[holes], known, n_categories, 1, rng)
     return codes
 
 
-class _Trees(OrderedDensity):
-    """A tree for each column on those before it, in natural order, to draw the first categories of each column by."""
+def _trees(codes, n_categories, threads):
+    """A tree for each column on those before it, in natural order."""
+    cost, _bits = cost_table(len(codes), 1, COST_BITS)
+    return learn_conditionals(
+        codes,
+        n_categories,
+        np.arange(codes.shape[1], dtype=np.int32),
+        cost,
+        min_samples_leaf=5,
+        max_depth=NO_LIMIT,
+        max_features=0,
+        seed=0,
+        prior_split=1.0,
+        smoothing="evidence",
+        n_threads=threads,
+    )
 
-    def __init__(self, codes, n_categories, n_drawn, threads):
-        self.n_drawn = n_drawn
-        cost, _bits = cost_table(len(codes), 1, COST_BITS)
-        self.conditionals, _evidence, _concentration = learn_conditionals(
-            codes,
-            n_categories,
-            np.arange(codes.shape[1], dtype=np.int32),
-            cost,
-            min_samples_leaf=5,
-            max_depth=NO_LIMIT,
-            max_features=0,
-            seed=0,
-            prior_split=1.0,
-            smoothing="evidence",
-            n_threads=threads,
-        )
 
-    def score(self, codes, threads):
-        """Log-likelihood of each row, nats."""
-        return self.conditionals.score_codes(codes, threads)
+@dataclass(frozen=True, eq=False)
+class _Named(OrderedDensity):
+    """Trees that have one more category for what is missing, to draw the others by."""
 
-    def _walk(self, codes, threads):
-        for j, k in enumerate(self.n_drawn.tolist()):
-            prob = self.conditionals.distributions(j, codes, threads)[:, :k]
-            yield j, prob / prob.sum(axis=1, keepdims=True)
+    trees: Conditionals
+
+    @property
+    def order(self):
+        """The columns in order."""
+        return self.trees.order
+
+    def walk(self, codes, threads=1):
+        """Column after column: its number, and its distribution over the categories that have names."""
+        for j, prob in self.trees.walk(codes, threads):
+            named = prob[:, : self.n_categories[j]]
+            yield j, named / named.sum(axis=1, keepdims=True)

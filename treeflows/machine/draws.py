@@ -1,11 +1,13 @@
 """Random draws that are the same on every platform."""
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 
 def generator(random_state):
-    """The stream of uniform draws of a RandomState: PCG64, the same on every platform."""
-    return np.random.Generator(np.random.PCG64(random_state.randint(0, 2**32, size=4, dtype=np.uint32)))
+    """The stream of a ``random_state`` in scikit-learn's meaning: PCG64, the same on every platform."""
+    words = check_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32)
+    return np.random.Generator(np.random.PCG64(words))
 
 
 def uniform_blocks(n_rows, n_columns, rng):

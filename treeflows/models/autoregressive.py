@@ -1,22 +1,23 @@
 """The autoregressive tree flow: each column by a tree on the columns before it, averaged over the tree's prunings."""
 
-from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils.validation import check_scalar
 
-from ..densities.conditionals import COST_BITS, NO_LIMIT, learn_conditionals
-from ..densities.trees import draw_tree
-from ..inference.marginals import OrderedDensity
-from ..learning.layers import cost_table
+from ..densities.conditional_tree import ConditionalTree
+from ..densities.conditionals import Conditionals
+from ..learning.costs import cost_table
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
+from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
 from ..machine.progress import progress_bar
-from .base import CategoricalFlow, check_criterion, check_n_jobs, check_smoothing
+from .base import CategoricalFlow
+from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 
-class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
+class AutoregressiveTreeFlow(CategoricalFlow):
     """Autoregressive tree flow: an exact, invertible probability model of a categorical table.
 
     By the chain rule, log p(x) is the sum over columns of log p(x_j | columns before j). Each conditional is a tree
@@ -110,6 +111,8 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
     └─ no:  537 rows: 1 100.0%, 0 0.0%
     """
 
+    distribution_: Conditionals
+
     def __init__(
         self,
         *,
@@ -146,9 +149,29 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
         self.verbose = verbose
 
     @property
+    def order_(self):
+        """The columns in order: ndarray of shape (n_columns,), int32."""
+        return self.distribution_.order
+
+    @property
+    def evidence_(self):
+        """Log-evidence of each column's tree: ndarray of shape (n_columns,), float64, nats."""
+        return self.distribution_.evidence
+
+    @property
+    def log_evidence_(self):
+        """The sum of `evidence_`: float, nats."""
+        return float(self.evidence_.sum())
+
+    @property
+    def concentration_(self):
+        """Concentration of each column: ndarray of shape (n_columns,), float64."""
+        return self.distribution_.concentration
+
+    @property
     def trees_(self):
-        """The tree of each column."""
-        domain, conditionals = self._domain, self._conditionals
+        """The tree of each column: tuple of ConditionalTree."""
+        domain, conditionals = self.domain_, self.distribution_
         trees: list = [None] * len(self.order_)
         for t, j in enumerate(self.order_.tolist()):
             nodes = slice(*conditionals.first_node[t : t + 2])
@@ -159,64 +182,33 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
                 category=conditionals.category[nodes],
                 children=conditionals.children[nodes],
                 leaf_rows=conditionals.leaf_rows[slice(*conditionals.first_leaf[t : t + 2])],
-                log_prob=conditionals.leaves(conditionals.log_prob, t),
+                prob=conditionals.leaves(conditionals.prob, t),
                 names=domain.column_names,
                 labels=domain.labels,
             )
         return tuple(trees)
 
-    def _fit_codes(self, codes, domain, rng, threads):
+    def _learn(self, codes, n_categories, rng, threads):
         n_columns = codes.shape[1]
         cost, _bits = cost_table(len(codes), 1, COST_BITS)
-        orders = self._candidate_orders(codes, domain.n_categories, cost, rng, threads)
+        orders = self._candidate_orders(codes, n_categories, cost, rng, threads)
         max_features = self._columns_per_split(n_columns)
         options = {
             "min_samples_leaf": self.min_samples_leaf,
             "max_depth": NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
             "max_features": max_features,
-            "seed": int(rng.randint(2**31)) if max_features else 0,
+            "seed": int(rng.integers(2**31)) if max_features else 0,
             "prior_split": self.prior_split,
             "smoothing": self.smoothing,
             "objective": None if self.criterion == "likelihood" else Objective(self.criterion),
             "n_threads": threads,
         }
-        self.log_evidence_ = -np.inf
+        learned = []
         with progress_bar(n_columns * len(orders), "growing trees", self.verbose) as progress:
             for i, order in enumerate(orders):
-                conditionals, evidence, concentration = learn_conditionals(
-                    codes,
-                    domain.n_categories,
-                    order,
-                    cost,
-                    progress=lambda done, before=i * n_columns: progress(before + done),
-                    **options,
-                )
-                if evidence.sum() > self.log_evidence_:
-                    self._conditionals, self.evidence_, self.concentration_ = conditionals, evidence, concentration
-                    self.order_, self.log_evidence_ = order, float(evidence.sum())
-
-    def _score_codes(self, codes, threads, start=0):
-        return self._conditionals.score_codes(codes, threads, start)
-
-    def _sample_codes(self, n_samples, rng, threads):
-        return self._conditionals.sample_codes(n_samples, rng, threads)
-
-    def _transform_codes(self, codes, threads):
-        return self._conditionals.transform_codes(codes, threads)
-
-    def _invert_codes(self, codes, threads):
-        return self._conditionals.invert_codes(codes, threads)
-
-    @property
-    def _order(self):
-        return self.order_
-
-    def _walk(self, codes, threads):
-        for t, j in enumerate(self.order_.tolist()):
-            yield j, self._conditionals.distributions(t, codes, threads)
-
-    def _cell_probabilities(self, codes, threads):
-        return self._conditionals.probabilities(codes, threads)
+                told = partial(_tell, progress, i * n_columns)
+                learned.append(learn_conditionals(codes, n_categories, order, cost, progress=told, **options))
+        return max(learned, key=_evidence)
 
     def _candidate_orders(self, codes, n_categories, cost, rng, threads):
         """The orders to learn; the one of most evidence is kept."""
@@ -251,7 +243,8 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
             return min(int(self.max_features), n_columns)
         return max(1, int(self.max_features * n_columns))
 
-    def _check_parameters(self):
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         check_criterion(self.criterion, ["likelihood"])
         if isinstance(self.order, str) and self.order not in ("evidence", "natural", "random"):
             raise ValueError(
@@ -274,69 +267,9 @@ class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):
         check_n_jobs(self.n_jobs)
 
 
-@dataclass(frozen=True, eq=False)
-class ConditionalTree:
-    """The tree of one column: its distribution given the columns before it.
+def _tell(progress, before, done):
+    progress(before + done)
 
-    Attributes
-    ----------
-    target : int
-        The column.
-    before : tuple of str
-        Names of the columns before it, in order.
-    column : ndarray of shape (n_inner,), int32
-    category : ndarray of shape (n_inner,), uint8
-        Inner node m asks whether column ``column[m]`` has the category of code ``category[m]``. Node 0 is the root;
-        without inner nodes, the root is the only leaf.
-    children : ndarray of shape (n_inner, 2), int32
-        If so, and if not: an inner node, or ``~leaf`` (negative) for a leaf.
-    leaf_rows : ndarray of shape (n_leaves,), int32
-        Training rows of each leaf.
-    log_prob : ndarray of shape (n_leaves, n_categories), float64
-        Log-probability of each category of the column, averaged over all prunings of the tree, nats.
-    names : tuple of str
-        Names of all columns.
-    labels : tuple of tuples of str
-        Per column, the name of each category.
-    """
 
-    target: int
-    before: tuple
-    column: np.ndarray
-    category: np.ndarray
-    children: np.ndarray
-    leaf_rows: np.ndarray
-    log_prob: np.ndarray
-    names: tuple
-    labels: tuple
-
-    def to_text(self, max_depth=None):
-        """The tree as text.
-
-        Parameters
-        ----------
-        max_depth : int, default=None
-            How far down; None is all of it.
-
-        Returns
-        -------
-        text : str
-        """
-        given = f"{', '.join(self.before[:6])}{', …' * (len(self.before) > 6)}" or "nothing"
-        return "\n".join(
-            [f"{self.names[self.target]} given {given}", *draw_tree(self.children, self._ask, self._tell, max_depth)]
-        )
-
-    def __str__(self):
-        return self.to_text()
-
-    def _ask(self, node):
-        s = self.column[node]
-        return f"{self.names[s]} = {self.labels[s][self.category[node]]}?"
-
-    def _tell(self, leaf):
-        rows = int(self.leaf_rows[leaf])
-        prob = np.exp(self.log_prob[leaf])
-        order = np.argsort(-prob, kind="stable")
-        shown = ", ".join(f"{self.labels[self.target][v]} {100 * prob[v]:.1f}%" for v in order[:4])
-        return f"{rows:,} row{'s' * (rows != 1)}: {shown}{', …' * (len(order) > 4)}"
+def _evidence(conditionals):
+    return conditionals.evidence.sum()

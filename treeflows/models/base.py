@@ -1,32 +1,31 @@
-"""What every model of the package shares: a table goes in as codes, and comes back as the table that fit saw."""
-
-from inspect import signature
-from numbers import Integral, Real
+"""What every density model of the package shares: how it is fitted, and how models are made of models."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
 
-from ..inference.marginals import Density
+from ..densities.other import OtherDensity
 from ..learning.rows import check_weight, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
-from ..tables.domain import Domain
-from .questions import Questions
+from ..tables.domain import Domain, check_codes
+from .parameters import check_table_parameters
+from .questions import TableModel
 
-MISSING = ("category", "marginalize", "error")
-UNKNOWN = ("error", "reserve")
-MOST_JOBS = 4096
-MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
+TABLE_PARAMETERS = {
+    "categories": "auto",
+    "missing": "category",
+    "handle_unknown": "error",
+    "min_frequency": None,
+    "max_categories": None,
+}
 
 
-class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
+class CategoricalDensity(TableModel):
     """Base class of exact probability models of categorical tables.
 
-    A model knows how to learn from codes, score codes and draw codes: ``_fit_codes``, ``_score_codes`` and
-    ``_sample_codes``. This class does the rest.
+    A model says ``check_parameters``, and ``_learn`` as ``learn`` is described. This class does the rest.
     """
 
     def fit(self, X, y=None, sample_weight=None):
@@ -54,28 +53,39 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
             For a number that is no category, too many categories, a missing value under ``missing="error"``, or a
             parameter out of range; the message names the column.
         """
-        self._check_parameters()
+        self.check_parameters()
         check_table_parameters(self)
-        rng, threads = check_random_state(self.random_state), n_threads(self.n_jobs)
         table, weight = read_to_learn(self, X, sample_weight)
-        domain = learn_domain(self, table, weight, self._declared_categories())
+        domain, threads = learn_domain(self, table, weight), n_threads(self.n_jobs)
         rows = domain.encode(table, threads, missing=self.missing)
-        # a stream of its own: what the model draws does not depend on what is missing
-        codes = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, rng, threads)
-        return self._learn_codes(codes, domain, threads)
+        return self.take(domain, learn_density(self, rows, domain.n_categories, self.random_state, threads, weight))
 
-    def _learn_codes(self, codes, domain, threads):
-        """Learn from codes; what fit does with a table, and another model with its parts."""
-        self._fit_codes(codes, domain, check_random_state(self.random_state), threads)
-        return self._fitted_to(domain)
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
+        raise NotImplementedError
 
-    def _fitted_to(self, domain):
-        """Note what fit notes of a table."""
-        note_domain(self, domain)
-        return self
+    def learn(self, codes, n_categories, rng, threads):
+        """Learn a density from codes: what ``fit`` does once a table is read.
 
-    def score_samples(self, X):
-        """Exact log-likelihood of each row.
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_categories : ndarray of shape (n_columns,), int32
+            Codes of column j run from 0 to ``n_categories[j] - 1``.
+        rng : numpy.random.Generator
+        threads : int
+
+        Returns
+        -------
+        distribution : Density
+        """
+        return self._learn(codes, n_categories, rng, threads)
+
+    def _learn(self, codes, n_categories, rng, threads):
+        raise NotImplementedError
+
+    def whole_codes(self, X):
+        """Codes of a table of whole rows.
 
         Parameters
         ----------
@@ -83,86 +93,21 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
 
         Returns
         -------
-        log_likelihood : ndarray of shape (n_rows,), float64
-            Nats. Under ``missing="marginalize"`` that of the observed cells: exact if those that are missing come last
-            in the order of the columns or have at most 1,024 joint states, else an estimate from weighted draws; a
-            MonteCarloWarning says its standard error. NaN where hardly any draw counts: there is no estimate.
+        codes : ndarray of shape (n_rows, n_columns), uint8
 
         Raises
         ------
         ValueError
-            For a value outside the fitted domain; the message names column and value.
+            For a missing cell that has no code, or a value outside the domain.
         """
-        check_is_fitted(self)
-        return self._score_table(read_table(self, X, reset=False))
-
-    def score(self, X, y=None, sample_weight=None):
-        """Mean log-likelihood of rows.
-
-        Parameters
-        ----------
-        X : array or dataframe of shape (n_rows, n_columns)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_rows,), default=None
-            How many rows each row stands for.
-
-        Returns
-        -------
-        log_likelihood : float
-            Nats per row.
-        """
-        scores = self.score_samples(X)
-        return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
-
-    def sample(self, n_samples=1, random_state=None, *, given=None):
-        """Draw rows from the model.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState or None, default=None
-            None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
-        given : dict of str or int to value, default=None
-            Columns, by name or number, and the values that all rows shall have in them. Exact if these columns come
-            first in the order that the model was learned in; else rows are drawn by importance resampling, and a
-            MonteCarloWarning says how many proposals they are worth. A model cannot be reordered after it was fitted:
-            ``AutoregressiveTreeFlow(order=...)`` puts columns first.
-
-        Returns
-        -------
-        X : ndarray or dataframe of shape (n_samples, n_columns)
-            In the container and dtypes that fit saw. Under ``handle_unknown="reserve"``, a cell that came out as an
-            unseen value is drawn again, given the rest of its row, among those that have names.
-
-        Raises
-        ------
-        ValueError
-            If a given column or value is not in the domain.
-        """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=0)
-        rng = generator(check_random_state(self.random_state if random_state is None else random_state))
-        if given is not None:
-            return self._sample_given(n_samples, given, rng)
-        codes = self._sample_codes(n_samples, rng, n_threads(self.n_jobs))
-        return self._domain.decode(self._named(codes, rng), rng)
-
-    def _declared_categories(self):
-        return self.categories
-
-    def _encode(self, X):
-        """Codes of a table of whole rows, and the number of threads for the work on them."""
-        check_is_fitted(self)
-        threads = n_threads(self.n_jobs)
-        rows = self._domain.encode(read_table(self, X, reset=False), threads, missing=self.missing)
+        rows = self.read(X)
         if rows.observed is not None:
             row, j = np.argwhere(~rows.observed)[0]
             raise ValueError(
-                f"column {self._domain.column_names[j]!r} has a missing value at row {row}, which has no code: impute "
+                f"column {self.domain_.column_names[j]!r} has a missing value at row {row}, which has no code: impute "
                 "first, or fit with missing='category'"
             )
-        return rows.codes, threads
+        return rows.codes
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -174,7 +119,7 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
 
 
 class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity):
-    """Base class of the models that are bijections of the domain too: ``_transform_codes``, ``_invert_codes``."""
+    """Base class of the models that are bijections of the domain too."""
 
     def transform(self, X):
         """Codes z of each row.
@@ -188,7 +133,8 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
         Z : ndarray of shape (n_rows, n_columns), uint8
             Within a column, a low code is a rare value of its context and a high code a common one.
         """
-        return self._transform_codes(*self._encode(X))
+        check_is_fitted(self)
+        return self.distribution_.transform(self.whole_codes(X), n_threads(self.n_jobs))
 
     def inverse_transform(self, Z):
         """Rows that have the codes ``Z``.
@@ -209,8 +155,9 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
             For a code outside the domain; the message names the column.
         """
         check_is_fitted(self)
-        codes = self._domain.check_codes(Z)
-        return self._domain.decode(self._invert_codes(codes, n_threads(self.n_jobs)))
+        domain = self.domain_
+        codes = check_codes(Z, domain.n_categories, domain.column_names)
+        return domain.decode(self.distribution_.invert(codes, n_threads(self.n_jobs)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -218,33 +165,56 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
         return tags
 
 
-class OtherDensity(Density):
-    """A user's own estimator as a density of codes."""
+class Other:
+    """A user's own estimator among models: what is needed of it to learn from codes."""
 
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def _learn_codes(self, codes, domain, threads):
-        """Fit the estimator to the codes."""
-        self.estimator.fit(codes)
-        self._domain = domain
-        return self
+    def learn(self, codes, n_categories, rng, threads):
+        """A fitted clone as a density of codes."""
+        estimator = clone(self.estimator)
+        if "random_state" in estimator.get_params(deep=False):
+            estimator.set_params(random_state=int(rng.integers(2**31)))
+        estimator.fit(codes)
+        return OtherDensity(n_categories, estimator)
 
-    def _score_codes(self, codes, threads):
-        scores = np.asarray(self.estimator.score_samples(codes), dtype=np.float64)
-        if np.isnan(scores).any() or (scores == np.inf).any():
-            raise ValueError(f"score_samples of {self.estimator!r} gave what is no log-likelihood: NaN or infinity")
-        return scores
 
-    def _sample_codes(self, n_samples, rng, threads):
-        if n_samples == 0:
-            return np.empty((0, len(self._domain.columns)), dtype=np.uint8)
-        if "random_state" in signature(self.estimator.sample).parameters:
-            drawn = self.estimator.sample(n_samples, random_state=int(rng.integers(2**31)))
-        else:
-            drawn = self.estimator.sample(n_samples)
-        # scikit-learn's mixtures return the rows and their components
-        return self._domain.check_codes(drawn[0] if isinstance(drawn, tuple) else drawn)
+def learner(estimator, what):
+    """Something that can learn a density from codes as an unfitted estimator says; ``what`` is how the user called it.
+
+    Raises
+    ------
+    TypeError
+        If a method is missing.
+    ValueError
+        If a parameter is out of range, or one of tables is set: those of the model that this is a part of apply.
+    """
+    missing = [name for name in ("fit", "score_samples", "sample") if not callable(getattr(estimator, name, None))]
+    if missing or isinstance(estimator, type):
+        lacks = f"has no {' and no '.join(missing)}" if missing else "is a class, not an instance of it"
+        raise TypeError(
+            f"{what} must be an estimator with the methods fit, score_samples and sample; {estimator!r} {lacks}"
+        )
+    if not isinstance(estimator, CategoricalDensity):
+        return Other(estimator)
+    estimator.check_parameters()
+    for name, default in TABLE_PARAMETERS.items():
+        value = getattr(estimator, name)
+        if not (isinstance(value, type(default)) and value == default):
+            raise ValueError(
+                f"{name} of the {what} {type(estimator).__name__} has no effect, since it learns from codes: set "
+                f"{name} of the model that it is part of"
+            )
+    return estimator
+
+
+def part_of(model, estimator, distribution):
+    """The fitted estimator that a part of a fitted model is: the model's table, the part's density."""
+    if isinstance(distribution, OtherDensity):
+        return distribution.estimator
+    table = {name: getattr(model, name) for name in TABLE_PARAMETERS}
+    return clone(estimator).set_params(**table, n_jobs=model.n_jobs).take(model.domain_, distribution)
 
 
 def read_to_learn(estimator, X, sample_weight):
@@ -256,77 +226,14 @@ def read_to_learn(estimator, X, sample_weight):
     return table.rows(weight > 0), weight[weight > 0]
 
 
-def learn_domain(estimator, table, weight, categories):
+def learn_domain(estimator, table, weight):
     """The domain of a table under the estimator's parameters."""
-    names = ("missing", "handle_unknown", "min_frequency", "max_categories")
-    return Domain.learn(table, categories, weight=weight, **{name: getattr(estimator, name) for name in names})
+    return Domain.learn(table, weight=weight, **{name: getattr(estimator, name) for name in TABLE_PARAMETERS})
 
 
-def note_domain(estimator, domain):
-    """Note the attributes that tell of the table that an estimator was fitted to."""
-    estimator._domain = domain
-    estimator.n_features_in_ = len(domain.columns)
-    estimator.categories_ = [column.categories for column in domain.columns]
-    if domain.names is not None and all(isinstance(name, str) for name in domain.names):
-        estimator.feature_names_in_ = np.array(domain.names, dtype=object)
-
-
-def density_of_codes(estimator, what, seed):
-    """An unfitted density like ``estimator``, to learn from codes, seeded where it draws.
-
-    Raises TypeError if a method is missing; ``what`` is how the user called it.
-    """
-    missing = [name for name in ("fit", "score_samples", "sample") if not callable(getattr(estimator, name, None))]
-    if missing or isinstance(estimator, type):
-        lacks = f"has no {' and no '.join(missing)}" if missing else "is a class, not an instance of it"
-        raise TypeError(
-            f"{what} must be an estimator with the methods fit, score_samples and sample; {estimator!r} {lacks}"
-        )
-    density = clone(estimator)
-    if isinstance(density, CategoricalDensity):
-        density._check_parameters()
-    if "random_state" in density.get_params(deep=False):
-        density.set_params(random_state=seed)
-    return density if isinstance(density, CategoricalDensity) else OtherDensity(density)
-
-
-def declared_categories(categories, estimator):
-    """Domains declared to a model that is made of others, or else to what it is made of."""
-    if isinstance(categories, str) and categories == "auto" and isinstance(estimator, CategoricalDensity):
-        return estimator._declared_categories()
-    return categories
-
-
-def check_criterion(criterion, names):
-    """Raise ValueError unless a criterion is one of the names or a function."""
-    if not callable(criterion) and not (isinstance(criterion, str) and criterion in names):
-        known = " or ".join(map(repr, names))
-        raise ValueError(f"criterion must be {known} or a function f(counts, n) -> float, got {criterion!r}")
-
-
-def check_smoothing(smoothing, automatic):
-    """Raise unless a concentration is a number in range, or the word for an automatic choice."""
-    if not (isinstance(smoothing, str) and smoothing == automatic):
-        check_scalar(smoothing, "smoothing", Real)
-        if not 0 < smoothing <= MAX_SMOOTHING:
-            raise ValueError(f"smoothing must be {automatic!r} or above 0 and at most {MAX_SMOOTHING:g}")
-
-
-def check_table_parameters(estimator):
-    """Raise unless the parameters that say what becomes of missing, unseen and rare values are in range."""
-    for name, known in (("missing", MISSING), ("handle_unknown", UNKNOWN)):
-        if getattr(estimator, name) not in known:
-            raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {getattr(estimator, name)!r}")
-    fewest = estimator.min_frequency
-    if isinstance(fewest, Integral):
-        check_scalar(fewest, "min_frequency", Integral, min_val=1)
-    elif fewest is not None:
-        check_scalar(fewest, "min_frequency", Real, min_val=0, max_val=1, include_boundaries="neither")
-    if estimator.max_categories is not None:
-        check_scalar(estimator.max_categories, "max_categories", Integral, min_val=1)
-
-
-def check_n_jobs(n_jobs):
-    """Raise unless a number of jobs is an integer that threads can be counted by, or None."""
-    if n_jobs is not None:
-        check_scalar(n_jobs, "n_jobs", Integral, min_val=-MOST_JOBS, max_val=MOST_JOBS)
+def learn_density(model, rows, n_categories, random_state, threads, weight=None):
+    """What a learner makes of rows of a domain: the one way from rows to a density."""
+    # two streams: what the model draws does not depend on what is missing
+    filling, learning = generator(random_state).spawn(2)
+    codes = rows_to_learn_from(rows.codes, rows.observed, weight, n_categories, filling, threads)
+    return model.learn(codes, n_categories, learning, threads)

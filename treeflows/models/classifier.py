@@ -5,28 +5,18 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from ..inference.marginals import log_joint
-from ..learning.rows import rows_to_learn_from
 from ..machine.threads import n_threads
 from ..tables.containers import dtype_for, is_missing, read_table
-from ..tables.domain import MAX_CATEGORIES, Column
+from ..tables.domain import MAX_CATEGORIES, Column, Rows
 from .autoregressive import AutoregressiveTreeFlow
-from .base import (
-    CategoricalDensity,
-    OtherDensity,
-    check_n_jobs,
-    check_table_parameters,
-    declared_categories,
-    density_of_codes,
-    learn_domain,
-    note_domain,
-    read_to_learn,
-)
+from .base import learn_density, learn_domain, learner, part_of, read_to_learn
 from .mixture import TreeFlowMixture
+from .parameters import check_n_jobs, check_table_parameters
 from .questions import warn_of_estimates
 
 
@@ -125,12 +115,9 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             For labels that are no classes, or a table that is refused; the message names the column.
         """
-        self._check_parameters()
+        self.check_parameters()
         check_table_parameters(self)
-        rng, threads = check_random_state(self.random_state), n_threads(self.n_jobs)
-        density = density_of_codes(self._estimator(), "estimator", int(rng.randint(2**31)))
-        if isinstance(density, CategoricalDensity):  # so that it takes the rows that this takes
-            density.set_params(missing=self.missing, handle_unknown=self.handle_unknown)
+        density = learner(self._estimator(), "estimator")
         if y is None:
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
         name = getattr(y, "name", None)
@@ -146,22 +133,49 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) > MAX_CATEGORIES:
             raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
-        domain = learn_domain(self, table, weight, declared_categories(self.categories, self.estimator))
+        domain, threads = learn_domain(self, table, weight), n_threads(self.n_jobs)
         rows = domain.encode(table, threads, missing=self.missing)
-        observed = None if rows.observed is None else _with_label(rows.observed, True)
         joint = _with_labels(domain, classes, name)
-        codes = rows_to_learn_from(_with_label(rows.codes, labels), observed, weight, joint.n_categories, rng, threads)
-        return self._fitted_to(density._learn_codes(codes, joint, threads))
+        rows = Rows(_with_label(rows.codes, labels), _with_label(rows.observed, True))
+        return self.take(joint, learn_density(density, rows, joint.n_categories, self.random_state, threads, weight))
 
-    def _fitted_to(self, density):
-        """Note a density of rows whose last column is their label."""
-        domain = density._domain
-        names = None if domain.names is None else domain.names[:-1]
-        self._density = density
-        note_domain(self, replace(domain, columns=domain.columns[:-1], names=names, dtypes=domain.dtypes[:-1]))
-        self.density_ = density.estimator if isinstance(density, OtherDensity) else density
-        self.classes_ = domain.columns[-1].values
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
+        check_n_jobs(self.n_jobs)
+        learner(self._estimator(), "estimator")
+
+    def take(self, domain, distribution):
+        """Become the fitted model of a domain whose last column is the label, and of a density over its codes.
+
+        Parameters
+        ----------
+        domain : Domain
+        distribution : Density
+
+        Returns
+        -------
+        self : object
+        """
+        self.domain_, self.distribution_ = domain, distribution
+        self.n_features_in_ = len(domain.columns) - 1
+        if domain.names is not None and all(isinstance(name, str) for name in domain.names):
+            self.feature_names_in_ = np.array(domain.names[:-1], dtype=object)
         return self
+
+    @property
+    def density_(self):
+        """The fitted density of rows with their labels in the last column: estimator."""
+        return part_of(self, self._estimator(), self.distribution_)
+
+    @property
+    def classes_(self):
+        """The labels: ndarray of shape (n_classes,)."""
+        return self.domain_.columns[-1].values
+
+    @property
+    def categories_(self):
+        """Categories of each column of X: list of ndarray."""
+        return [column.categories for column in self.domain_.columns[:-1]]
 
     def predict_proba(self, X):
         """Probability of each class given the row.
@@ -177,11 +191,10 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
-        rows = self._domain.encode(table, threads, missing=self.missing)
-        codes = _with_label(rows.codes, 0)
-        observed = None if rows.observed is None else _with_label(rows.observed, True)
-        n_columns = len(self._domain.columns)
-        joint, error = log_joint(self._density, codes, observed, n_columns, len(self.classes_), threads)
+        last = len(self.domain_.columns) - 1
+        rows = self.domain_.without(last).encode(table, threads, missing=self.missing)
+        codes, observed = _with_label(rows.codes, 0), _with_label(rows.observed, True)
+        joint, error = log_joint(self.distribution_, codes, observed, last, len(self.classes_), threads)
         warn_of_estimates(error)
         return softmax(joint, axis=1)
 
@@ -204,9 +217,6 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             return self.estimator
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
 
-    def _check_parameters(self):
-        check_n_jobs(self.n_jobs)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
@@ -217,7 +227,9 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _with_label(table, label):
-    """A table of codes with one more column."""
+    """A table of codes, or of what is observed, with one more column; None of None."""
+    if table is None:
+        return None
     wider = np.empty((len(table), table.shape[1] + 1), dtype=table.dtype)
     wider[:, :-1] = table
     wider[:, -1] = label

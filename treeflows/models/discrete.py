@@ -1,18 +1,24 @@
 """The discrete tree flow: layers of tree-structured permutations over a base density."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils.validation import check_scalar
 
 from .._ext.counting import Counter
-from .._ext.permuting import Program
 from ..densities.independent import IndependentColumns
+from ..densities.layered import Layered, program
+from ..densities.other import OtherDensity
 from ..learning.layers import RandomCriterion, learn_layer, likelihood_criterion, objective_criterion
 from ..learning.objective import Objective
+from ..learning.rows import in_order
 from ..machine.progress import progress_bar
+from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
-from .base import CategoricalFlow, OtherDensity, check_criterion, check_n_jobs, check_smoothing, density_of_codes
+from .base import CategoricalFlow, learner
+from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 
 class DiscreteTreeFlow(CategoricalFlow):
@@ -112,6 +118,8 @@ class DiscreteTreeFlow(CategoricalFlow):
     True
     """
 
+    distribution_: Layered
+
     def __init__(
         self,
         n_layers=10,
@@ -155,59 +163,84 @@ class DiscreteTreeFlow(CategoricalFlow):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _fit_codes(self, codes, domain, rng, threads):
+    @property
+    def layers_(self):
+        """The layers, first applied first: list of TreePermutation."""
+        domain = self.domain_
+        labels = [domain.labels, domain.of_codes.labels]  # what a flow has permuted goes by its codes
+        return [
+            replace(layer, names=domain.column_names, labels=labels[t > 0])
+            for t, layer in enumerate(self.distribution_.layers)
+        ]
+
+    @property
+    def base_(self):
+        """Base density of the codes: IndependentColumns or a fitted estimator."""
+        base = self.distribution_.bases[-1]
+        if isinstance(base, IndependentColumns):
+            return base
+        return (
+            base.estimator if isinstance(base, OtherDensity) else clone(self._base()).take(self.domain_.of_codes, base)
+        )
+
+    @property
+    def train_score_(self):
+        """Mean log-likelihood of the training rows by layers: ndarray of shape (n_layers + 1,), nats."""
+        return self.distribution_.train_score
+
+    @property
+    def validation_score_(self):
+        """Mean log-likelihood of the held-out rows by layers: ndarray of shape (n_layers + 1,) or None, nats."""
+        return self.distribution_.validation_score
+
+    def _learn(self, codes, n_categories, rng, threads):
         held_out = None
         if self.early_stopping:
-            codes, held_out = self._hold_out(codes, rng)
-        layers, bases, train, validation = self._learn_layers(codes, held_out, domain, rng, threads)
+            codes, held_out = self._hold_out(in_order(codes), rng)
+        layers, bases, train, validation = self._learn_layers(codes, held_out, n_categories, rng, threads)
         kept = int(np.argmax(validation)) if self.early_stopping else len(layers)
-        self.layers_ = layers[:kept]
-        self._staged_bases = bases[: kept + 1]
-        base = bases[kept]
-        self.base_ = base.estimator if isinstance(base, OtherDensity) else base
-        self.train_score_ = np.array(train)
-        self.validation_score_ = np.array(validation) if self.early_stopping else None
+        return Layered(
+            n_categories,
+            tuple(layers[:kept]),
+            tuple(bases[: kept + 1]),
+            np.array(train),
+            np.array(validation) if self.early_stopping else None,
+        )
 
-    def _learn_layers(self, codes, held_out, domain, rng, threads):
+    def _learn_layers(self, codes, held_out, n_categories, rng, threads):
         """Learn layer after layer; returns the layers, the base after 0, 1, ... of them, and both score curves."""
         n_rows, n_columns = codes.shape
         criterion = self._make_criterion(n_rows, n_columns, rng)
-        counter = Counter(codes, domain.n_categories, threads)
+        counter = Counter(codes, n_categories, threads)
         counts = counter.counts[0]
         layers, bases, train, validation = [], [], [], []
-        labels = domain.labels
         independent = isinstance(self.base, str) and self.base == "independent"
+        base_learner = None if independent else learner(self._base(), "base")
         with progress_bar(self.n_layers, "learning layers", self.verbose) as progress:
             for t in range(self.n_layers + 1):
                 if t > 0:
                     if t > 1:
                         counter.merge(layers[-1].tables)
-                        labels = domain.of_codes.labels
                     layer = learn_layer(
-                        counter,
-                        criterion,
-                        max_depth=self.max_depth,
-                        min_samples_split=self.min_samples_split,
-                        names=domain.column_names,
-                        labels=labels,
+                        counter, criterion, max_depth=self.max_depth, min_samples_split=self.min_samples_split
                     )
                     layers.append(layer)
                     counts = layer.counts
-                    program = _program([layer], domain.first_category)
+                    moved = program([layer], layer.first_category)
                     if held_out is not None:
-                        held_out = program.apply(held_out, threads)
+                        held_out = moved.apply(held_out, threads)
                     if not independent:
-                        codes = program.apply(codes, threads)
-                if independent:
-                    base = IndependentColumns.from_counts(counts, domain.first_category, self.smoothing)
+                        codes = moved.apply(codes, threads)
+                if base_learner is None:
+                    base = IndependentColumns.from_counts(counts, n_categories, self.smoothing)
                     train.append(base.mean_log_likelihood(counts))
                 else:
-                    base = self._make_base(rng)._learn_codes(codes, domain.of_codes, threads)
-                    train.append(float(base._score_codes(codes, threads).mean()))
+                    base = base_learner.learn(codes, n_categories, rng.spawn(1)[0], threads)
+                    train.append(float(base.score(codes, threads).mean()))
                 bases.append(base)
                 progress(t)
                 if held_out is not None:
-                    validation.append(float(base._score_codes(held_out, threads).mean()))
+                    validation.append(float(base.score(held_out, threads).mean()))
                     if t - int(np.argmax(validation)) >= self.n_iter_no_change:
                         break
         return layers, bases, train, validation
@@ -219,9 +252,8 @@ class DiscreteTreeFlow(CategoricalFlow):
             return RandomCriterion(rng, self.min_samples_leaf)
         return likelihood_criterion(n_rows, n_columns, self.min_samples_leaf, self.min_gain)
 
-    def _make_base(self, rng):
-        estimator = AutoregressiveTreeFlow() if isinstance(self.base, str) else self.base
-        return density_of_codes(estimator, "base", int(rng.randint(2**31)))
+    def _base(self):
+        return AutoregressiveTreeFlow() if isinstance(self.base, str) else self.base
 
     def staged_score_samples(self, X):
         """Log-likelihood of each row after 0, 1, ... layers, each with the base fitted at that stage.
@@ -235,30 +267,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         log_likelihood : ndarray of shape (n_rows,), float64
             Nats.
         """
-        codes, threads = self._encode(X)
-        for t, base in enumerate(self._staged_bases):
-            if t > 0:
-                codes = _program([self.layers_[t - 1]], self._domain.first_category).apply(codes, threads)
-            yield base._score_codes(codes, threads)
-
-    def _score_codes(self, codes, threads):
-        base, layers = self._staged_bases[-1], _program(self.layers_, self._domain.first_category)
-        if isinstance(base, IndependentColumns):
-            return base._score_codes(codes, threads, layers)
-        return base._score_codes(layers.apply(codes, threads), threads)
-
-    def _sample_codes(self, n_samples, rng, threads):
-        return self._invert_codes(self._staged_bases[-1]._sample_codes(n_samples, rng, threads), threads)
-
-    def _transform_codes(self, codes, threads):
-        return _program(self.layers_, self._domain.first_category).apply(codes, threads)
-
-    def _invert_codes(self, codes, threads):
-        inverse = Program(
-            [(t.column, t.children, t.output_sets, t.inverse_tables()) for t in reversed(self.layers_)],
-            self._domain.first_category,
-        )
-        return inverse.apply(codes, threads)
+        yield from self.distribution_.staged_score(self.whole_codes(X), n_threads(self.n_jobs))
 
     def _hold_out(self, codes, rng):
         n_held_out = max(1, round(self.validation_fraction * len(codes)))
@@ -269,7 +278,8 @@ class DiscreteTreeFlow(CategoricalFlow):
         order = rng.permutation(len(codes))
         return codes[order[n_held_out:]], codes[order[:n_held_out]]
 
-    def _check_parameters(self):
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         check_scalar(self.n_layers, "n_layers", Integral, min_val=0)
         check_scalar(self.max_depth, "max_depth", Integral, min_val=0)
         check_scalar(self.min_samples_split, "min_samples_split", Integral, min_val=2)
@@ -284,11 +294,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
         check_criterion(self.criterion, ["likelihood", "random"])
         if not isinstance(self.base, str):
-            density_of_codes(self.base, "base", 0)
+            learner(self.base, "base")
         elif self.base not in ("independent", "tree"):
             raise ValueError(f"base must be 'independent', 'tree' or an estimator, got {self.base!r}")
         check_smoothing(self.smoothing, "auto")
-
-
-def _program(layers, first_category):
-    return Program([(t.column, t.children, t.input_sets, t.tables) for t in layers], first_category)

@@ -4,18 +4,20 @@ from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from ..inference.ahead import Draws
+from ..densities.weighted import WeightedMean
+from ..learning.rows import in_order
 from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow
-from .base import CategoricalDensity, OtherDensity, check_n_jobs, declared_categories, density_of_codes
+from .base import TABLE_PARAMETERS, CategoricalDensity, learner, part_of
 from .mixture import TreeFlowMixture
+from .parameters import check_n_jobs
 
 HELD_OUT = 0.1  # of the rows
 STEPS = 200  # of EM
-FEWEST_DRAWS = 16  # of a member, among weighted draws
 
 
 class TreeFlowEnsemble(CategoricalDensity):
@@ -26,17 +28,17 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     Parameters
     ----------
-    estimator : estimator, default=None
+    estimator : estimator or list of them, default=None
         What to fit; None is a `TreeFlowMixture`, the first in the order of most evidence, the others in random orders.
         Any model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes.
+        A list has one for each member.
     n_estimators : int, default=10
         Number of members.
     weights : "held-out" or "uniform", default="held-out"
         "held-out": the weights of highest likelihood on a tenth of the rows, found with members that have not seen
         them; then all members are fitted again, to all rows. "uniform" takes half the time and holds out none.
     categories : "auto" or list of array-like, default="auto"
-        The values that each column can take. "auto": as the estimator says, or what a pandas categorical dtype
-        declares, else what fit sees.
+        The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
         "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
         given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
@@ -81,6 +83,8 @@ class TreeFlowEnsemble(CategoricalDensity):
     >>> round(ensemble.score(X), 1)
     -1.8
     """
+
+    distribution_: WeightedMean
 
     def __init__(
         self,
@@ -135,113 +139,76 @@ class TreeFlowEnsemble(CategoricalDensity):
             if not isinstance(member, CategoricalDensity):
                 raise TypeError(f"member {i} must be a fitted model of treeflows, got {member!r}")
             check_is_fitted(member)
-            difference = members[0]._domain.difference(member._domain)
+            difference = members[0].domain_.difference(member.domain_)
             if difference:
                 raise ValueError(f"members 0 and {i} were fitted on different domains: {difference}")
-        ensemble = cls(n_estimators=len(members), weights="uniform")
-        ensemble._densities = members
-        ensemble.weights_ = np.full(len(members), 1 / len(members))
-        ensemble.estimators_ = list(members)
-        return ensemble._fitted_to(members[0]._domain)
+        domain, weight = members[0].domain_, np.full(len(members), 1 / len(members))
+        distribution = WeightedMean(domain.n_categories, tuple(m.distribution_ for m in members), weight)
+        estimators = [clone(member).set_params(**TABLE_PARAMETERS) for member in members]
+        table = {name: getattr(members[0], name) for name in TABLE_PARAMETERS}
+        return cls(estimators, len(members), weights="uniform", **table).take(domain, distribution)
 
-    def _fit_codes(self, codes, domain, rng, threads):
-        seeds = rng.randint(2**31, size=self.n_estimators)
+    @property
+    def weights_(self):
+        """Weights of the members: ndarray of shape (n_estimators,), float64."""
+        return self.distribution_.weight
+
+    @property
+    def estimators_(self):
+        """The fitted members: list of estimators."""
+        members = self.distribution_.members
+        return [part_of(self, e, member) for e, member in zip(self._estimators(len(members)), members, strict=True)]
+
+    def _learn(self, codes, n_categories, rng, threads):
+        codes = in_order(codes)
+        seeds = rng.integers(2**31, size=self.n_estimators).tolist()
         n_held_out = round(HELD_OUT * len(codes))
-        self.weights_ = np.full(self.n_estimators, 1 / self.n_estimators)
+        weight = np.full(self.n_estimators, 1 / self.n_estimators)
         weighted = self.weights == "held-out" and self.n_estimators > 1 and n_held_out > 0
         with progress_bar((1 + weighted) * self.n_estimators, "fitting members", self.verbose) as progress:
             if weighted:
                 rows = rng.permutation(len(codes))
                 held_out, rest = codes[rows[:n_held_out]], codes[rows[n_held_out:]]
-                self.weights_ = _weights(
-                    np.stack(
-                        [m._score_codes(held_out, threads) for m in self._learn(rest, domain, seeds, threads, progress)]
-                    )
-                )
-            self._densities = self._learn(
-                codes, domain, seeds, threads, lambda done: progress(weighted * self.n_estimators + done)
+                members = self._learn_members(rest, n_categories, seeds, threads, progress)
+                weight = _weights(np.stack([member.score(held_out, threads) for member in members]))
+            members = self._learn_members(
+                codes, n_categories, seeds, threads, lambda done: progress(weighted * self.n_estimators + done)
             )
-        self.estimators_ = [m.estimator if isinstance(m, OtherDensity) else m for m in self._densities]
+        return WeightedMean(n_categories, tuple(members), weight)
 
-    def _learn(self, codes, domain, seeds, threads, progress):
-        """Members fitted side by side."""
-        members = [
-            density_of_codes(estimator, "estimator", int(seed))
-            for estimator, seed in zip(self._estimators(), seeds, strict=True)
-        ]
+    def _learn_members(self, codes, n_categories, seeds, threads, progress):
+        """Members learned side by side."""
         side_by_side = min(threads, self.n_estimators)
-        fits = (delayed(member._learn_codes)(codes, domain, threads // side_by_side) for member in members)
+        fits = (
+            delayed(learner(estimator, "estimator").learn)(
+                codes, n_categories, np.random.default_rng(seed), threads // side_by_side
+            )
+            for estimator, seed in zip(self._estimators(self.n_estimators), seeds, strict=True)
+        )
         learned = []
         for member in Parallel(side_by_side, require="sharedmem", return_as="generator")(fits):
             learned.append(member)
             progress(len(learned))
         return learned
 
-    def _score_codes(self, codes, threads):
-        scores = np.stack([member._score_codes(codes, threads) for member in self._densities])
-        return logsumexp(scores + np.log(self.weights_)[:, None], axis=0)
-
-    def _log_marginal(self, codes, observed, threads):
-        told = [member._log_marginal(codes, observed, threads) for member in self._densities]
-        log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
-        joint = log_prob + np.log(self.weights_)[:, None]
-        total = np.where(observed.any(axis=1), logsumexp(joint, axis=0), 0.0)
-        none = np.isnan(total)
-        # members' draws are of the same random numbers: at worst their errors add up
-        return total, np.where(none, np.inf, np.sum(np.exp(joint - total) * np.where(none, 0.0, error), axis=0))
-
-    def _sample_given_codes(self, codes, observed, n_samples, rng, threads):
-        # a member's part is how probable it thinks what is given
-        told = [member._log_marginal(codes, observed, threads) for member in self._densities]
-        part = softmax(np.log(self.weights_) + np.concatenate([log_prob for log_prob, _ in told]))
-        estimated = any(error.any() for _, error in told)
-        chosen = rng.choice(len(part), n_samples, p=part)
-        drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
-        for i, member in enumerate(self._densities):
-            rows = np.flatnonzero(chosen == i)
-            if len(rows):
-                drawn[rows], worth, proposed = member._sample_given_codes(codes, observed, len(rows), rng, threads)
-                effective += worth
-                n_proposed += proposed or (len(rows) if estimated else 0)
-        return drawn, effective, n_proposed
-
-    def _draw_ahead(self, codes, observed, n_draws, rngs, threads, last=None):
-        """Draws of all members: of each as many as its weight says, and at least a few."""
-        draws = None
-        for member, weight in zip(self._densities, self.weights_, strict=True):
-            n = max(FEWEST_DRAWS, round(n_draws * weight))
-            part = member._draw_ahead(codes, observed, n, rngs, threads)
-            part = Draws(part.codes, part.log_weight + np.log(weight) - np.log(n), part.root)
-            draws = part if draws is None else draws.and_further(part)
-        return Draws(draws.codes, draws.log_weight + np.log(draws.log_weight.shape[1]), draws.root)
-
-    def _sample_codes(self, n_samples, rng, threads):
-        chosen = self._choose_members(n_samples, rng)
-        codes = np.empty((n_samples, len(self._domain.columns)), dtype=np.uint8)
-        for i, member in enumerate(self._densities):
-            rows = np.flatnonzero(chosen == i)
-            codes[rows] = member._sample_codes(len(rows), rng, threads)
-        return codes
-
-    def _choose_members(self, n_rows, rng):
-        return np.searchsorted(np.cumsum(self.weights_)[:-1], rng.random(n_rows), side="right")
-
-    def _estimators(self):
-        """An unfitted estimator for each member."""
+    def _estimators(self, n):
+        """An unfitted estimator for each of n members."""
         if self.estimator is not None:
-            return [self.estimator] * self.n_estimators
+            return self.estimator if isinstance(self.estimator, list) else [self.estimator] * n
         others = TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=2))
-        return [TreeFlowMixture()] + [others] * (self.n_estimators - 1)
+        return [TreeFlowMixture()] + [others] * (n - 1)
 
-    def _declared_categories(self):
-        return declared_categories(self.categories, self.estimator)
-
-    def _check_parameters(self):
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         check_scalar(self.n_estimators, "n_estimators", Integral, min_val=1)
         check_n_jobs(self.n_jobs)
         if not isinstance(self.weights, str) or self.weights not in ("held-out", "uniform"):
             raise ValueError(f"weights must be 'held-out' or 'uniform', got {self.weights!r}")
-        density_of_codes(self._estimators()[0], "estimator", 0)
+        estimators = self._estimators(self.n_estimators)
+        if len(estimators) != self.n_estimators:
+            raise ValueError(f"estimator lists {len(estimators)} estimators, but n_estimators is {self.n_estimators}")
+        for estimator in estimators[:1] if self.estimator is None else estimators:
+            learner(estimator, "estimator")
 
 
 def _weights(scores):

@@ -4,16 +4,16 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_scalar
 
-from ..densities.products import Learner
+from ..densities.pool import Pool, trees_say
 from ..inference.estimates import blocks
-from ..inference.marginals import OrderedDensity
-from ..machine.draws import uniform_blocks
+from ..learning.em import Learner
+from ..learning.rows import in_order
 from ..machine.progress import progress_bar
-from ..tables.containers import read_table
 from .autoregressive import AutoregressiveTreeFlow
-from .base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes
+from .base import CategoricalFlow, learner, part_of
+from .parameters import check_n_jobs
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -27,7 +27,7 @@ SHARED = 20.0  # rows' worth of the whole table in the share of each column
 MOST_STATES = 4096
 
 
-class TreeFlowMixture(OrderedDensity, CategoricalFlow):
+class TreeFlowMixture(CategoricalFlow):
     """Tree flow with several trees a column and a hidden column, for structure that no few columns explain.
 
     A mixture of products (latent class model) explains a row by an unobserved state in which the columns are
@@ -51,8 +51,7 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         Trees of each column: one as the estimator says, the others with a fifth of the columns drawn for each split (or
         the estimator's ``max_features``) and five times its ``prior_split``.
     categories : "auto" or list of array-like, default="auto"
-        The values that each column can take. "auto": as the estimator says, or what a pandas categorical dtype
-        declares, else what fit sees.
+        The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
         "category": a missing cell is a value of its own where fit saw one. "marginalize": it is unknown; fit draws it
         given the rest of the row, and the likelihood of a row is that of its observed cells. "error": it is refused.
@@ -103,10 +102,12 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
     >>> group = rng.integers(0, 2, 1000)  # not in the table
     >>> X = (rng.random((1000, 12)) < np.where(group == 1, 0.8, 0.3)[:, None]).astype(int)
     >>> model = TreeFlowMixture(n_components=2, random_state=0).fit(X)
-    >>> agree = (model.predict(X) == group).mean()
+    >>> agree = (model.predict_state(X) == group).mean()
     >>> bool(max(agree, 1 - agree) > 0.9)
     True
     """
+
+    distribution_: Pool
 
     def __init__(
         self,
@@ -135,7 +136,29 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def predict_proba(self, X):
+    @property
+    def flows_(self):
+        """The tree flows, all in the order of the first: list of AutoregressiveTreeFlow."""
+        first, *further = self._voices(self.distribution_.order)
+        estimators = [first] + further * (len(self.distribution_.trees) - 1)
+        return [part_of(self, e, trees) for e, trees in zip(estimators, self.distribution_.trees, strict=True)]
+
+    @property
+    def weights_(self):
+        """Probability of each state, the largest first: ndarray of shape (n_components,), float64."""
+        return self.distribution_.products.weight
+
+    @property
+    def share_(self):
+        """Shares of tree, further trees and hidden column: ndarray of shape (n_columns, 3), float64."""
+        return self.distribution_.share
+
+    @property
+    def validation_score_(self):
+        """Mean log-likelihood of the held-out rows by number of states: dict of int to float, nats."""
+        return dict(zip(self.distribution_.tried.tolist(), self.distribution_.validation_score.tolist(), strict=True))
+
+    def predict_state_proba(self, X):
         """Posterior probability of every state of the hidden column given the cells of a row that are observed.
 
         Parameters
@@ -148,71 +171,71 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
         """
         return np.concatenate(list(self._posteriors(X)))
 
-    def predict(self, X, column=None):
-        """Most probable state of each row, or value of a column given all other columns.
+    def predict_state(self, X):
+        """Most probable state of the hidden column in each row.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-        column : str or int, default=None
-            None predicts the state of the hidden column.
 
         Returns
         -------
-        state or values : ndarray of shape (n_rows,)
-            States are int64.
+        state : ndarray of shape (n_rows,), int64
         """
-        if column is not None:
-            return super().predict(X, column)
         return np.concatenate([posterior.argmax(axis=1) for posterior in self._posteriors(X)])
 
     def _posteriors(self, X):
         """Posteriors of the states, block by block."""
-        check_is_fitted(self)
-        rows = self._rows(read_table(self, X, reset=False))
+        rows = self.read(X)
         for block in blocks(len(rows.codes), len(self.weights_)):
             observed = None if rows.observed is None else rows.observed[block]
-            yield self._products.posterior(rows.codes[block], observed)
+            yield self.distribution_.products.posterior(rows.codes[block], observed)
 
-    def _fit_codes(self, codes, domain, rng, threads):
-        first = domain.first_category
-        # seeds first: on fewer rows the same order of columns is drawn, which an ensemble that weighs its members needs
-        em_seed, first_seed, *tree_seeds = rng.randint(2**31, size=1 + self.n_trees).tolist()
+    def _learn(self, codes, n_categories, rng, threads):
+        codes = in_order(codes)
+        # draws first: on fewer rows the same order of columns is drawn, which an ensemble that weighs its members needs
+        em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
         rows = rng.permutation(len(codes))
         n_held_out = min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
         # too few rows to hold any out: then all are looked at twice
         held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
         unseen, seen = codes[held_out], codes[rest]
-        flow = density_of_codes(self._estimator(), "estimator", first_seed)._learn_codes(seen, domain, threads)
-        flows = self._in_the_order_of(flow, tree_seeds)
-        trees = [flow, *(other._learn_codes(seen, domain, threads) for other in flows[1:])]
-        tree, forest = _trees_say(trees, unseen, threads)
-        of_forest = _shares(tree, forest) if len(trees) > 1 else np.zeros(codes.shape[1])
+        first = self._estimator().learn(seen, n_categories, np.random.default_rng(seeds[0]), threads)
+
+        def grow(codes, i):
+            voice = self._voices(first.order)[i > 0]
+            return voice.learn(codes, n_categories, np.random.default_rng(seeds[i]), threads)
+
+        tree, forest = trees_say([first, *(grow(seen, i) for i in range(1, self.n_trees))], unseen, threads)
+        of_forest = _shares(tree, forest) if self.n_trees > 1 else np.zeros(len(n_categories))
         grown = (1 - of_forest) * tree + of_forest * forest
-        self.validation_score_ = {0: float(np.log(grown).sum(axis=1).mean())}
-        products, of_hidden = self._choose_states(
-            Learner(seen[:MOST_ROWS], first, threads),
+        products, of_hidden, scores = self._choose_states(
+            Learner(seen[:MOST_ROWS], n_categories, threads),
             grown,
-            lambda products: products.conditionals(unseen, flow.order_, threads),
+            lambda products: products.conditionals(unseen, first.order, threads),
             em_seed,
         )
         # the rows that were held out come in: trees afresh, states from where they are
-        learner = Learner(codes[np.sort(rows[:MOST_ROWS])], first, threads)
-        self._products = learner.improve(products).by_weight()
-        self.flows_ = [other._learn_codes(codes, domain, threads) for other in flows]
+        learner = Learner(codes[np.sort(rows[:MOST_ROWS])], n_categories, threads)
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
-        self.share_ = share[np.argsort(flow.order_)]
-        self.weights_ = self._products.weight
+        return Pool(
+            n_categories,
+            trees=tuple(grow(codes, i) for i in range(self.n_trees)),
+            products=learner.improve(products).by_weight(),
+            share=share[np.argsort(first.order)],
+            tried=np.array(list(scores), dtype=np.int32),
+            validation_score=np.array(list(scores.values())),
+        )
 
     def _choose_states(self, learner, grown, say, seed):
-        """The mixture of products that the held-out rows like best, and its share in each place of the order.
+        """The mixture of products that the held-out rows like best, its share in each place of the order, all scores.
 
         ``grown`` is the probability of their values by the trees, ``say(products)`` that by a mixture of products.
         """
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
-        tried = []
+        tried, scores = [], {0: float(np.log(grown).sum(axis=1).mean())}
         with progress_bar(len(numbers), "learning the hidden column", self.verbose) as progress:
             for n in numbers:
                 draws = np.random.default_rng([seed, n])
@@ -220,114 +243,33 @@ class TreeFlowMixture(OrderedDensity, CategoricalFlow):
                 hidden = say(products)
                 share = _shares(grown, hidden)
                 score = float(np.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
-                self.validation_score_[n] = score
+                scores[n] = score
                 tried.append((score, products, share))
                 progress(len(tried))
                 if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
                     break
-        return max(tried, key=_score)[1:]
+        return *max(tried, key=_score)[1:], scores
 
-    def _in_the_order_of(self, flow, seeds):
-        """Unfitted flows for the columns' trees: the first like the fitted one, the others with drawn columns."""
-        first = clone(flow).set_params(order=flow.order_)
-        further = {
-            "max_features": flow.max_features or max(FEWEST_DRAWN, round(DRAWN * len(flow.order_))),
-            "prior_split": DRAWN_PRIOR_SPLIT * flow.prior_split,
-        }
-        return [first] + [clone(first).set_params(random_state=seed, **further) for seed in seeds]
-
-    def _score_codes(self, codes, threads, start=0):
-        scores = np.empty(len(codes))
-        for block in blocks(*codes.shape):
-            scores[block] = np.log(self._cell_probabilities(codes[block], threads, start)).sum(axis=1)
-        return scores
-
-    @property
-    def _order(self):
-        return self.flows_[0].order_
-
-    def _cell_probabilities(self, codes, threads, start=0):
-        hidden = self._products.conditionals(codes, self._order, threads)
-        tree, forest = _trees_say(self.flows_, codes, threads, start)
-        return _blend(tree, forest, hidden[:, start:], self.share_[self._order[start:]].T)
-
-    def _sample_codes(self, n_samples, rng, threads):
-        n_columns = len(self.share_)
-        codes = np.empty((n_samples, n_columns), dtype=np.uint8)
-        for start, uniform in uniform_blocks(n_samples, n_columns, rng):
-            for block in blocks(*uniform.shape):
-                drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
-                for t, (j, prob) in enumerate(self._walk(drawn, threads)):
-                    cumulative = np.cumsum(prob, axis=1)[:, :-1]
-                    drawn[:, j] = (uniform[block][:, [t]] >= cumulative).sum(axis=1)
-                codes[start + block.start : start + block.start + len(drawn)] = drawn
-        return codes
-
-    def _transform_codes(self, codes, threads):
-        """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
-        ranks = np.empty_like(codes)
-        for block in blocks(*codes.shape):
-            for j, prob in self._walk(codes[block], threads):
-                order = np.argsort(prob, axis=1, kind="stable")
-                ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
-        return ranks
-
-    def _invert_codes(self, ranks, threads):
-        codes = np.zeros_like(ranks)
-        for block in blocks(*codes.shape):
-            for j, prob in self._walk(codes[block], threads):
-                order = np.argsort(prob, axis=1, kind="stable")
-                codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
-        return codes
-
-    def _walk(self, codes, threads):
-        """Column after column in order: the column, and its distribution in each row.
-
-        The caller has until the next step to write the column's values, and may exchange rows of ``codes`` for others
-        of them: ``send(rows)`` says which.
-        """
-        posterior = self._products.begin(len(codes))
-        for t, j in enumerate(self.flows_[0].order_.tolist()):
-            tree, *others = (flow._conditionals.distributions(t, codes, threads) for flow in self.flows_)
-            hidden = self._products.predict(posterior, j, threads)
-            exchanged = yield j, _blend(tree, _mean(others), hidden, self.share_[j])
-            if exchanged is not None:
-                posterior = posterior[exchanged]
-            self._products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
+    def _voices(self, order):
+        """Unfitted flows in the order of the first: one as the estimator says, and one like the further trees."""
+        first = clone(self._estimator()).set_params(order=order)
+        return first, clone(first).set_params(
+            max_features=first.max_features or max(FEWEST_DRAWN, round(DRAWN * len(order))),
+            prior_split=DRAWN_PRIOR_SPLIT * first.prior_split,
+        )
 
     def _estimator(self):
         return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
 
-    def _declared_categories(self):
-        return declared_categories(self.categories, self.estimator)
-
-    def _check_parameters(self):
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         if not isinstance(self._estimator(), AutoregressiveTreeFlow):
             raise TypeError(f"estimator must be an AutoregressiveTreeFlow, got {self.estimator!r}")
-        self._estimator()._check_parameters()
+        learner(self._estimator(), "estimator")
         check_scalar(self.n_trees, "n_trees", Integral, min_val=1)
         if self.n_components != "auto":
             check_scalar(self.n_components, "n_components", Integral, min_val=1, max_val=MOST_STATES)
         check_n_jobs(self.n_jobs)
-
-
-def _trees_say(flows, codes, threads, start=0):
-    """Probability of every value by the first flow's trees, and by the others' on average: (n_rows, n_columns)."""
-    return flows[0]._conditionals.probabilities(codes, threads, start), _mean(
-        flow._conditionals.probabilities(codes, threads, start) for flow in flows[1:]
-    )
-
-
-def _mean(parts):
-    """Mean of arrays; 0 of none, whose share is 0."""
-    total, n = 0.0, 0
-    for part in parts:
-        total, n = total + part, n + 1
-    return total / max(n, 1)
-
-
-def _blend(tree, forest, hidden, share):
-    return share[0] * tree + share[1] * forest + share[2] * hidden
 
 
 def _score(tried):

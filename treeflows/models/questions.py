@@ -1,4 +1,4 @@
-"""What a model is asked beside likelihoods and samples: conditionals, predictions, missing cells, anomalies."""
+"""Fitted models of tables, and what they are asked: likelihoods, samples, conditionals, missing cells, anomalies."""
 
 import warnings
 from dataclasses import dataclass
@@ -6,14 +6,17 @@ from numbers import Integral
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
+from ..densities.density import Density
 from ..inference.completion import complete
 from ..inference.marginals import DRAWS, log_joint
+from ..learning.rows import check_weight
 from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
+from ..tables.domain import Domain
 
 SWEEPS = 20  # of Gibbs sampling
 
@@ -22,8 +25,138 @@ class MonteCarloWarning(UserWarning):
     """What was asked is estimated by random draws, or drawn approximately; the message says how well."""
 
 
-class Questions:
-    """Mixin of the models: questions that a density over a ``_domain`` can answer."""
+class TableModel(DensityMixin, BaseEstimator):
+    """A fitted model of a table: the domain of its columns, and a density over their codes, asked by table.
+
+    Attributes
+    ----------
+    domain_ : Domain
+        Columns, categories, and the way from values to codes and back.
+    distribution_ : Density
+        What was learned, over codes.
+    """
+
+    domain_: Domain
+    distribution_: Density
+
+    def take(self, domain, distribution):
+        """Become the fitted model of a domain and of a density over its codes.
+
+        Parameters
+        ----------
+        domain : Domain
+        distribution : Density
+
+        Returns
+        -------
+        self : object
+        """
+        self.domain_, self.distribution_ = domain, distribution
+        self.n_features_in_ = len(domain.columns)
+        if domain.names is not None and all(isinstance(name, str) for name in domain.names):
+            self.feature_names_in_ = np.array(domain.names, dtype=object)
+        return self
+
+    @property
+    def categories_(self):
+        """Categories of each column, in the order of their codes: list of ndarray."""
+        return [column.categories for column in self.domain_.columns]
+
+    def score_samples(self, X):
+        """Exact log-likelihood of each row.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_rows,), float64
+            Nats. Under ``missing="marginalize"`` that of the observed cells: exact if those that are missing come last
+            in the order of the columns or have at most 1,024 joint states, else an estimate from weighted draws; a
+            MonteCarloWarning says its standard error. NaN where hardly any draw counts: there is no estimate.
+
+        Raises
+        ------
+        ValueError
+            For a value outside the fitted domain; the message names column and value.
+        """
+        check_is_fitted(self)
+        scores, error = log_likelihood(self.distribution_, self.read(X), n_threads(self.n_jobs))
+        warn_of_estimates(error)
+        return scores
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log-likelihood of rows.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_rows,), default=None
+            How many rows each row stands for.
+
+        Returns
+        -------
+        log_likelihood : float
+            Nats per row.
+        """
+        scores = self.score_samples(X)
+        return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
+
+    def sample(self, n_samples=1, random_state=None, *, given=None):
+        """Draw rows from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+            None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
+        given : dict of str or int to value, default=None
+            Columns, by name or number, and the values that all rows shall have in them. Exact if these columns come
+            first in the order that the model was learned in; else rows are drawn by importance resampling, and a
+            MonteCarloWarning says how many proposals they are worth. A model cannot be reordered after it was fitted:
+            ``AutoregressiveTreeFlow(order=...)`` puts columns first.
+
+        Returns
+        -------
+        X : ndarray or dataframe of shape (n_samples, n_columns)
+            In the container and dtypes that fit saw. Under ``handle_unknown="reserve"``, a cell that came out as an
+            unseen value is drawn again, given the rest of its row, among those that have names.
+
+        Raises
+        ------
+        ValueError
+            If a given column or value is not in the domain.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=0)
+        rng = generator(self.random_state if random_state is None else random_state)
+        if given is not None:
+            return self._sample_given(n_samples, given, rng)
+        codes = self.distribution_.sample(n_samples, rng, n_threads(self.n_jobs))
+        return self.domain_.decode(self._named(codes, rng), rng)
+
+    def read(self, X):
+        """What a table says in terms of the domain.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        rows : Rows
+            Codes, which cells are observed, and the log-probability of values given their codes.
+
+        Raises
+        ------
+        ValueError
+            For a value outside the fitted domain; the message names column and value.
+        """
+        check_is_fitted(self)
+        return self._rows(read_table(self, X, reset=False))
 
     def conditional_proba(self, X, column):
         """Exact probability of every value of a column given all other columns.
@@ -59,8 +192,8 @@ class Questions:
                [0., 1.]])
         """
         check_is_fitted(self)
-        table, j = read_table(self, X, reset=False), self._domain.index(column)
-        known = self._domain.columns[j]
+        table, j = read_table(self, X, reset=False), self.domain_.index(column)
+        known = self.domain_.columns[j]
         return known.spread(softmax(self._log_joint(self._rows(table, ignore=(j,)), j, known.n_codes), axis=1))
 
     def predict(self, X, column=None):
@@ -79,7 +212,7 @@ class Questions:
             Never missing or unseen.
         """
         check_is_fitted(self)
-        table, domain = read_table(self, X, reset=False), self._domain
+        table, domain = read_table(self, X, reset=False), self.domain_
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
         rows = self._rows(table, ignore=() if column is None else columns)
         codes = []
@@ -136,12 +269,14 @@ class Questions:
         check_scalar(n_sweeps, "n_sweeps", Integral, min_val=1)
         threads = n_threads(self.n_jobs)
         table = read_table(self, X, reset=False)
-        rows = self._domain.encode(table, threads, missing="marginalize")
+        rows = self.domain_.encode(table, threads, missing="marginalize")
         codes = rows.codes
-        rng = generator(check_random_state(self.random_state if random_state is None else random_state))
+        rng = generator(self.random_state if random_state is None else random_state)
         if rows.observed is not None:
-            shares = [column.top_share for column in self._domain.columns]
-            codes, n_doubtful = complete(self, codes, rows.observed, shares, n_sweeps, rng, threads, draw=draw)
+            shares = [column.top_share for column in self.domain_.columns]
+            codes, n_doubtful = complete(
+                self.distribution_, codes, rows.observed, shares, n_sweeps, rng, threads, draw=draw
+            )
             if n_doubtful:
                 warnings.warn(
                     f"the most probable values of {n_doubtful:,} cell(s) are estimates, and another value is as "
@@ -149,7 +284,7 @@ class Questions:
                     MonteCarloWarning,
                     stacklevel=2,
                 )
-        return self._domain.fill(table, codes, rng if draw else None)
+        return self.domain_.fill(table, codes, rng if draw else None)
 
     def anomalies(self, X, n=10):
         """Rows of lowest likelihood, and which cells are to blame.
@@ -167,8 +302,9 @@ class Questions:
         """
         check_is_fitted(self)
         check_scalar(n, "n", Integral, min_val=1)
-        table, domain = read_table(self, X, reset=False), self._domain
-        scores = self._score_table(table)
+        table, domain = read_table(self, X, reset=False), self.domain_
+        scores, error = log_likelihood(self.distribution_, self._rows(table), n_threads(self.n_jobs))
+        warn_of_estimates(error)
         least = np.argsort(scores, kind="stable")[:n]
         # a table has its rows in order: they are put back after what is asked of them
         some = np.sort(least)
@@ -192,26 +328,17 @@ class Questions:
 
     def _rows(self, table, ignore=()):
         """What a table says in terms of the domain; some columns may be left unread."""
-        return self._domain.encode(table, n_threads(self.n_jobs), missing=self.missing, ignore=ignore)
+        return self.domain_.encode(table, n_threads(self.n_jobs), missing=self.missing, ignore=ignore)
 
     def _log_joint(self, rows, j, n_values):
         """Log-probability of each row with each of the first codes of a column, nats."""
-        joint, error = log_joint(self, rows.codes, rows.observed, j, n_values, n_threads(self.n_jobs))
+        joint, error = log_joint(self.distribution_, rows.codes, rows.observed, j, n_values, n_threads(self.n_jobs))
         warn_of_estimates(error)
         return joint
 
-    def _score_table(self, table):
-        """Log-likelihood of the observed cells of each row, nats."""
-        rows, threads = self._rows(table), n_threads(self.n_jobs)
-        if rows.observed is None:
-            return self._score_codes(rows.codes, threads) + rows.log_share
-        scores, error = self._log_marginal(rows.codes, rows.observed, threads)
-        warn_of_estimates(error)
-        return scores + rows.log_share
-
     def _sample_given(self, n_samples, given, rng):
         """Rows that have the given values."""
-        domain, threads = self._domain, n_threads(self.n_jobs)
+        domain, threads = self.domain_, n_threads(self.n_jobs)
         if not isinstance(given, dict) or not given:
             raise ValueError(f"given must be a dict of column: value, got {given!r}")
         codes = np.zeros((1, len(domain.columns)), dtype=np.uint8)
@@ -221,7 +348,7 @@ class Questions:
             observed[0, j] = True
             codes[0, j], place = domain.code(j, value)
             places[j] = np.full(n_samples, place)
-        drawn, effective, n_proposed = self._sample_given_codes(codes, observed, n_samples, rng, threads)
+        drawn, effective, n_proposed = self.distribution_.given(codes, observed, n_samples, rng, threads)
         if n_proposed:
             warnings.warn(
                 "the given columns do not come first in the order that the model was learned in: rows are drawn by "
@@ -233,11 +360,19 @@ class Questions:
 
     def _named(self, codes, rng):
         """Rows whose unseen values, which have no names, are drawn again."""
-        has_name = self._domain.has_name(codes)
+        has_name = self.domain_.has_name(codes)
         if has_name.all():
             return codes
-        shares = [column.top_share for column in self._domain.columns]
-        return complete(self, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs), draw=True)[0]
+        shares = [column.top_share for column in self.domain_.columns]
+        return complete(self.distribution_, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs), draw=True)[0]
+
+
+def log_likelihood(distribution, rows, threads):
+    """Log-likelihood of the observed cells of each row, and its standard error, 0 where it is exact; nats."""
+    if rows.observed is None:
+        return distribution.score(rows.codes, threads) + rows.log_share, np.zeros(1)
+    scores, error = distribution.marginal(rows.codes, rows.observed, threads)
+    return scores + rows.log_share, error
 
 
 def warn_of_estimates(error):

@@ -14,14 +14,14 @@ def fitted_domain(model):
     if not isinstance(model, CategoricalDensity):
         raise TypeError(f"model must be a fitted model of treeflows, got {model!r}")
     check_is_fitted(model)
-    return model._domain
+    return model.domain_
 
 
 def codes_of(model, X):
     """Codes of a table: ndarray of shape (n_rows, n_columns), uint8; missing cells that have none are drawn."""
     if model.missing == "marginalize":
         X = model.impute(X, draw=True, random_state=0)
-    return model._encode(X)[0]
+    return model.whole_codes(X)
 
 
 def data_and_samples(model, X, rng):

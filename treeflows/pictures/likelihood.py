@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..models.base import CategoricalDensity
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
-from .axes import codes_of, fitted_domain, make_axes, shortened
+from ..models.questions import log_likelihood
+from .axes import fitted_domain, make_axes, shortened
 
 
 class LikelihoodCurveDisplay:
@@ -242,9 +242,8 @@ def _curve(nll, numbers=None):
 
 def _nll_of_first_members(ensemble, X):
     """Negative log-likelihood of the mixture of the first 1, 2, ... members of an ensemble."""
-    codes = codes_of(ensemble, X)
-    # an estimator that is none of this package's was fitted to the codes
-    scores = [m.score_samples(X if isinstance(m, CategoricalDensity) else codes) for m in ensemble.estimators_]
+    rows = ensemble.read(X)
+    scores = [log_likelihood(member, rows, 1)[0] for member in ensemble.distribution_.members]
     joint = np.stack(scores) + np.log(ensemble.weights_)[:, None]
     first = np.logaddexp.accumulate(joint, axis=0) - np.log(np.cumsum(ensemble.weights_))[:, None]
     return -first.mean(axis=1)

@@ -43,7 +43,7 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     elif what == "tree":
         display = TreeDisplay.from_estimator(
             model,
-            column=None if column is None else model._domain.index(column),
+            column=None if column is None else model.domain_.index(column),
             layer=None if layer is None else layer - 1,
             **({} if depth is None else {"max_depth": depth}),
         )

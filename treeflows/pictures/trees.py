@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..models.autoregressive import AutoregressiveTreeFlow, ConditionalTree
+from ..densities.conditional_tree import ConditionalTree
+from ..models.autoregressive import AutoregressiveTreeFlow
 from ..models.discrete import DiscreteTreeFlow
 from ..models.mixture import TreeFlowMixture
 from .axes import WIDEST, fitted_domain, make_axes, shortened
@@ -259,7 +260,7 @@ def _heading(tree, leaves):
 
 def _distribution(tree, leaves):
     """Lines of a leaf: the distribution of the column, the most probable categories first."""
-    prob = np.average(np.exp(tree.log_prob[leaves]), axis=0, weights=tree.leaf_rows[leaves])
+    prob = np.average(tree.prob[leaves], axis=0, weights=tree.leaf_rows[leaves])
     order = np.argsort(-prob, kind="stable")
     order = order[prob[order] >= RARE]
     n_shown = len(order) if len(order) <= SHOWN + 1 else SHOWN

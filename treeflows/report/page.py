@@ -5,12 +5,12 @@ from collections import Counter
 from string import Template
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from .._version import __version__
 from ..files.tables import to_frame
 from ..learning.orders import mutual_information
 from ..learning.rows import rows_to_learn_from
+from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..pictures.axes import codes_of
 from ..pictures.samples import DependenceDisplay, MarginalsDisplay
@@ -65,13 +65,12 @@ def report(model, table, name, *, seed=0):
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
     found = compare_split(model, domain, rows, np.sort(seen), held_out)
-    rng = check_random_state(seed)
-    data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, rng, threads)
+    data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
     profile = _profile(table)
     fit = _fit_figures(model, found, len(seen), len(held_out))
-    pictures, quality = _quality(domain, data, samples, check_random_state(seed), threads)
+    pictures, quality = _quality(domain, data, samples, generator(seed), threads)
     # by what is written in the cells: codes know no rare values apart, and their missing cells may be drawn
     cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
     privacy = _privacy(cells[seen], cells[held_out], drawn, np.random.default_rng(seed))

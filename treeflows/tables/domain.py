@@ -167,6 +167,14 @@ class Rows:
     observed: np.ndarray | None = None
     log_share: np.ndarray | float = 0.0
 
+    def chosen(self, rows):
+        """Some of the rows, by their numbers."""
+        return Rows(
+            self.codes[rows],
+            None if self.observed is None else self.observed[rows],
+            self.log_share[rows] if isinstance(self.log_share, np.ndarray) else self.log_share,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Domain:
@@ -220,6 +228,16 @@ class Domain:
         """The domain of codes: where a flow has permuted a column, its categories no longer go by their names."""
         columns = tuple(Column(np.arange(k, dtype=np.uint8)) for k in self.n_categories)
         return Domain(columns, self.names, ("|u1",) * len(columns), NUMPY)
+
+    def without(self, j):
+        """The domain of the other columns."""
+        rest = [i for i in range(len(self.columns)) if i != j]
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in rest),
+            names=None if self.names is None else tuple(self.names[i] for i in rest),
+            dtypes=tuple(self.dtypes[i] for i in rest),
+        )
 
     @classmethod
     def learn(
@@ -407,22 +425,6 @@ class Domain:
                 return f"column {name!r} has other shares of its rare values"
         return None
 
-    def check_codes(self, Z):
-        """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""
-        Z = check_array(Z, dtype=None, ensure_min_samples=0)
-        if Z.shape[1] != len(self.columns):
-            raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(self.columns)}")
-        if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (np.floor(Z) == Z).all()):
-            raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
-        bad = (Z < 0) | (self.n_categories <= Z)
-        if bad.any():
-            row, j = np.argwhere(bad)[0]
-            raise ValueError(
-                f"column {self.column_names[j]!r} of Z holds {Z[row, j]} at row {row}; "
-                f"its codes run from 0 to {self.n_categories[j] - 1}"
-            )
-        return np.ascontiguousarray(Z, dtype=np.uint8)
-
     @cached_property
     def _code_of_byte(self):
         """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
@@ -446,6 +448,23 @@ class Domain:
             f"the {len(known)} categories of the fitted domain: {listing(known)}. "
             "Declare all values that can occur with categories= or a categorical dtype, or set handle_unknown='reserve'"
         )
+
+
+def check_codes(Z, n_categories, names=None):
+    """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""
+    Z = check_array(Z, dtype=None, ensure_min_samples=0)
+    if Z.shape[1] != len(n_categories):
+        raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(n_categories)}")
+    if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (np.floor(Z) == Z).all()):
+        raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
+    bad = (Z < 0) | (n_categories <= Z)
+    if bad.any():
+        row, j = np.argwhere(bad)[0]
+        raise ValueError(
+            f"column {j if names is None else repr(names[j])} of Z holds {Z[row, j]} at row {row}; "
+            f"its codes run from 0 to {n_categories[j] - 1}"
+        )
+    return np.ascontiguousarray(Z, dtype=np.uint8)
 
 
 def listing(values, most=6):

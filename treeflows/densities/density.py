@@ -1,0 +1,92 @@
+"""What a density over codes is: what models own, and what inference asks."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..inference.ahead import draw_ahead, forest_of
+from ..inference.estimates import blocks
+from ..inference.given import sample_given
+from ..inference.marginals import log_marginal
+from .stored import Stored
+
+
+@dataclass(frozen=True, eq=False)
+class Density(Stored):
+    """A distribution over rows of codes. It knows nothing of tables.
+
+    A density says ``order``: the columns in order, if it tells each given those before it, else None; ``score`` and
+    ``sample``. What can be asked of it follows from these. One that is a bijection of the domain too says ``transform``
+    and ``invert``.
+    """
+
+    def score(self, codes, threads=1):
+        """Log-likelihood of each row: ndarray of shape (n_rows,), nats."""
+        raise TypeError(f"{type(self).__name__} does not score rows")
+
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
+        raise TypeError(f"{type(self).__name__} does not draw rows")
+
+    def transform(self, codes, threads=1):
+        """The row that the bijection makes of each: ndarray of shape (n_rows, n_columns), uint8."""
+        raise TypeError(f"{type(self).__name__} is no bijection")
+
+    def invert(self, codes, threads=1):
+        """Rows by what `transform` made of them."""
+        raise TypeError(f"{type(self).__name__} is no bijection")
+
+    def marginal(self, codes, observed, threads=1):
+        """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats.
+
+        NaN and infinity where there is no estimate.
+        """
+        return log_marginal(self, codes, observed, threads)
+
+    def given(self, codes, observed, n_samples, rng, threads=1):
+        """Rows with given values; see `sample_given`."""
+        return sample_given(self, codes, observed, n_samples, rng, threads)
+
+    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
+        """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""
+        return draw_ahead(self, codes, observed, n_draws, rngs, threads, last)
+
+    @cached_property
+    def forest(self):
+        """What guides those draws."""
+        return forest_of(self)
+
+
+@dataclass(frozen=True, eq=False)
+class OrderedDensity(Density):
+    """A density that tells each column given those before it: ``order``, ``walk`` and ``probabilities``."""
+
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats: (n_rows,)."""
+        raise TypeError(f"{type(self).__name__} does not score rows")
+
+    def walk(self, codes, threads=1):
+        """Column after column: its number, and its distribution in each row, (n_rows, n_categories).
+
+        The caller has until the next step to write the column's values into ``codes``. ``send(rows)`` in place of the
+        next step says that the caller has exchanged the rows of ``codes`` for others of them.
+        """
+        raise TypeError(f"{type(self).__name__} does not walk")
+
+    def probabilities(self, codes, threads=1):
+        """Probability of every value given those before it: (n_rows, n_columns), in the order of the columns."""
+        raise TypeError(f"{type(self).__name__} has no probabilities of cells")
+
+    def propose(self, codes, observed, rng, threads=1):
+        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are."""
+        codes, log_weight = codes.copy(), np.zeros(len(codes))
+        for block in blocks(*codes.shape):
+            for j, prob in self.walk(codes[block], threads):
+                seen = observed[block, j]
+                cumulative = np.cumsum(prob, axis=1)[:, :-1]
+                drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
+                codes[block, j] = np.where(seen, codes[block, j], drawn)
+                told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
+                log_weight[block] += np.where(seen, np.log(told), 0.0)
+        return codes, log_weight

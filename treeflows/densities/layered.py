@@ -1,0 +1,83 @@
+"""The density of a discrete tree flow: a base density of the codes that layers of permutations make of a row."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+
+from .._ext.permuting import Program
+from .density import Density
+from .independent import IndependentColumns
+from .stored import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Layered(Density):
+    """A density of codes z = f(x), f a stack of tree-structured permutations; permutations change no volume.
+
+    Attributes
+    ----------
+    layers : tuple of TreePermutation
+        The layers, first applied first.
+    bases : tuple of Density
+        The base density after 0, 1, ... layers; the last is in use.
+    train_score : ndarray of shape (n_learned + 1,), float64
+        Mean log-likelihood of the training rows, nats, after 0, 1, ... layers, those not kept included.
+    validation_score : ndarray of shape (n_learned + 1,), float64, or None
+        The same of held-out rows.
+    """
+
+    layers: tuple
+    bases: tuple
+    train_score: Annotated[np.ndarray, Array(np.float64, "stages + 1", low=-np.inf, high=0)]
+    validation_score: Annotated[np.ndarray | None, Array(np.float64, "stages + 1", low=-np.inf, high=0)] = None
+    order = None
+
+    def check(self):
+        """Raise ValueError unless there is a base and a score for every stage; for what comes from a file."""
+        super().check()
+        if len(self.bases) != len(self.layers) + 1 or len(self.train_score) < len(self.bases):
+            raise ValueError("the base or the score of a stage is missing")
+
+    def score(self, codes, threads=1):
+        """Log-likelihood of each row, nats."""
+        base = self.bases[-1]
+        if isinstance(base, IndependentColumns):  # in the same sweep
+            return self._forward.apply_and_sum(codes, base.log_prob, threads)
+        return base.score(self.transform(codes, threads), threads)
+
+    def staged_score(self, codes, threads=1):
+        """Log-likelihood of each row after 0, 1, ... layers, each with the base of that stage."""
+        yield self.bases[0].score(codes, threads)
+        for layer, base in zip(self.layers, self.bases[1:], strict=True):
+            codes = program([layer], self.first_category).apply(codes, threads)
+            yield base.score(codes, threads)
+
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
+        return self.invert(self.bases[-1].sample(n_samples, rng, threads), threads)
+
+    def transform(self, codes, threads=1):
+        """Codes after all layers."""
+        return self._forward.apply(codes, threads)
+
+    def invert(self, codes, threads=1):
+        """Rows by their codes."""
+        return self._backward.apply(codes, threads)
+
+    @cached_property
+    def _forward(self):
+        return program(self.layers, self.first_category)
+
+    @cached_property
+    def _backward(self):
+        return Program(
+            [(t.column, t.children, t.output_sets, t.inverse_tables()) for t in reversed(self.layers)],
+            self.first_category,
+        )
+
+
+def program(layers, first_category):
+    """The engine's form of layers."""
+    return Program([(t.column, t.children, t.input_sets, t.tables) for t in layers], first_category)

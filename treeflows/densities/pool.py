@@ -1,0 +1,130 @@
+"""The density of a tree flow mixture: at every column, several voices share the say."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from ..inference.estimates import blocks
+from ..machine.draws import uniform_blocks
+from .conditionals import Conditionals
+from .density import OrderedDensity
+from .products import ProductMixture
+from .stored import MOST_PROBABILITY, Array
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(OrderedDensity):
+    """Tree, further trees and hidden column: p(x_j | before) = sum over the three of share_je p_e(x_j | before).
+
+    Mixtures of experts at every step of the chain rule stay normalised whatever the shares.
+
+    Attributes
+    ----------
+    trees : tuple of Conditionals
+        The tree of each column, and further trees; all in one order.
+    products : ProductMixture
+        The hidden column.
+    share : ndarray of shape (n_columns, 3), float64
+        Of the tree, the further trees and the hidden column in each column's say.
+    tried : ndarray of int32
+        Numbers of states that were tried.
+    validation_score : ndarray of float64
+        Mean log-likelihood of the held-out rows with each, nats.
+    """
+
+    trees: tuple
+    products: ProductMixture
+    share: Annotated[np.ndarray, Array(np.float64, "columns", 3, low=0, high=MOST_PROBABILITY)]
+    tried: Annotated[np.ndarray, Array(np.int32, "trials", low=0)]
+    validation_score: Annotated[np.ndarray, Array(np.float64, "trials", low=-np.inf, high=0)]
+
+    @property
+    def order(self):
+        """The columns in order."""
+        return self.trees[0].order
+
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats."""
+        scores = np.empty(len(codes))
+        for block in blocks(*codes.shape):
+            scores[block] = np.log(self.probabilities(codes[block], threads, start)).sum(axis=1)
+        return scores
+
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given those before it, in the order of the columns from place ``start`` on."""
+        hidden = self.products.conditionals(codes, self.order, threads)
+        tree, forest = trees_say(self.trees, codes, threads, start)
+        return _blend(tree, forest, hidden[:, start:], self.share[self.order[start:]].T)
+
+    def walk(self, codes, threads=1):
+        """Column after column in order: its number, and its distribution in each row."""
+        posterior = self.products.begin(len(codes))
+        for t, j in enumerate(self.order.tolist()):
+            tree, *others = (trees.distributions(t, codes, threads) for trees in self.trees)
+            hidden = self.products.predict(posterior, j, threads)
+            exchanged = yield j, _blend(tree, _mean(others), hidden, self.share[j])
+            if exchanged is not None:
+                posterior = posterior[exchanged]
+            self.products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
+
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
+        n_columns = len(self.n_categories)
+        codes = np.empty((n_samples, n_columns), dtype=np.uint8)
+        for start, uniform in uniform_blocks(n_samples, n_columns, rng):
+            for block in blocks(*uniform.shape):
+                drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
+                for t, (j, prob) in enumerate(self.walk(drawn, threads)):
+                    cumulative = np.cumsum(prob, axis=1)[:, :-1]
+                    drawn[:, j] = (uniform[block][:, [t]] >= cumulative).sum(axis=1)
+                codes[start + block.start : start + block.start + len(drawn)] = drawn
+        return codes
+
+    def transform(self, codes, threads=1):
+        """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
+        ranks = np.empty_like(codes)
+        for block in blocks(*codes.shape):
+            for j, prob in self.walk(codes[block], threads):
+                order = np.argsort(prob, axis=1, kind="stable")
+                ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
+        return ranks
+
+    def invert(self, ranks, threads=1):
+        """Rows by the ranks of their values."""
+        codes = np.zeros_like(ranks)
+        for block in blocks(*codes.shape):
+            for j, prob in self.walk(codes[block], threads):
+                order = np.argsort(prob, axis=1, kind="stable")
+                codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
+        return codes
+
+    def check(self):
+        """Raise ValueError unless the parts fit each other; for what comes from a file."""
+        super().check()
+        if not self.trees or not all(isinstance(trees, Conditionals) for trees in self.trees):
+            raise ValueError("a part of the mixture is no tree flow")
+        if any(not np.array_equal(trees.order, self.order) for trees in self.trees):
+            raise ValueError("the tree flows of the mixture have different orders")
+        if not np.allclose(self.share.sum(axis=1), 1, rtol=0, atol=1e-9):
+            raise ValueError("the shares of a column do not sum to one")
+        if len(self.trees) == 1 and self.share[:, 1].any():
+            raise ValueError("trees that are not there have a share")
+
+
+def trees_say(trees, codes, threads, start=0):
+    """Probability of every value by the first trees, and by the others on average: (n_rows, n_columns)."""
+    others = (other.probabilities(codes, threads, start) for other in trees[1:])
+    return trees[0].probabilities(codes, threads, start), _mean(others)
+
+
+def _mean(parts):
+    """Mean of arrays; 0 of none, whose share is 0."""
+    total, n = 0.0, 0
+    for part in parts:
+        total, n = total + part, n + 1
+    return total / max(n, 1)
+
+
+def _blend(tree, forest, hidden, share):
+    return share[0] * tree + share[1] * forest + share[2] * hidden

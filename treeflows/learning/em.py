@@ -1,0 +1,83 @@
+"""EM for mixtures of products (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977)."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from .._ext import products
+from ..densities.products import ProductMixture
+from ..densities.trees import starts
+
+SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's
+TOLERANCE = 1e-3  # nats per row that a step of EM must gain
+MOST_STEPS = 60
+LANES = 16  # of which the engine wants the number of states
+
+
+class Learner:
+    """EM on the rows of one table.
+
+    What a row has in common with most rows is told once for all: only the cells that differ from their column's most
+    common category are visited, so a step takes time linear in those.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    n_categories : ndarray of shape (n_columns,), int32
+    threads : int
+    """
+
+    def __init__(self, codes, n_categories, threads=1):
+        n_rows, n_columns = codes.shape
+        k, first_category = n_categories, starts(n_categories)
+        n = int(first_category[-1])
+        self.threads = threads
+        self.n_categories, self.first_category, self.column = k, first_category, np.repeat(np.arange(n_columns), k)
+        cells = codes + first_category[:-1].astype(np.int32)
+        counts = np.bincount(cells.ravel(), minlength=n).astype(np.float64)
+        self.common = np.array([start + counts[start:end].argmax() for start, end in pairwise(first_category)])
+        rare = cells != self.common
+        self.marginal = (counts + 0.5) / (n_rows + 0.5 * np.repeat(k, k))
+        self.starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1)))).astype(np.int64)
+        self.rare = np.append(cells[rare], 0).astype(np.int32)  # not empty, whatever the table
+
+    def start(self, n_states, rng):
+        """A mixture whose states resemble random rows."""
+        centres = np.zeros((len(self.marginal), n_states))
+        for state, row in enumerate(rng.integers(len(self.starts) - 1, size=n_states).tolist()):
+            centres[self.rare[self.starts[row] : self.starts[row + 1]], state] = 1
+        centres[self.common] = 1 - np.add.reduceat(centres, self.first_category[:-1], axis=0)
+        prob = (centres + self.marginal[:, None]) / 2
+        return ProductMixture(self.n_categories, np.full(n_states, 1 / n_states), prob)
+
+    def split(self, mixture, rng):
+        """A mixture of twice as many states: each stays, and has a twin on half its way to a random row."""
+        start = self.start(mixture.n_states, rng)
+        prob = np.concatenate([mixture.prob, (mixture.prob + start.prob) / 2], axis=1)
+        return ProductMixture(self.n_categories, np.tile(mixture.weight / 2, 2), prob)
+
+    def improve(self, mixture, most_steps=MOST_STEPS):
+        """EM from a mixture until a step gains less than `TOLERANCE`."""
+        n_states, before = mixture.n_states, -np.inf
+        extra = -n_states % LANES
+        for _ in range(most_steps):
+            log_prob = np.log(mixture.prob)
+            # single precision, since a step is bound by memory; what is kept is normalised in double
+            told = (log_prob - log_prob[self.common][self.column]).astype(np.float32)
+            base = (np.log(mixture.weight) + log_prob[self.common].sum(axis=0)).astype(np.float32)
+            counts, rows, score = products.expect(
+                self.rare,
+                self.starts,
+                np.pad(base, (0, extra), constant_values=-np.inf),
+                np.ascontiguousarray(np.pad(told, ((0, 0), (0, extra)))),
+                self.threads,
+            )
+            counts, rows = counts[:, :n_states], rows[:n_states]
+            counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
+            prob = np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]
+            prob /= np.add.reduceat(prob, self.first_category[:-1], axis=0)[self.column]
+            mixture = ProductMixture(self.n_categories, (rows + 1) / (rows + 1).sum(), prob)
+            if score - before < TOLERANCE:
+                break
+            before = score
+        return mixture

@@ -1,0 +1,127 @@
+"""Learning one tree for each column on those before it: grown greedily, then averaged over all its prunings."""
+
+import numpy as np
+
+from .._ext.averaging import INNER, LEAF, average_prunings
+from .._ext.growing import grow_trees
+from ..densities.conditionals import Conditionals
+from ..densities.trees import starts
+
+MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
+N_CONCENTRATIONS = 4
+N_TABLED = 1024  # counts whose log Gamma is tabled
+COST_BITS = 40  # of the cost table's fixed point: the low ones serve to tell ties from rounding
+NO_LIMIT = 2**30  # depth of trees without a bound
+
+
+def concentrations(n_categories):
+    """The concentrations to choose from: from 1 / (2 K) to 1/2 per category, evenly spaced in their logarithm."""
+    return np.geomspace(1 / (2 * n_categories), 0.5, N_CONCENTRATIONS)
+
+
+def learn_conditionals(
+    codes,
+    n_categories,
+    order,
+    cost,
+    *,
+    min_samples_leaf,
+    max_depth,
+    max_features,
+    seed,
+    prior_split,
+    smoothing,
+    objective=None,
+    n_threads=1,
+    progress=None,
+):
+    """Grow a tree for each column and average over its prunings.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    n_categories, order : ndarray of shape (n_columns,), int32
+    cost : ndarray of shape (n_rows + 1,), int64
+        `cost_table` of one column, with `COST_BITS`.
+    min_samples_leaf, max_depth, max_features, seed, objective, progress
+        As `grow_trees` takes them.
+    prior_split : float
+        The prior probability of splitting is ``prior_split / (1 + candidates)``, at most `MOST_SPLIT`.
+    smoothing : "evidence" or float
+        Concentration per category.
+    n_threads : int
+
+    Returns
+    -------
+    conditionals : Conditionals
+    """
+    first, column, category, left, candidates, counts = grow_trees(
+        codes,
+        n_categories,
+        order,
+        cost,
+        min_samples_leaf,
+        max_depth,
+        max_features,
+        seed,
+        n_threads,
+        objective,
+        progress,
+    )
+    k = n_categories[order]
+    sizes, grid = np.unique(k, return_inverse=True)
+    choices = np.array([concentrations(size) if smoothing == "evidence" else [smoothing] for size in sizes])
+    evidence, chosen, kind, prob = average_prunings(
+        first,
+        left,
+        candidates,
+        counts,
+        k,
+        choices,
+        np.array(
+            [[[_log_rising(a), _log_rising(size * a)] for a in row] for size, row in zip(sizes, choices, strict=True)]
+        ),
+        grid.astype(np.int32),
+        prior_split,
+        MOST_SPLIT,
+        n_threads,
+    )
+    by_column = np.argsort(order)
+    return Conditionals(
+        n_categories=n_categories,
+        order=order,
+        prob=prob,
+        evidence=evidence[by_column],
+        concentration=choices[grid, chosen][by_column],
+        **_compact(order, n_categories, first, column, category, left, counts, kind),
+    )
+
+
+def _compact(order, n_categories, first, column, category, left, counts, kind):
+    """Trees of numbered nodes to trees of the inner nodes and leaves that are kept, each numbered by themselves."""
+    n_columns = len(order)
+    tree = np.repeat(np.arange(n_columns), np.diff(first))
+    inner, leaf = kind == INNER, kind == LEAF
+    first_node = starts(np.bincount(tree[inner], minlength=n_columns))
+    first_leaf = starts(np.bincount(tree[leaf], minlength=n_columns))
+    number = np.where(
+        inner,
+        np.cumsum(inner) - 1 - first_node[tree],
+        ~(np.cumsum(leaf) - 1 - first_leaf[tree]),
+    ).astype(np.int32)
+    child = (left + first[tree])[inner]
+    sizes = np.repeat(n_categories[order], np.diff(first))
+    rows = np.add.reduceat(counts, starts(sizes)[:-1], dtype=np.int32)
+    return {
+        "first_node": first_node,
+        "first_leaf": first_leaf,
+        "column": column[inner],
+        "category": category[inner].astype(np.uint8),
+        "children": np.stack([number[child], number[child + 1]], axis=1),
+        "leaf_rows": rows[leaf],
+    }
+
+
+def _log_rising(b):
+    """Of the counts c that are tabled, log Gamma(c + b) - log Gamma(b), nats."""
+    return np.concatenate(([0.0], np.cumsum(np.log(b + np.arange(N_TABLED - 1)))))

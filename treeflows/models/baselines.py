@@ -1,0 +1,92 @@
+"""Two models that everybody knows: independent columns and a Chow-Liu tree.
+
+A Chow-Liu tree (IEEE Transactions on Information Theory 14, 1968) tells each column given one other, those of the tree
+of largest mutual information.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..densities.density import OrderedDensity
+from ..densities.independent import CONCENTRATIONS, leave_one_out
+from ..learning.orders import mutual_information
+
+TIE = 1e-9  # nats
+
+
+class ColumnTree:
+    """Columns that each depend on one other at most: on none, or by a Chow-Liu tree.
+
+    Parameters
+    ----------
+    dependent : bool
+        Whether to learn a tree; else the columns are independent.
+    """
+
+    def __init__(self, dependent):
+        self.dependent = dependent
+
+    def learn(self, codes, n_categories, rng, threads):
+        """Count; each column's smoothing is the one of highest leave-one-out likelihood."""
+        k = n_categories
+        order, parent = np.arange(len(k)), np.full(len(k), -1)
+        if self.dependent:
+            from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+            edges = minimum_spanning_tree(-1 - mutual_information(codes, k, threads))  # a zero would be no edge
+            order, parent = breadth_first_order(edges, 0, directed=False)
+        tables = {}
+        for j in order.tolist():
+            given = None if parent[j] < 0 else int(parent[j])
+            context = 0 if given is None else codes[:, given].astype(np.int64)
+            n_contexts = 1 if given is None else k[given]
+            counts = np.bincount(context * k[j] + codes[:, j], minlength=n_contexts * k[j]).reshape(n_contexts, k[j])
+            tables[j] = given, _smoothed(counts.astype(np.float64))
+        return ColumnTables(n_categories, tables)
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnTables(OrderedDensity):
+    """A table of each column's distribution given one other column, or none.
+
+    Attributes
+    ----------
+    tables : dict of int to (int or None, ndarray of shape (n_contexts, n_categories))
+        Of each column, in order, the column that it is told by and its distributions.
+    """
+
+    tables: dict
+
+    @property
+    def order(self):
+        """The columns in order."""
+        return np.array(list(self.tables))
+
+    def probabilities(self, codes, threads=1):
+        """Probability of every value given the one that tells it: (n_rows, n_columns), in the order of the columns."""
+        return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self.tables])
+
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats."""
+        return np.log(self.probabilities(codes, threads)[:, start:]).sum(axis=1)
+
+    def walk(self, codes, threads=1):
+        """Column after column: its number, and its distribution in each row."""
+        for j in self.tables:
+            yield j, self._distribution(j, codes)
+
+    def _distribution(self, j, codes, values=slice(None)):
+        given, table = self.tables[j]
+        return table[np.zeros(len(codes), dtype=np.intp) if given is None else codes[:, given], values]
+
+
+def _smoothed(counts):
+    """Distributions of contexts from counts, (n_contexts, n_categories), with one concentration for all of them."""
+    k = counts.shape[1]
+    known = counts[counts.sum(axis=1) > 0]
+    scores = leave_one_out(known.ravel(), np.arange(0, known.size + 1, k), CONCENTRATIONS).sum(axis=1)
+    # of few rows many concentrations tell the same, and the smallest of them would take one row for certainty
+    best = CONCENTRATIONS[scores >= scores.max() - TIE]
+    smoothed = counts + max(best[np.abs(best - 0.5).argmin()], 1 / (2 * k))
+    return smoothed / smoothed.sum(axis=1, keepdims=True)
