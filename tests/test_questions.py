@@ -15,6 +15,7 @@ from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, MonteCarloWarning, TreeFlowEnsemble, TreeFlowMixture
 from treeflows.densities.density import Density
+from treeflows.densities.weighted import WeightedMean
 from treeflows.inference import estimates
 from treeflows.inference.ahead import Forest
 
@@ -247,6 +248,16 @@ def test_there_is_no_estimate_where_no_draws_count():
         pytest.raises(ValueError, match="row 0 has so many missing cells that column 'x0' cannot be told"),
     ):
         model.predict(asked, 0)
+
+
+def test_a_member_without_an_estimate_does_not_stop_draws():
+    codes = np.random.default_rng(0).integers(0, 2, (1, 60)).astype(np.uint8)
+    k = np.full(60, 2, dtype=np.int32)
+    ensemble = WeightedMean(k, (Parities(k), Parities(k)), np.array([0.5, 0.5]))
+    observed = np.arange(60)[None] % 3 == 2
+    drawn, effective, n_proposed = ensemble.given(codes, observed, 50, np.random.default_rng(0))
+    assert (drawn[:, 2::3] == codes[0, 2::3]).all()
+    assert effective < 50 < n_proposed
 
 
 def test_fewer_parities_are_told():

@@ -60,6 +60,8 @@ class WeightedMean(Density):
         """Rows with given values; a member's part is how probable it thinks what is given."""
         told = [member.marginal(codes, observed, threads) for member in self.members]
         part = softmax(np.log(self.weight) + np.concatenate([log_prob for log_prob, _ in told]))
+        if np.isnan(part).any():  # no estimate of some member's part
+            return super().given(codes, observed, n_samples, rng, threads)
         estimated = any(error.any() for _, error in told)
         drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
         for member, rows in self._parts(rng.choice(len(part), n_samples, p=part)):
