@@ -51,28 +51,38 @@ cdef class Router:
         self.order, self.n_categories, self.n_columns = order, n_categories, len(order)
         self.first_node, self.first_value = first_node, first_value
 
-    def sum_values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1):
-        """Sum over columns of the value of x_j at its leaf, in the order of the trees: (n_rows,), float64."""
+    def sum_values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1, int64_t start=0):
+        """Sum over columns of the value of x_j at its leaf, in the order of the trees from ``start`` on.
+
+        ndarray of shape (n_rows,), float64.
+        """
+        if not 0 <= start < self.n_columns:
+            raise IndexError(f"there is no tree {start}")
         result = np.zeros(rows.shape[0])
         cdef double[::1] out = result
         cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
         cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
-            self.sum_block(&rows[b * size, 0], min(size, n_rows - b * size), &values[0],
+            self.sum_block(start, &rows[b * size, 0], min(size, n_rows - b * size), &values[0],
                            &leaves[threadid(), 0], &out[b * size])
         return result
 
-    def values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1):
-        """The value of each x_j at its leaf: (n_rows, n_columns), float64, in the order of the trees."""
-        result = np.empty((rows.shape[0], rows.shape[1]))
+    def values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1, int64_t start=0):
+        """The value of each x_j at its leaf, in the order of the trees from ``start`` on.
+
+        ndarray of shape (n_rows, n_columns - start), float64.
+        """
+        if not 0 <= start < self.n_columns:
+            raise IndexError(f"there is no tree {start}")
+        result = np.empty((rows.shape[0], rows.shape[1] - start))
         cdef double[:, ::1] out = result
         cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
         cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
-            self.values_block(&rows[b * size, 0], min(size, n_rows - b * size), &values[0], &leaves[threadid(), 0],
-                              &out[b * size, 0])
+            self.values_block(start, &rows[b * size, 0], min(size, n_rows - b * size), &values[0],
+                              &leaves[threadid(), 0], &out[b * size, 0])
         return result
 
     def leaves(self, int64_t t, const uint8_t[:, ::1] rows, int n_threads=1):
@@ -136,29 +146,29 @@ cdef class Router:
     cdef int64_t block_rows(self):
         return max(16, BLOCK_BYTES // self.n_columns)
 
-    cdef void sum_block(self, const uint8_t *rows, int64_t n_rows, const double *values, int32_t *leaves,
-                        double *out) noexcept nogil:
+    cdef void sum_block(self, int64_t start, const uint8_t *rows, int64_t n_rows, const double *values,
+                        int32_t *leaves, double *out) noexcept nogil:
         cdef int64_t t, r
         cdef int32_t j, k
         cdef const double *of
-        for t in range(self.n_columns):
+        for t in range(start, self.n_columns):
             j, of = self.order[t], values + self.first_value[t]
             k = self.n_categories[j]
             self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
                 out[r] += of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
 
-    cdef void values_block(self, const uint8_t *rows, int64_t n_rows, const double *values, int32_t *leaves,
-                           double *out) noexcept nogil:
-        cdef int64_t t, r
+    cdef void values_block(self, int64_t start, const uint8_t *rows, int64_t n_rows, const double *values,
+                           int32_t *leaves, double *out) noexcept nogil:
+        cdef int64_t t, r, width = self.n_columns - start
         cdef int32_t j, k
         cdef const double *of
-        for t in range(self.n_columns):
+        for t in range(start, self.n_columns):
             j, of = self.order[t], values + self.first_value[t]
             k = self.n_categories[j]
             self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
-                out[r * self.n_columns + t] = of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
+                out[r * width + t - start] = of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
 
     cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,
                             int32_t *leaves, uint8_t *out) noexcept nogil:

@@ -5,6 +5,7 @@ import pytest
 from conftest import declared, random_table
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow
+from treeflows.learning import prunings
 
 numba = pytest.importorskip("numba")
 

@@ -51,13 +51,16 @@ class Conditionals(OrderedDensity):
     evidence: Annotated[np.ndarray, Array(np.float64, "columns", low=-MOST_NATS, high=MOST_NATS)]
     concentration: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=MOST_NATS)]
 
-    def score(self, codes, threads=1):
-        """Log-likelihood of each row, nats."""
-        return self._router.sum_values(codes, self._log_prob, threads)
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what the trees from ``start`` on tell, nats."""
+        return self._router.sum_values(codes, self._log_prob, threads, start)
 
-    def probabilities(self, codes, threads=1):
-        """Probability of every value given those before it: (n_rows, n_columns), in the order of the trees."""
-        return self._router.values(codes, self.prob, threads)
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given those before it, in the order of the trees from ``start`` on.
+
+        An array of shape (n_rows, n_columns - start).
+        """
+        return self._router.values(codes, self.prob, threads, start)
 
     def distributions(self, t, codes, threads=1):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""

@@ -6,10 +6,11 @@ from functools import cached_property
 import numpy as np
 
 from .._ext import elementary
-from ..inference.marginals import blocks, log_marginal, sample_given
+from ..inference.ahead import draw_ahead, forest_of
+from ..inference.estimates import blocks
+from ..inference.given import sample_given
+from ..inference.marginals import log_marginal
 from .stored import Stored
-
-MARGINAL_ROWS = 10_000  # samples to learn the columns' own distributions from
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,42 +39,39 @@ class Density(Stored):
         raise TypeError(f"{type(self).__name__} is no bijection")
 
     def marginal(self, codes, observed, threads=1):
-        """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats."""
+        """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats.
+
+        NaN and infinity where there is no estimate.
+        """
         return log_marginal(self, codes, observed, threads)
 
     def given(self, codes, observed, n_samples, rng, threads=1):
         """Rows with given values; see `sample_given`."""
         return sample_given(self, codes, observed, n_samples, rng, threads)
 
-    def propose(self, codes, observed, rng, threads=1):
-        """Rows with the unobserved cells drawn, and log p(row) - log q(drawn cells), q being what they came from.
-
-        Here q draws each column by itself, from what it is in the density's own samples.
-        """
-        codes, log_weight = codes.copy(), np.zeros(len(codes))
-        for j in np.flatnonzero(~observed.all(axis=0)):
-            share = self._own_shares[j]
-            rows = np.flatnonzero(~observed[:, j])
-            codes[rows, j] = np.searchsorted(np.cumsum(share)[:-1], rng.random(len(rows)), side="right")
-            log_weight[rows] -= elementary.log(share[codes[rows, j]])
-        return codes, log_weight + self.score(codes, threads)
+    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
+        """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""
+        return draw_ahead(self, codes, observed, n_draws, rngs, threads, last)
 
     @cached_property
-    def _own_shares(self):
-        """Distribution of each column by itself, estimated: list of ndarray of shape (n_categories,)."""
-        samples = self.sample(MARGINAL_ROWS, np.random.default_rng(0))
-        counts = [np.bincount(samples[:, j], minlength=k) + 1.0 for j, k in enumerate(self.n_categories)]
-        return [c / c.sum() for c in counts]
+    def forest(self):
+        """What guides those draws."""
+        return forest_of(self)
 
 
 @dataclass(frozen=True, eq=False)
 class OrderedDensity(Density):
     """A density that tells each column given those before it: ``order``, ``walk`` and ``probabilities``."""
 
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats: (n_rows,)."""
+        raise TypeError(f"{type(self).__name__} does not score rows")
+
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row, (n_rows, n_categories).
 
-        The caller has until the next step to write the column's values into ``codes``.
+        The caller has until the next step to write the column's values into ``codes``. ``send(rows)`` in place of the
+        next step says that the caller has exchanged the rows of ``codes`` for others of them.
         """
         raise TypeError(f"{type(self).__name__} does not walk")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 
 from .._ext import elementary
-from ..inference.marginals import blocks
+from ..inference.estimates import blocks
 from ..machine.draws import uniform_blocks
 from .conditionals import Conditionals
 from .density import OrderedDensity
@@ -45,18 +45,18 @@ class Pool(OrderedDensity):
         """The columns in order."""
         return self.trees[0].order
 
-    def score(self, codes, threads=1):
-        """Log-likelihood of each row, nats."""
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats."""
         scores = np.empty(len(codes))
         for block in blocks(*codes.shape):
-            scores[block] = elementary.log(self.probabilities(codes[block], threads)).sum(axis=1)
+            scores[block] = elementary.log(self.probabilities(codes[block], threads, start)).sum(axis=1)
         return scores
 
-    def probabilities(self, codes, threads=1):
-        """Probability of every value given those before it: (n_rows, n_columns), in the order of the columns."""
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given those before it, in the order of the columns from place ``start`` on."""
         hidden = self.products.conditionals(codes, self.order, threads)
-        tree, forest = trees_say(self.trees, codes, threads)
-        return _blend(tree, forest, hidden, self.share[self.order].T)
+        tree, forest = trees_say(self.trees, codes, threads, start)
+        return _blend(tree, forest, hidden[:, start:], self.share[self.order[start:]].T)
 
     def walk(self, codes, threads=1):
         """Column after column in order: its number, and its distribution in each row."""
@@ -64,7 +64,9 @@ class Pool(OrderedDensity):
         for t, j in enumerate(self.order.tolist()):
             tree, *others = (trees.distributions(t, codes, threads) for trees in self.trees)
             hidden = self.products.predict(posterior, j, threads)
-            yield j, _blend(tree, _mean(others), hidden, self.share[j])
+            exchanged = yield j, _blend(tree, _mean(others), hidden, self.share[j])
+            if exchanged is not None:
+                posterior = posterior[exchanged]
             self.products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
 
     def sample(self, n_samples, rng, threads=1):
@@ -111,9 +113,10 @@ class Pool(OrderedDensity):
             raise ValueError("trees that are not there have a share")
 
 
-def trees_say(trees, codes, threads):
+def trees_say(trees, codes, threads, start=0):
     """Probability of every value by the first trees, and by the others on average: (n_rows, n_columns)."""
-    return trees[0].probabilities(codes, threads), _mean(other.probabilities(codes, threads) for other in trees[1:])
+    others = (other.probabilities(codes, threads, start) for other in trees[1:])
+    return trees[0].probabilities(codes, threads, start), _mean(others)
 
 
 def _mean(parts):

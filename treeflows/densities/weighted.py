@@ -1,14 +1,17 @@
 """The density of an ensemble: p(x) is the weighted mean of the members' p(x)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
 from .._ext import elementary
+from ..inference.ahead import joined
 from ..machine.log_sums import logsumexp, softmax
 from .density import Density
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array
+
+FEWEST_DRAWS = 16  # of a member, among weighted draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +52,17 @@ class WeightedMean(Density):
         told = [member.marginal(codes, observed, threads) for member in self.members]
         log_prob, error = (np.stack(x) for x in zip(*told, strict=True))
         joint = log_prob + elementary.log(self.weight)[:, None]
-        total = logsumexp(joint, axis=0)
-        return total, np.sqrt(np.sum((elementary.exp(joint - total) * error) ** 2, axis=0))
+        total = np.where(observed.any(axis=1), logsumexp(joint, axis=0), 0.0)
+        none = np.isnan(total)
+        # members' draws are of the same random numbers: at worst their errors add up
+        return total, np.where(none, np.inf, np.sum(elementary.exp(joint - total) * np.where(none, 0.0, error), axis=0))
 
     def given(self, codes, observed, n_samples, rng, threads=1):
         """Rows with given values; a member's part is how probable it thinks what is given."""
         told = [member.marginal(codes, observed, threads) for member in self.members]
         part = softmax(elementary.log(self.weight) + np.concatenate([log_prob for log_prob, _ in told]))
+        if np.isnan(part).any():  # no estimate of some member's part
+            return super().given(codes, observed, n_samples, rng, threads)
         estimated = any(error.any() for _, error in told)
         drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
         for member, rows in self._parts(rng.choice(len(part), n_samples, p=part)):
@@ -65,12 +72,15 @@ class WeightedMean(Density):
                 n_proposed += proposed or (len(rows) if estimated else 0)
         return drawn, effective, n_proposed
 
-    def propose(self, codes, observed, rng, threads=1):
-        """Rows with the unobserved cells drawn, each by a member, and the logarithm of their weights."""
-        codes, log_weight = codes.copy(), np.empty(len(codes))
-        for member, rows in self._parts(self._choose(len(codes), rng)):
-            codes[rows], log_weight[rows] = member.propose(codes[rows], observed[rows], rng, threads)
-        return codes, log_weight
+    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
+        """Weighted draws of all members: of each as many as its weight says, and at least a few."""
+        parts = []
+        for member, weight in zip(self.members, self.weight, strict=True):
+            n = max(FEWEST_DRAWS, round(n_draws * weight))
+            part = member.draw_ahead(codes, observed, n, rngs, threads)
+            parts.append(replace(part, log_weight=part.log_weight + elementary.log(weight) - elementary.log(n)))
+        draws = joined(parts)
+        return replace(draws, log_weight=draws.log_weight + elementary.log(draws.log_weight.shape[1]))
 
     def _choose(self, n_rows, rng):
         return np.searchsorted(np.cumsum(self.weight)[:-1], rng.random(n_rows), side="right")

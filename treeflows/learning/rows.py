@@ -6,7 +6,7 @@ import numpy as np
 
 from ..densities.conditionals import Conditionals
 from ..densities.density import OrderedDensity
-from ..inference.marginals import gibbs, resampled
+from ..inference.completion import gibbs, resampled
 from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
@@ -117,12 +117,9 @@ def _filled(codes, observed, n_categories, rng, threads):
     trees = _trees(np.where(observed, codes, mark).astype(np.uint8), mark + 1, threads)
     codes = codes.copy()
     codes[holes] = resampled(_Named(n_categories, trees), codes[holes], known, PROPOSALS, rng, threads)
-    shares = [np.ones(k) for k in n_categories]
     for _ in range(ROUNDS):
         trees = _trees(codes, n_categories, threads)
-        codes[holes] = gibbs(
-            lambda rows, t=trees: t.score(rows, threads), codes[holes], known, shares, 1, rng, draw=True
-        )
+        codes[holes] = gibbs(lambda rows, t=trees: t.score(rows, threads), codes[holes], known, n_categories, 1, rng)
     return codes
 
 

@@ -68,9 +68,9 @@ class ColumnTables(OrderedDensity):
         """Probability of every value given the one that tells it: (n_rows, n_columns), in the order of the columns."""
         return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self.tables])
 
-    def score(self, codes, threads=1):
-        """Log-likelihood of each row, nats."""
-        return elementary.log(self.probabilities(codes, threads)).sum(axis=1)
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats."""
+        return elementary.log(self.probabilities(codes, threads)[:, start:]).sum(axis=1)
 
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""

@@ -188,7 +188,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         probability : ndarray of shape (n_rows, n_classes), float64
-            In the order of ``classes_``.
+            In the order of ``classes_``. NaN where so much is missing that no estimate can be trusted.
         """
         check_is_fitted(self)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
@@ -211,6 +211,9 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_rows,)
         """
         probability = self.predict_proba(X)
+        if np.isnan(probability).any():
+            row = int(np.flatnonzero(np.isnan(probability).any(axis=1))[0])
+            raise ValueError(f"row {row} has so many missing cells that its class cannot be told")
         return self.classes_[probability.argmax(axis=1)]
 
     def _estimator(self):

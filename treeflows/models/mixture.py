@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_scalar
 
 from .._ext import elementary
 from ..densities.pool import Pool, trees_say
-from ..inference.marginals import blocks
+from ..inference.estimates import blocks
 from ..learning.em import Learner
 from ..learning.rows import in_order
 from ..machine.progress import progress_bar

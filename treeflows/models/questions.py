@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from .._ext import elementary
 from ..densities.density import Density
-from ..inference.marginals import complete, log_joint
+from ..inference.completion import complete
+from ..inference.marginals import DRAWS, log_joint
 from ..learning.rows import check_weight
 from ..machine.draws import generator
 from ..machine.log_sums import softmax
@@ -73,8 +74,8 @@ class TableModel(DensityMixin, BaseEstimator):
         -------
         log_likelihood : ndarray of shape (n_rows,), float64
             Nats. Under ``missing="marginalize"`` that of the observed cells: exact if those that are missing come last
-            in the order of the columns or have at most 1,024 joint states, else an estimate of 1,000 draws; a
-            MonteCarloWarning says its standard error.
+            in the order of the columns or have at most 1,024 joint states, else an estimate from weighted draws; a
+            MonteCarloWarning says its standard error. NaN where hardly any draw counts: there is no estimate.
 
         Raises
         ------
@@ -174,6 +175,7 @@ class TableModel(DensityMixin, BaseEstimator):
         -------
         probability : ndarray of shape (n_rows, n_values), float64
             In the order of ``categories_``; under ``handle_unknown="reserve"`` with one more, for all unseen values.
+            NaN where so much is missing that no estimate can be trusted.
 
         Raises
         ------
@@ -217,7 +219,14 @@ class TableModel(DensityMixin, BaseEstimator):
         codes = []
         for j in columns:
             share = domain.columns[j].top_share
-            codes.append((self._log_joint(rows, j, len(share)) + elementary.log(share)).argmax(axis=1).astype(np.uint8))
+            joint = self._log_joint(rows, j, len(share))
+            if np.isnan(joint).any():
+                row = int(np.flatnonzero(np.isnan(joint).any(axis=1))[0])
+                raise ValueError(
+                    f"row {row} has so many missing cells that column {domain.column_names[j]!r} cannot be told: no "
+                    "estimate of it can be trusted"
+                )
+            codes.append((joint + elementary.log(share)).argmax(axis=1).astype(np.uint8))
         if column is None:
             return domain.decode(np.column_stack(codes), index=table.index)
         known = domain.columns[columns[0]]
@@ -226,8 +235,9 @@ class TableModel(DensityMixin, BaseEstimator):
     def impute(self, X, *, draw=False, n_sweeps=SWEEPS, random_state=None):
         """Fill missing cells.
 
-        The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024;
-        beyond, by Gibbs sampling on the exact distributions of each given all others.
+        The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024.
+        Beyond, by averages over weighted draws, which are the same for equal rows; a MonteCarloWarning says of how many
+        cells the two most probable values are too near to each other to tell.
 
         Parameters
         ----------
@@ -237,8 +247,7 @@ class TableModel(DensityMixin, BaseEstimator):
             False fills each cell with its most probable value given the observed cells; True draws the cells of a row
             from their joint distribution, as multiple imputation needs.
         n_sweeps : int, default=20
-            Sweeps of Gibbs sampling over the cells of rows that have too many states; probabilities are averaged over
-            the last half.
+            Of drawn cells, sweeps of Gibbs sampling over those of rows that have too many states.
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``.
 
@@ -266,7 +275,16 @@ class TableModel(DensityMixin, BaseEstimator):
         rng = generator(self.random_state if random_state is None else random_state)
         if rows.observed is not None:
             shares = [column.top_share for column in self.domain_.columns]
-            codes = complete(self.distribution_, codes, rows.observed, shares, n_sweeps, rng, threads, draw=draw)
+            codes, n_doubtful = complete(
+                self.distribution_, codes, rows.observed, shares, n_sweeps, rng, threads, draw=draw
+            )
+            if n_doubtful:
+                warnings.warn(
+                    f"the most probable values of {n_doubtful:,} cell(s) are estimates, and another value is as "
+                    "probable within their error",
+                    MonteCarloWarning,
+                    stacklevel=2,
+                )
         return self.domain_.fill(table, codes, rng if draw else None)
 
     def anomalies(self, X, n=10):
@@ -347,7 +365,7 @@ class TableModel(DensityMixin, BaseEstimator):
         if has_name.all():
             return codes
         shares = [column.top_share for column in self.domain_.columns]
-        return complete(self.distribution_, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs), draw=True)
+        return complete(self.distribution_, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs), draw=True)[0]
 
 
 def log_likelihood(distribution, rows, threads):
@@ -359,15 +377,20 @@ def log_likelihood(distribution, rows, threads):
 
 
 def warn_of_estimates(error):
-    """Warn if log-probabilities have standard errors, (n_rows,) or (n_rows, n_values), nats."""
-    if error.any():
-        n_rows = np.count_nonzero(error if error.ndim == 1 else error.any(axis=1))
-        warnings.warn(
-            f"the missing cells of {n_rows:,} row(s) have too many states to sum over: log-probabilities of these rows "
-            f"are estimates, with a standard error of at most {error.max():.2g} nats",
-            MonteCarloWarning,
-            stacklevel=4,
+    """Warn if log-probabilities of rows have standard errors, nats; infinity stands for no estimate."""
+    estimated, none = np.count_nonzero(error), np.isinf(error)
+    if not estimated:
+        return
+    known = error[~none].max(initial=0.0)
+    parts = [f"the missing cells of {estimated:,} row(s) have too many states to sum over"]
+    if known > 0:
+        parts.append(
+            "log-probabilities of these rows are estimates, with a standard error of at most "
+            f"{known:.2g} nats (of draws worth at least {1 / (known**2 + 1 / DRAWS[0]):,.0f} independent ones)"
         )
+    if none.any():
+        parts.append(f"of {np.count_nonzero(none):,} row(s) no estimate can be trusted: they are NaN")
+    warnings.warn("; ".join(parts), MonteCarloWarning, stacklevel=4)
 
 
 @dataclass(frozen=True, eq=False)
