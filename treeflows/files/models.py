@@ -402,6 +402,11 @@ def _plain(categories, name):
         _check_width(categories.dtype)
     if not all(isinstance(v, PLAIN) for v in values):
         raise ValueError(f"column {name!r} has categories that are neither numbers nor strings, which no file can hold")
+    for v in values:
+        if isinstance(v, str) and not v.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in v):
+            raise ValueError(
+                f"column {name!r} has the category {v!r}, a text with half a character, which no file can hold"
+            )
     return values
 
 

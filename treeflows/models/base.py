@@ -14,10 +14,9 @@ from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import Domain
+from ..tables.policy import TablePolicy
 from .questions import Questions
 
-MISSING = ("category", "marginalize", "error")
-UNKNOWN = ("error", "reserve")
 MOST_JOBS = 4096
 MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
 
@@ -141,6 +140,8 @@ class CategoricalDensity(Questions, Density, DensityMixin, BaseEstimator):
             If a given column or value is not in the domain.
         """
         check_is_fitted(self)
+        if isinstance(n_samples, (bool, np.bool_)):
+            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
         check_scalar(n_samples, "n_samples", Integral, min_val=0)
         rng = generator(check_random_state(self.random_state if random_state is None else random_state))
         if given is not None:
@@ -314,16 +315,7 @@ def check_smoothing(smoothing, automatic):
 
 def check_table_parameters(estimator):
     """Raise unless the parameters that say what becomes of missing, unseen and rare values are in range."""
-    for name, known in (("missing", MISSING), ("handle_unknown", UNKNOWN)):
-        if getattr(estimator, name) not in known:
-            raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {getattr(estimator, name)!r}")
-    fewest = estimator.min_frequency
-    if isinstance(fewest, Integral):
-        check_scalar(fewest, "min_frequency", Integral, min_val=1)
-    elif fewest is not None:
-        check_scalar(fewest, "min_frequency", Real, min_val=0, max_val=1, include_boundaries="neither")
-    if estimator.max_categories is not None:
-        check_scalar(estimator.max_categories, "max_categories", Integral, min_val=1)
+    TablePolicy.of(estimator).check()
 
 
 def check_n_jobs(n_jobs):

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from ..inference.marginals import log_joint
 from ..learning.rows import rows_to_learn_from
+from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..tables.columns import MAX_CATEGORIES, Column
 from ..tables.containers import dtype_for, is_missing, read_table
@@ -137,6 +138,14 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "O" and any(map(is_missing, y)):
             raise ValueError(f"y has a missing label at row {list(map(is_missing, y)).index(True)}")
+        if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) > 1:
+            row = [isinstance(label, str) for label in y].index(not isinstance(y[0], str))
+            raise TableError(
+                f"y mixes strings and other labels: {y[0]!r} at row 0 and {y[row]!r} at row {row}; make "
+                "them of one type",
+                row=row,
+                value=y[row],
+            )
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
@@ -177,7 +186,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
-        rows = self._domain.encode(table, threads, missing=self.missing)
+        rows = self._domain.encode(table, threads, missing=self.missing, infer=True)
         codes = _with_label(rows.codes, 0)
         observed = None if rows.observed is None else _with_label(rows.observed, True)
         n_columns = len(self._domain.columns)

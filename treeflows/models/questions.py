@@ -175,8 +175,8 @@ class Questions:
         )
 
     def _rows(self, table, ignore=()):
-        """What a table says in terms of the domain; some columns may be left unread."""
-        return self._domain.encode(table, n_threads(self.n_jobs), missing=self.missing, ignore=ignore)
+        """What a table says in terms of the domain, to infer from; some columns may be left unread."""
+        return self._domain.encode(table, n_threads(self.n_jobs), missing=self.missing, ignore=ignore, infer=True)
 
     def _log_joint(self, rows, j, n_values):
         """Log-probability of each row with each of the first codes of a column, nats."""
@@ -186,7 +186,8 @@ class Questions:
 
     def _score_table(self, table):
         """Log-likelihood of the observed cells of each row, nats."""
-        rows, threads = self._rows(table), n_threads(self.n_jobs)
+        threads = n_threads(self.n_jobs)
+        rows = self._domain.encode(table, threads, missing=self.missing)
         if rows.observed is None:
             return self._score_codes(rows.codes, threads) + rows.log_share
         scores, error = self._log_marginal(rows.codes, rows.observed, threads)
@@ -196,16 +197,9 @@ class Questions:
     def _sample_given(self, n_samples, given, rng):
         """Rows that have the given values."""
         domain, threads = self._domain, n_threads(self.n_jobs)
-        if not isinstance(given, dict) or not given:
-            raise ValueError(f"given must be a dict of column: value, got {given!r}")
-        codes = np.zeros((1, len(domain.columns)), dtype=np.uint8)
-        observed, places = np.zeros(codes.shape, dtype=bool), {}
-        for column, value in given.items():
-            j = domain.index(column)
-            observed[0, j] = True
-            codes[0, j], place = domain.code(j, value)
-            places[j] = np.full(n_samples, place)
-        drawn, effective, n_proposed = self._sample_given_codes(codes, observed, n_samples, rng, threads)
+        codes, observed, place_of = domain.given(given)
+        places = {j: np.full(n_samples, place) for j, place in place_of.items()}
+        drawn, effective, n_proposed = self._sample_given_codes(codes[None], observed[None], n_samples, rng, threads)
         if n_proposed:
             warnings.warn(
                 "the given columns do not come first in the order that the model was learned in: rows are drawn by "
