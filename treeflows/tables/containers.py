@@ -254,10 +254,10 @@ class Table:
             if missing.any():  # else integers come as floats and booleans as objects
                 series = series.fill_null(0 if series.dtype.is_integer() else False)
             return series.to_numpy(), missing
-        if series.dtype == nw.Object:
+        if series.dtype == nw.Object and self.container == POLARS:  # to which NaN among objects is no null
             values = series.to_numpy()
             return values, missing | np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
-        if series.dtype in (nw.String, nw.Categorical, nw.Enum):
+        if series.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
             return series.to_numpy(), missing
         self._refuse_dtype(j, series.dtype)
 
@@ -337,6 +337,8 @@ def as_array(values):
 
 def is_missing(value):
     """Whether an object marks a missing value."""
+    if isinstance(value, str):  # as most are
+        return False
     if isinstance(value, Decimal):
         return value.is_nan()  # a signalling one cannot even be compared
     unknown = value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
