@@ -242,7 +242,7 @@ def test_rare_and_unseen_values(said, refused, tmp_path):
         file.write("size,town\n7,nowhere\n")
     said("score", "m", "other.csv")
     said("fit", "t.csv", "-o", "m", "--model", "tree", "--max-categories", 20)
-    assert "Fit with --unknown reserve" in refused("score", "m", "other.csv")
+    assert "fit with --unknown reserve" in refused("score", "m", "other.csv")
 
 
 def test_bins(said, refused, tmp_path):

@@ -218,7 +218,7 @@ def test_negative_integers_are_named():
 
 def test_unknown_dtypes_are_named():
     with pytest.raises(ValueError, match=r"column 'when' has dtype Datetime"):
-        fit(pd.DataFrame({"when": pd.to_datetime(["2024-01-01", "2024-01-02"])}))
+        fit(pd.DataFrame({"when": pd.to_datetime(["2024-01-01", "2024-01-02"]).tz_localize("UTC")}))
 
 
 @pytest.mark.parametrize("method", ["score_samples", "transform", "score"])

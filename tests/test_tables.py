@@ -1,6 +1,9 @@
 """Containers and dtypes in and out, on every backend alike; missing, unseen and rare values; weights."""
 
+import datetime
+import time
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.machine.errors import TableError
+from treeflows.tables.containers import Table, read_table
+from treeflows.tables.policy import TablePolicy
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
@@ -155,10 +161,14 @@ def test_output_container_of_codes(container):
         (pa.table({"q": [0.5, 1.5]}), r"numpy.digitize"),
         (np.array([[0.5], [1.5]]), r"X\[:, 0\] = numpy.digitize"),
         (pl.DataFrame({"q": range(1000)}), r"column 'q' has 1,000 categories.*bin it if it is a quantity"),
-        (pl.DataFrame({"q": [f"{i}" for i in range(1000)]}), r"group its rare values with max_categories=128"),
+        (pl.DataFrame({"q": [f"{i}" for i in range(1000)]}), r"at most 256 are supported; fit with max_categories=128"),
         (pl.DataFrame({"q": [[1], [2]]}), r"column 'q' has dtype List"),
         (pl.DataFrame({"q": [None, None]}, schema={"q": pl.String}), "column 'q' has no value that is not missing"),
-        (pa.table({"q": pa.array(["2024-01-01"]).cast(pa.date32())}), "column 'q' has dtype Date"),
+        (pa.table({"q": pa.array([1], pa.duration("s"))}), "column 'q' has dtype Duration"),
+        (pa.table({"q": pa.array([1], pa.timestamp("us", "UTC"))}), "column 'q' has dtype Datetime.*UTC"),
+        (pl.DataFrame({"q": [Decimal(1)]}), "column 'q' has dtype Decimal"),
+        (np.array([["2020-01-01T00:00:00.000000001"]], dtype="M8[ns]"), "column 0 holds .*01 at row 0, a time finer"),
+        (pd.DataFrame({1: [0], "1": [0]}), "column names 1 and '1' print alike"),
     ],
 )
 def test_refused_columns_are_named(X, told):
@@ -197,6 +207,172 @@ def test_the_remedies_work():
     assert len(AutoregressiveTreeFlow().fit(scope["X"]).categories_[0]) == 10
 
 
+# ---- dtypes that few tables have ----
+
+
+DAYS = [datetime.date(2020, 2, 29), datetime.date(1969, 12, 31), None, datetime.date(2020, 2, 29)] * 5
+TIMES = [datetime.datetime(2020, 2, 29, 1, 2, 3, 4), datetime.datetime(1969, 12, 31), None, None] * 5
+FEW = {
+    "days": np.array(DAYS, dtype="M8[D]")[:, None],
+    "times": np.array(TIMES, dtype="M8[us]")[:, None],
+    "nanoseconds": np.array(TIMES, dtype="M8[ns]")[:, None],
+    "pandas": pd.DataFrame({"a": pd.Series(TIMES, dtype="M8[us]"), "b": pd.Series(TIMES, dtype="M8[ns]")}),
+    "polars": pl.DataFrame({"a": DAYS, "b": pl.Series(TIMES, dtype=pl.Datetime("ms"))}),
+    "polars ns": pl.DataFrame({"a": pl.Series(TIMES, dtype=pl.Datetime("ns"))}),
+    "pyarrow": pa.table({"a": pa.array(DAYS, pa.date32()), "b": pa.array(TIMES, pa.timestamp("ns"))}),
+    "128 bits": pl.DataFrame({"a": pl.Series([2**100, 3, None, 3] * 5, dtype=pl.Int128)}),
+    "views": pa.table({"a": pa.array(["x", "y", None, "x"] * 5, pa.string_view())}),
+}
+
+
+@pytest.mark.parametrize("kind", FEW)
+def test_dtypes_that_few_tables_have_come_back(kind):
+    X = FEW[kind]
+    model = AutoregressiveTreeFlow().fit(X)
+    back = model.inverse_transform(model.transform(X))
+    if isinstance(X, np.ndarray):
+        assert back.dtype == X.dtype
+        np.testing.assert_array_equal(back, X)
+        rest = X[~np.isnat(X)][:, None]
+        np.testing.assert_array_equal(model.impute(rest), rest)
+        assert model.impute(X).dtype == X.dtype
+    else:
+        same(back, X)
+        filled = model.impute(X)
+        assert filled.dtypes.equals(X.dtypes) if isinstance(X, pd.DataFrame) else filled.schema == X.schema
+    assert np.isfinite(model.score_samples(X)).all()
+    known = [value for value in model.categories_[0].tolist() if value is not None]
+    assert known == sorted(known)
+
+
+def test_a_date_is_the_same_category_whatever_it_is_stored_as():
+    model = AutoregressiveTreeFlow().fit(FEW["days"])
+    objects = np.array(DAYS, dtype=object)[:, None]
+    np.testing.assert_array_equal(model.score_samples(objects), model.score_samples(FEW["days"]))
+
+
+def test_a_string_view_in_pandas_is_read_or_refused_by_name():
+    X = pd.DataFrame({"a": pd.array(["x", "y"], dtype=pd.ArrowDtype(pa.string_view()))})
+    with pytest.raises(TableError, match="column 'a' has dtype .*convert it to strings"):
+        AutoregressiveTreeFlow().fit(X)
+
+
+@pytest.mark.parametrize("nan", ["NaN", "sNaN"])
+def test_a_decimal_that_is_no_number_is_missing(nan):
+    X = np.array([[Decimal(1)], [Decimal(nan)], [Decimal(2)]], dtype=object)
+    assert AutoregressiveTreeFlow().fit(X).categories_[0].tolist() == [Decimal(1), Decimal(2), None]
+
+
+def test_a_decimal_that_pandas_cannot_compare_is_refused_by_column():
+    X = pd.DataFrame({"a": [Decimal(1), Decimal("NaN")]})
+    assert AutoregressiveTreeFlow().fit(X).categories_[0].tolist() == [Decimal(1), None]
+    with pytest.raises(TableError, match="column 'a' has dtype Object, which cannot be read"):
+        AutoregressiveTreeFlow().fit(pd.DataFrame({"a": [Decimal(1), Decimal("sNaN")]}))
+
+
+@pytest.mark.parametrize("cells", [[[0], [1], [2]], [[0.0], [1.0], [2.0]], [["a"], ["b"], ["c"]]])
+def test_what_a_mask_hides_is_missing(cells):
+    X = np.ma.masked_array(cells, mask=[[0], [1], [0]])
+    model = AutoregressiveTreeFlow().fit(X)
+    assert len(model.categories_[0]) == 3
+    assert model.domain_.columns[0].missing
+    assert model.score_samples(X)[1] == model.score_samples([[None]])[0]
+    assert AutoregressiveTreeFlow().fit(np.ma.masked_array(cells)).categories_[0].tolist() == [cell for [cell] in cells]
+
+
+@pytest.mark.parametrize(
+    ("X", "categories", "told"),
+    [
+        ([[0.0]], [[0.0, np.nan, np.nan]], "distinct"),
+        ([[0]], [[np.nan]], "distinct"),
+        ([[0]], [[0, 2**63, 2**63 + 1, 0.5]], "rounded"),
+        (pd.DataFrame({"a": pd.Series([1.0], dtype="Float64")}), [[1, 2**53, 2**53 + 1]], "becomes"),
+        (pl.DataFrame({"a": [1.0]}), [[1, 2**53, 2**53 + 1]], "becomes"),
+        (pl.DataFrame({"a": [1]}), [[1, 2.5]], "do not fit"),
+        (pl.DataFrame({"a": ["1"]}), [["1", 1]], "do not fit"),
+    ],
+)
+def test_declared_categories_that_become_equal_are_refused(X, categories, told):
+    with pytest.raises(ValueError, match=f"categories of column .*{told}"):
+        AutoregressiveTreeFlow(categories=categories).fit(X)
+
+
+def test_a_missing_category_may_be_declared_in_any_type():
+    for mark in (np.nan, None, Decimal("NaN"), pd.NA):
+        model = AutoregressiveTreeFlow(categories=[[0, 1, mark]]).fit([[0], [1]])
+        assert len(model.categories_[0]) == 3
+        assert np.isfinite(model.score_samples(np.array([[None]], dtype=object))).all()
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_many_columns_are_read_in_seconds(make):
+    X = make({f"c{j}": [0, 1] for j in range(8_000)})
+    start = time.process_time()
+    table = read_table(AutoregressiveTreeFlow(), X, reset=True)
+    TablePolicy().learn_domain(table)
+    assert time.process_time() - start < 12
+
+
+def test_columns_know_their_order():
+    X = as_pandas()
+    n_ordered = AutoregressiveTreeFlow().fit(X).domain_.n_ordered
+    assert n_ordered.dtype == np.int32
+    assert dict(zip(CELLS, n_ordered.tolist(), strict=True)) == {
+        "city": 0, "flag": 0, "code": 5, "whole": 3, "level": 3, "gap": 0, "hole": 3
+    }  # fmt: skip
+    for make in (as_polars, as_pyarrow):
+        assert AutoregressiveTreeFlow().fit(make()).domain_.n_ordered.tolist() == n_ordered.tolist()
+    rare = np.repeat([[0], [1], [2], [3]], [20, 1, 20, 1], axis=0)
+    grouped = AutoregressiveTreeFlow(min_frequency=5, handle_unknown="reserve").fit(rare).domain_.columns[0]
+    assert (grouped.n_ordered, grouped.n_named, grouped.n_codes) == (2, 3, 4)
+    shuffled = AutoregressiveTreeFlow(categories=[[2, 0, 1]]).fit([[0], [1]])
+    assert shuffled.domain_.n_ordered.tolist() == [0]
+
+
+def test_a_policy_is_what_an_estimator_says():
+    policy = TablePolicy.of(AutoregressiveTreeFlow(missing="marginalize", max_categories=3))
+    assert policy == TablePolicy(missing="marginalize", max_categories=3)
+    table = Table(np.array([[0.0], [1.0], [np.nan]]))
+    rows = policy.encode(policy.learn_domain(table), table)
+    assert rows.observed[:, 0].tolist() == [True, True, False]
+    with pytest.raises(ValueError, match="missing must be"):
+        TablePolicy(missing=["category"]).check()
+
+
+@pytest.mark.parametrize("given", [{"a": 1, 0: 0}, {"a": 1, -2: 0}, {1: 0, -1: 0}])
+def test_given_names_a_column_once(given):
+    model = AutoregressiveTreeFlow().fit(pd.DataFrame({"a": [0, 1], "b": [1, 0]}))
+    with pytest.raises(ValueError, match=r"given names column '[ab]' twice"):
+        model.sample(2, given=given)
+
+
+def test_errors_say_where():
+    model = AutoregressiveTreeFlow().fit(pd.DataFrame({"a": ["x", "y"], "b": [1, 0]}))
+    with pytest.raises(TableError, match="fit with handle_unknown='reserve' or categories=") as refused:
+        model.score_samples(pd.DataFrame({"a": ["x", "z"], "b": [1, 0]}))
+    error = refused.value
+    assert (error.column, error.row, error.value) == ("a", 1, "z")
+    assert error.remedies == (("handle_unknown", "reserve"), ("categories", None))
+
+
+def test_arguments_that_read_as_others_are_refused(tmp_path):
+    X = [["a", "b"], ["b", "a"]]
+    with pytest.raises(ValueError, match="order must be"):
+        AutoregressiveTreeFlow(order=[0, True]).fit(X)
+    model = AutoregressiveTreeFlow().fit(X)
+    with pytest.raises(TypeError, match="n_samples must be an integer, got True"):
+        model.sample(True)
+    with pytest.raises(ValueError, match="y mixes strings and other labels: 'p' at row 0 and 3 at row 1"):
+        TreeFlowClassifier().fit(X, np.array(["p", 3], dtype=object))
+    with pytest.raises(ValueError, match="must be real, got dtype complex128"):
+        AutoregressiveTreeFlow().fit(X, sample_weight=[1j, 1])
+    model = AutoregressiveTreeFlow().fit(np.array([["a"], ["b\ud800"]], dtype=object))
+    with pytest.raises(ValueError, match=r"column 'x0' has the category 'b\\ud800'"):
+        treeflows.save(model, tmp_path / "m")
+    with pytest.raises(ValueError, match="column 'x0' has categories that are neither numbers nor strings"):
+        treeflows.save(AutoregressiveTreeFlow().fit(FEW["days"]), tmp_path / "m")
+
+
 # ---- missing values ----
 
 
@@ -223,10 +399,28 @@ def test_missing_is_a_category_of_its_own(kind, tmp_path):
 
 def test_missing_that_fit_did_not_see():
     model = AutoregressiveTreeFlow().fit([["a"], ["b"]])
-    with pytest.raises(ValueError, match=r"column 0 has a missing value .* at row 1, and fit saw none"):
+    with pytest.raises(TableError, match=r"column 0 has a missing value .* at row 1, and fit saw none") as refused:
         model.score_samples([["a"], [None]])
-    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit([["a"], ["b"]])
-    assert model.score_samples([[None]]) == model.score_samples([["never seen"]])
+    assert refused.value.remedies == (("missing", "marginalize"),)
+    assert (refused.value.column, refused.value.row) == (0, 1)
+
+
+@pytest.mark.parametrize("unknown", ["error", "reserve"])
+def test_a_missing_cell_is_never_an_unseen_value(unknown):
+    X = np.array([["a", "x"], ["b", "y"]] * 50 + [["a", "y"]] * 20, dtype=object)
+    model = AutoregressiveTreeFlow(handle_unknown=unknown, order="natural").fit(X)
+    unobserved = AutoregressiveTreeFlow(handle_unknown=unknown, order="natural", missing="marginalize").fit(X)
+    hole = np.array([["a", None], [None, "y"], ["b", "y"]], dtype=object)
+    with pytest.raises(TableError, match="column 0 has a missing value .* at row 1.*missing='marginalize'"):
+        model.score_samples(hole)
+    for column in (0, 1):  # what is concluded from a row is concluded from what is known of it
+        np.testing.assert_array_equal(model.conditional_proba(hole, column), unobserved.conditional_proba(hole, column))
+        assert model.predict(hole, column).tolist() == unobserved.predict(hole, column).tolist()
+    assert model.impute(hole).tolist() == unobserved.impute(hole).tolist()
+    y = np.where(X[:, 0] == "a", "p", "q")
+    told = TreeFlowClassifier(AutoregressiveTreeFlow(), handle_unknown=unknown).fit(X, y).predict_proba(hole)
+    marginal = TreeFlowClassifier(AutoregressiveTreeFlow(), handle_unknown=unknown, missing="marginalize").fit(X, y)
+    np.testing.assert_array_equal(told, marginal.predict_proba(hole))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +455,8 @@ NULLS = {
 def test_a_null_is_no_zero(kind):
     make = NULLS[kind]
     model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(make([0, 1, 1] * 20))
-    assert model.score_samples(make([None]))[0] == model.score_samples(make([7]))[0]
+    with pytest.raises(TableError, match="missing value"):
+        model.score_samples(make([None]))
     cells = [0, 2, 3] + [1] * 20 + [4] * 20 + [None] * 9
     model = AutoregressiveTreeFlow(min_frequency=5).fit(make(cells))
     assert np.exp(model.score_samples(make([0, 1, 2, 3, 4, None]))).sum() == pytest.approx(1)

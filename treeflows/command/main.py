@@ -401,9 +401,7 @@ def _note(message, *_where, **_how):
 def _in_options(error):
     """An error in one line, with options in place of the parameters that it names."""
     text = " ".join(str(error).split())
-    text = text.replace(
-        "Declare all values that can occur with categories= or a categorical dtype, or set ", "Fit with "
-    )
+    text = text.replace(" or categories=", "")  # which no option gives
     for name, option in OPTION_OF.items():
         text = re.sub(rf"^{name}(?= must | == )", option, text)  # as in n_samples == -1, must be >= 0
     # as in missing='error', and in give column=, and no layer=; values of cells stay as they are

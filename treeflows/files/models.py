@@ -12,10 +12,10 @@ from ..models.classifier import TreeFlowClassifier
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
-from ..models.parameters import check_table_parameters
 from ..tables.columns import Column, Grouping
 from ..tables.containers import CONTAINERS, NUMPY
 from ..tables.domain import Domain
+from ..tables.policy import TablePolicy
 from .version_1 import upgraded
 
 FORMAT = "treeflows"
@@ -180,7 +180,7 @@ def _restore(written):
         raise ValueError(f"unknown model {written['class']!r}")
     model = MODELS[written["class"]](**{key: _restored(value) for key, value in written["params"].items()})
     model.check_parameters()
-    check_table_parameters(model)
+    TablePolicy.of(model).check()
     return model
 
 
@@ -259,6 +259,11 @@ def _plain(categories, name):
         _check_width(categories.dtype)
     if not all(isinstance(v, PLAIN) for v in values):
         raise ValueError(f"column {name!r} has categories that are neither numbers nor strings, which no file can hold")
+    for v in values:
+        if isinstance(v, str) and not v.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in v):
+            raise ValueError(
+                f"column {name!r} has the category {v!r}, a text with half a character, which no file can hold"
+            )
     return values
 
 

@@ -21,7 +21,10 @@ def check_weight(sample_weight, n_rows):
     """Weights of rows as ndarray of shape (n_rows,), float64, or None."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = np.asarray(sample_weight)
+    if weight.dtype.kind == "c":  # a cast would drop what is imaginary
+        raise ValueError(f"sample_weight must be real, got dtype {weight.dtype}")
+    weight = weight.astype(np.float64)
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight has shape {weight.shape}; ({n_rows},) is needed, a weight for each row")
     bad = ~(np.isfinite(weight) & (weight >= 0))

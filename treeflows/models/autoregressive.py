@@ -228,6 +228,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             order.shape != (n_columns,)
             or order.dtype.kind not in "iu"
             or (np.sort(order) != np.arange(n_columns)).any()
+            or any(isinstance(j, (bool, np.bool_)) for j in self.order)
         ):
             raise ValueError(
                 "order must be 'evidence', 'natural', 'random' or a permutation "

@@ -1,5 +1,7 @@
 """What every density model of the package shares: how it is fitted, and how models are made of models."""
 
+from dataclasses import asdict
+
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
@@ -9,17 +11,11 @@ from ..learning.rows import check_weight, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
-from ..tables.domain import Domain, check_codes
-from .parameters import check_table_parameters
+from ..tables.domain import check_codes
+from ..tables.policy import TablePolicy
 from .questions import TableModel
 
-TABLE_PARAMETERS = {
-    "categories": "auto",
-    "missing": "category",
-    "handle_unknown": "error",
-    "min_frequency": None,
-    "max_categories": None,
-}
+TABLE_PARAMETERS = asdict(TablePolicy())
 
 
 class CategoricalDensity(TableModel):
@@ -54,10 +50,11 @@ class CategoricalDensity(TableModel):
             parameter out of range; the message names the column.
         """
         self.check_parameters()
-        check_table_parameters(self)
+        policy = TablePolicy.of(self)
+        policy.check()
         table, weight = read_to_learn(self, X, sample_weight)
-        domain, threads = learn_domain(self, table, weight), n_threads(self.n_jobs)
-        rows = domain.encode(table, threads, missing=self.missing)
+        domain, threads = policy.learn_domain(table, weight), n_threads(self.n_jobs)
+        rows = policy.encode(domain, table, threads)
         return self.take(domain, learn_density(self, rows, domain.n_categories, self.random_state, threads, weight))
 
     def check_parameters(self):
@@ -224,11 +221,6 @@ def read_to_learn(estimator, X, sample_weight):
     if weight is None or weight.all():
         return table, weight
     return table.rows(weight > 0), weight[weight > 0]
-
-
-def learn_domain(estimator, table, weight):
-    """The domain of a table under the estimator's parameters."""
-    return Domain.learn(table, weight=weight, **{name: getattr(estimator, name) for name in TABLE_PARAMETERS})
 
 
 def learn_density(model, rows, n_categories, random_state, threads, weight=None):

@@ -9,15 +9,17 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from ..inference.marginals import log_joint
+from ..machine.errors import TableError
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.columns import MAX_CATEGORIES, Column
 from ..tables.containers import dtype_for, is_missing, read_table
 from ..tables.domain import Rows
+from ..tables.policy import TablePolicy
 from .autoregressive import AutoregressiveTreeFlow
-from .base import learn_density, learn_domain, learner, part_of, read_to_learn
+from .base import learn_density, learner, part_of, read_to_learn
 from .mixture import TreeFlowMixture
-from .parameters import check_n_jobs, check_table_parameters
+from .parameters import check_n_jobs
 from .questions import warn_of_estimates
 
 
@@ -117,7 +119,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             For labels that are no classes, or a table that is refused; the message names the column.
         """
         self.check_parameters()
-        check_table_parameters(self)
+        policy = TablePolicy.of(self)
+        policy.check()
         density = learner(self._estimator(), "estimator")
         if y is None:
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
@@ -125,6 +128,14 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "O" and any(map(is_missing, y)):
             raise ValueError(f"y has a missing label at row {list(map(is_missing, y)).index(True)}")
+        if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) > 1:
+            row = [isinstance(label, str) for label in y].index(not isinstance(y[0], str))
+            raise TableError(
+                f"y mixes strings and other labels: {y[0]!r} at row 0 and {y[row]!r} at row {row}; make "
+                "them of one type",
+                row=row,
+                value=y[row],
+            )
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
@@ -134,8 +145,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) > MAX_CATEGORIES:
             raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
-        domain, threads = learn_domain(self, table, weight), n_threads(self.n_jobs)
-        rows = domain.encode(table, threads, missing=self.missing)
+        domain, threads = policy.learn_domain(table, weight), n_threads(self.n_jobs)
+        rows = policy.encode(domain, table, threads)
         joint = _with_labels(domain, classes, name)
         rows = Rows(_with_label(rows.codes, labels), _with_label(rows.observed, True))
         return self.take(joint, learn_density(density, rows, joint.n_categories, self.random_state, threads, weight))
@@ -193,7 +204,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         last = len(self.domain_.columns) - 1
-        rows = self.domain_.without(last).encode(table, threads, missing=self.missing)
+        rows = TablePolicy.of(self).encode(self.domain_.without(last), table, threads, infer=True)
         codes, observed = _with_label(rows.codes, 0), _with_label(rows.observed, True)
         joint, error = log_joint(self.distribution_, codes, observed, last, len(self.classes_), threads)
         warn_of_estimates(error)

@@ -187,7 +187,7 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _posteriors(self, X):
         """Posteriors of the states, block by block."""
-        rows = self.read(X)
+        rows = self.read(X, infer=True)
         for block in blocks(len(rows.codes), len(self.weights_)):
             observed = None if rows.observed is None else rows.observed[block]
             yield self.distribution_.products.posterior(rows.codes[block], observed)

@@ -18,6 +18,7 @@ from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import Domain
+from ..tables.policy import TablePolicy
 
 SWEEPS = 20  # of Gibbs sampling
 
@@ -132,6 +133,8 @@ class TableModel(DensityMixin, BaseEstimator):
             If a given column or value is not in the domain.
         """
         check_is_fitted(self)
+        if isinstance(n_samples, (bool, np.bool_)):
+            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
         check_scalar(n_samples, "n_samples", Integral, min_val=0)
         rng = generator(self.random_state if random_state is None else random_state)
         if given is not None:
@@ -139,12 +142,14 @@ class TableModel(DensityMixin, BaseEstimator):
         codes = self.distribution_.sample(n_samples, rng, n_threads(self.n_jobs))
         return self.domain_.decode(self._named(codes, rng), rng)
 
-    def read(self, X):
+    def read(self, X, *, infer=False):
         """What a table says in terms of the domain.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        infer : bool, default=False
+            Whether an empty cell of a column in which fit saw none counts as not observed, instead of being refused.
 
         Returns
         -------
@@ -157,7 +162,7 @@ class TableModel(DensityMixin, BaseEstimator):
             For a value outside the fitted domain; the message names column and value.
         """
         check_is_fitted(self)
-        return self._rows(read_table(self, X, reset=False))
+        return self._rows(read_table(self, X, reset=False), infer=infer)
 
     def conditional_proba(self, X, column):
         """Exact probability of every value of a column given all other columns.
@@ -304,7 +309,7 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         check_scalar(n, "n", Integral, min_val=1)
         table, domain = read_table(self, X, reset=False), self.domain_
-        scores, error = log_likelihood(self.distribution_, self._rows(table), n_threads(self.n_jobs))
+        scores, error = log_likelihood(self.distribution_, self._rows(table, infer=False), n_threads(self.n_jobs))
         warn_of_estimates(error)
         least = np.argsort(scores, kind="stable")[:n]
         # a table has its rows in order: they are put back after what is asked of them
@@ -327,9 +332,9 @@ class TableModel(DensityMixin, BaseEstimator):
             names=domain.column_names,
         )
 
-    def _rows(self, table, ignore=()):
-        """What a table says in terms of the domain; some columns may be left unread."""
-        return self.domain_.encode(table, n_threads(self.n_jobs), missing=self.missing, ignore=ignore)
+    def _rows(self, table, ignore=(), *, infer=True):
+        """What a table says in terms of the domain, to infer from; some columns may be left unread."""
+        return TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
 
     def _log_joint(self, rows, j, n_values):
         """Log-probability of each row with each of the first codes of a column, nats."""
@@ -340,16 +345,9 @@ class TableModel(DensityMixin, BaseEstimator):
     def _sample_given(self, n_samples, given, rng):
         """Rows that have the given values."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
-        if not isinstance(given, dict) or not given:
-            raise ValueError(f"given must be a dict of column: value, got {given!r}")
-        codes = np.zeros((1, len(domain.columns)), dtype=np.uint8)
-        observed, places = np.zeros(codes.shape, dtype=bool), {}
-        for column, value in given.items():
-            j = domain.index(column)
-            observed[0, j] = True
-            codes[0, j], place = domain.code(j, value)
-            places[j] = np.full(n_samples, place)
-        drawn, effective, n_proposed = self.distribution_.given(codes, observed, n_samples, rng, threads)
+        codes, observed, place_of = domain.given(given)
+        places = {j: np.full(n_samples, place) for j, place in place_of.items()}
+        drawn, effective, n_proposed = self.distribution_.given(codes[None], observed[None], n_samples, rng, threads)
         if n_proposed:
             warnings.warn(
                 "the given columns do not come first in the order that the model was learned in: rows are drawn by "

@@ -12,10 +12,10 @@ from sklearn.base import clone
 
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
-from ..models.base import learn_density, learn_domain, read_to_learn
+from ..models.base import learn_density, read_to_learn
 from ..models.baselines import ColumnTree
-from ..models.parameters import check_table_parameters
 from ..models.questions import log_likelihood
+from ..tables.policy import TablePolicy
 
 INDEPENDENT, CHOW_LIU = "independent columns", "Chow-Liu tree"
 
@@ -46,11 +46,12 @@ class Comparison:
 
 def read_domain(model, table):
     """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows."""
-    check_table_parameters(model)
+    policy = TablePolicy.of(model)
+    policy.check()
     model.check_parameters()
     read, _ = read_to_learn(model, table, None)
-    domain = learn_domain(model, read, None)
-    return domain, domain.encode(read, n_threads(model.n_jobs), missing=model.missing)
+    domain = policy.learn_domain(read)
+    return domain, policy.encode(domain, read, n_threads(model.n_jobs))
 
 
 def compare(model, table, *, folds=5, seed=0):

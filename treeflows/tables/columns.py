@@ -42,12 +42,15 @@ class Column:
         Whether missing has a code of its own, after those of the values.
     unseen : bool
         Whether all other values have a code together, the last.
+    n_ordered : int
+        How many of the first codes are in a meaningful order; those of rare, missing and unseen values never are.
     """
 
     values: np.ndarray
     grouping: Grouping | None = None
     missing: bool = False
     unseen: bool = False
+    n_ordered: int = 0
 
     @cached_property
     def n_named(self):
@@ -106,7 +109,8 @@ class Column:
         code[rare] = np.sum(~rare)
         log_share = np.zeros(len(counts))
         log_share[rare] = elementary.log((counts[rare] + SMOOTHING) / (counts[rare] + SMOOTHING).sum())
-        return replace(self, grouping=Grouping(code.astype(np.int16), log_share))
+        grouping = Grouping(code.astype(np.int16), log_share)
+        return replace(self, grouping=grouping, n_ordered=int(np.sum(~rare)) if self.n_ordered else 0)
 
     def places(self, codes, rng=None):
         """Place of the value that each code stands for, -1 for missing; drawn within a group if there is ``rng``."""
@@ -141,6 +145,8 @@ class Column:
         """Raise ValueError unless codes and shares are what they must be; for what comes from a file."""
         if not 1 <= self.n_codes <= MAX_CATEGORIES or len(self.values) == 0:
             raise ValueError(f"a column has {self.n_codes} codes")
+        if not 0 <= self.n_ordered <= self.n_named:
+            raise ValueError(f"a column of {self.n_named} values has {self.n_ordered} in order")
         if self.grouping is not None:
             code, log_share = self.grouping.code, self.grouping.log_share
             if not len(code) == len(log_share) == len(self.values) or code.min() < 0:

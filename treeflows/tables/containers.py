@@ -5,15 +5,20 @@ The policy for dtypes, the same for pandas, polars and pyarrow:
 - strings, booleans, integers and objects are categories as they are; floats where they are whole numbers;
 - pandas' categorical, polars' Enum and pyarrow's dictionary declare the categories of a column, in their order;
   polars' Categorical shares its categories with other columns and so declares none;
-- null, NaN, None, NA and NaT are missing;
-- dates, durations, lists and the like are refused.
+- dates and times without a zone are categories in their order, down to microseconds;
+- null, NaN, None, NA, NaT and what an array masks are missing;
+- times with a zone, durations, decimals of frames, lists and the like are refused.
 """
 
+import datetime
 import numbers
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
 from sklearn.utils.validation import validate_data
+
+from ..machine.errors import TableError
 
 CATEGORICAL = ("category", "ordered")  # names of the dtypes that declare categories: unordered, ordered
 NUMPY, PANDAS, POLARS, PYARROW = CONTAINERS = ("numpy", "pandas", "polars", "pyarrow")
@@ -34,16 +39,20 @@ def read_table(estimator, X, *, reset):
         if type(X).__name__ == "LazyFrame":
             raise TypeError("a LazyFrame holds no rows yet; collect() it first")
         X = as_array(X) if isinstance(X, (list, tuple)) else X
+        X = _unmasked(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
         return Table(X.astype(object) if X.dtype.kind == "T" else X)
-    names = set()
+    names: dict = {}
     for name in _names(X):
         if str(name) in names:
-            raise ValueError(f"column names must be unique; {str(name)!r} occurs more than once")
-        names.add(str(name))
+            other = names[str(name)]
+            if type(other) is not type(name):
+                raise TableError(f"column names {other!r} and {name!r} print alike; rename one of them", column=name)
+            raise TableError(f"column names must be unique; {str(name)!r} occurs more than once", column=name)
+        names[str(name)] = name
     table = Table(X)
     if table.n_rows == 0 or not names:
-        raise ValueError(
+        raise TableError(
             f"Found a table with {table.n_rows} row(s) and {len(names)} column(s); at least one of each is needed"
         )
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -81,7 +90,8 @@ class Table:
         if self.container not in CONTAINERS:
             raise TypeError(f"tables of {self.container} are not read; convert to pandas, polars or pyarrow")
         self.n_rows = len(self._frame)
-        self.dtypes = tuple(_dtype_name(series.to_native(), self.container) for series in self._frame.iter_columns())
+        self._series = list(self._frame.iter_columns())  # to look one up, a frame may list the names of all
+        self.dtypes = tuple(_dtype_name(series.to_native(), self.container) for series in self._series)
 
     @property
     def index(self):
@@ -96,18 +106,26 @@ class Table:
         """How to name a column in a message."""
         return f"column {j}" if self.names is None else f"column {str(self.names[j])!r}"
 
+    def label(self, j):
+        """Name of a column, or its number where columns have no names."""
+        return j if self.names is None else self.names[j]
+
     def values(self, j):
         """Values of a column, and which are missing: ndarrays of shape (n_rows,), the second None if none is."""
         if self._read[0] != j:
             values, missing = self._array_column(j) if self.container == NUMPY else self._frame_column(j)
-            self._read = j, (values, missing if missing.any() else None)
+            if not missing.any():
+                missing = None
+            elif values.dtype.kind == "O":
+                values = np.where(missing, None, values)  # one mark for all: some of a kind cannot even be hashed
+            self._read = j, (values, missing)
         return self._read[1]
 
     def declared(self, j):
         """The categories that the dtype of a column declares, or None."""
         if not self.dtypes[j].startswith(CATEGORICAL):
             return None
-        series = self._frame[:, j].to_native()
+        series = self._series[j].to_native()
         if self.container == PANDAS:
             return np.asarray(series.cat.categories)
         if self.container == POLARS:
@@ -155,7 +173,9 @@ class Table:
             try:
                 refused = any(map(_is_no_category, self.distinct(j)))
             except TypeError as error:
-                raise ValueError(f"{self.column(j)} holds values that cannot be categories ({error})") from None
+                raise TableError(
+                    f"{self.column(j)} holds values that cannot be categories ({error})", column=self.label(j)
+                ) from None
             bad = np.array([_is_no_category(value) for value in present]) if refused else np.zeros(1, dtype=bool)
         else:
             return
@@ -185,42 +205,81 @@ class Table:
             return values, np.isnan(values)
         if values.dtype.kind == "O":
             return values, np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
+        if values.dtype.kind == "M":
+            return self._dates(j, values)
         if values.dtype.kind not in "iubUS":
             self._refuse_dtype(j, values.dtype)
         return values, np.zeros(1, dtype=bool)
 
+    def _dates(self, j, values):
+        """Dates and times as objects, so that they are the same category whatever they were stored as."""
+        missing = np.isnat(values)
+        if np.datetime_data(values.dtype)[0] in ("ns", "ps", "fs", "as"):
+            rounded = values.astype("M8[us]")
+            finer = ~missing & (rounded != values)
+            if finer.any():
+                row = int(np.flatnonzero(finer)[0])
+                raise TableError(
+                    f"{self.column(j)} holds {values[row]} at row {row}, a time finer than microseconds; round it",
+                    column=self.label(j),
+                    row=row,
+                    value=values[row],
+                )
+            values = rounded
+        return values.astype(object), missing
+
     def _frame_column(self, j):
+        series = self._series[j]
+        try:
+            return self._read_series(j, series)
+        except (TableError, ImportError, MemoryError):
+            raise
+        except Exception as error:  # each library has its own for a dtype that it cannot give away
+            self._refuse_dtype(j, series.dtype, error)
+
+    def _read_series(self, j, series):
         import narwhals.stable.v2 as nw
 
-        series = self._frame[:, j]
         missing = series.is_null().to_numpy().astype(bool)
         if missing.all():  # whatever its dtype, which is that of nothing where all rows are missing
             return np.full(len(missing), None, dtype=object), missing
         if series.dtype.is_float():
             values = series.to_numpy()
             return values, missing | np.isnan(values)
+        if series.dtype.is_integer() and str(series.dtype).endswith("128"):  # wider than NumPy's
+            return np.array(series.to_list(), dtype=object), missing
+        if series.dtype == nw.Date or (series.dtype == nw.Datetime and series.dtype.time_zone is None):
+            return self._dates(j, series.to_numpy())
         if series.dtype.is_integer() or series.dtype == nw.Boolean:
             if missing.any():  # else integers come as floats and booleans as objects
                 series = series.fill_null(0 if series.dtype.is_integer() else False)
             return series.to_numpy(), missing
+        if series.dtype == nw.Object and self.container == POLARS:  # to which NaN among objects is no null
+            values = series.to_numpy()
+            return values, missing | np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
         if series.dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
             return series.to_numpy(), missing
         self._refuse_dtype(j, series.dtype)
 
-    def _refuse_dtype(self, j, dtype):
-        raise ValueError(f"{self.column(j)} has dtype {dtype}; convert it to strings or integer codes")
+    def _refuse_dtype(self, j, dtype, error=None):
+        why = "" if error is None else f", which cannot be read ({error})"
+        message = f"{self.column(j)} has dtype {dtype}{why}; convert it to strings or integer codes"
+        raise TableError(message, column=self.label(j)) from error
 
     def _refuse(self, j, row, value):
         """Raise for a value that is no category."""
+        where = {"column": self.label(j), "row": row, "value": value}
         if value < 0:
-            raise ValueError(
+            raise TableError(
                 f"{self.column(j)} holds {value} at row {row}: categories that are numbers must not be negative "
                 "(Negative values in data); if it marks missing values, make it None or NaN, else convert to strings, "
-                f"or bin a quantity: {self.remedy(j)}"
+                f"or bin a quantity: {self.remedy(j)}",
+                **where,
             )
-        raise ValueError(
+        raise TableError(
             f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "
-            f"bin a quantity: {self.remedy(j)}"
+            f"bin a quantity: {self.remedy(j)}",
+            **where,
         )
 
 
@@ -252,7 +311,8 @@ def narrowed(table, dtype):
         narrow = table.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         return table
-    return narrow if (narrow == table).all() else table
+    finest = narrow.dtype.kind == "M" and np.datetime_data(narrow.dtype)[0] == "ns"  # of which no object is as fine
+    return narrow if ((narrow.astype("M8[us]") if finest else narrow) == table).all() else table
 
 
 def dtype_for(values, container):
@@ -277,7 +337,28 @@ def as_array(values):
 
 def is_missing(value):
     """Whether an object marks a missing value."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (_is_number(value) and value != value)
+    if isinstance(value, str):  # as most are
+        return False
+    if isinstance(value, Decimal):
+        return value.is_nan()  # a signalling one cannot even be compared
+    unknown = value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+    return unknown or (_is_number(value) and value != value) or (isinstance(value, np.datetime64) and np.isnat(value))
+
+
+def is_date(value):
+    """Whether an object is a date, or a date and a time."""
+    return isinstance(value, datetime.date)
+
+
+def _unmasked(X):
+    """An array with missing values where a mask hides some."""
+    if not np.ma.is_masked(X):
+        return X.data
+    if X.dtype.kind == "f":
+        return X.filled(np.nan)
+    cells = X.data.astype(object)
+    cells[np.ma.getmaskarray(X)] = None
+    return cells
 
 
 def _is_number(value):
@@ -304,6 +385,8 @@ def _dtype_name(series, container):
         return dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else str(dtype)
     if container == POLARS:
         name = series.dtype.base_type().__name__
+        if name == "Datetime":
+            return f"{name} {series.dtype.time_unit}"
         return CATEGORICAL[True] if name == "Enum" else name
     if hasattr(series.type, "value_type") and hasattr(series.type, "index_type"):
         kind = CATEGORICAL[bool(series.type.ordered)]
@@ -313,7 +396,7 @@ def _dtype_name(series, container):
 
 def _make_array(dtype, columns):
     dtype = np.dtype(dtype)
-    if dtype.kind not in "Of" and any((places < 0).any() for _, places in columns):
+    if dtype.kind not in "OfM" and any((places < 0).any() for _, places in columns):
         dtype = np.dtype(object)
     table = np.empty((len(columns[0][1]), len(columns)), dtype=dtype)
     for j, (known, places) in enumerate(columns):
@@ -342,11 +425,14 @@ def _make_pandas(columns, index):
 def _make_polars(columns):
     import polars as pl
 
+    def native(dtype, known):
+        if dtype in CATEGORICAL:
+            return pl.Enum(known)
+        name, *unit = dtype.split()
+        return getattr(pl, name)(*unit)
+
     return pl.DataFrame(
-        [
-            pl.Series(name, _with_nulls(known, places), pl.Enum(known) if dtype in CATEGORICAL else getattr(pl, dtype))
-            for name, dtype, known, places in columns
-        ]
+        [pl.Series(name, _with_nulls(known, places), native(dtype, known)) for name, dtype, known, places in columns]
     )
 
 

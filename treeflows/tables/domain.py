@@ -1,5 +1,6 @@
 """The domain of a table: its columns, their categories, and the way from values to codes and back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -8,8 +9,19 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from .._ext import encoding
+from ..machine.errors import ParameterError, TableError
 from .columns import MAX_CATEGORIES, Column
-from .containers import CATEGORICAL, NUMPY, PANDAS, as_array, is_missing, make_table, narrowed
+from .containers import (
+    CATEGORICAL,
+    NUMPY,
+    PANDAS,
+    Table,
+    as_array,
+    is_date,
+    is_missing,
+    make_table,
+    narrowed,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +82,11 @@ class Domain:
         return np.array([c.n_named for c in self.columns], dtype=np.int32)
 
     @cached_property
+    def n_ordered(self):
+        """Number of first codes per column that are in a meaningful order: ndarray of shape (n_columns,), int32."""
+        return np.array([c.n_ordered for c in self.columns], dtype=np.int32)
+
+    @cached_property
     def first_category(self):
         """Where each column starts when all codes stand in a row: ndarray of shape (n_columns + 1,), int32."""
         return np.concatenate(([0], np.cumsum(self.n_categories))).astype(np.int32)
@@ -116,7 +133,7 @@ class Domain:
     ):
         """Domain of a table, by what it holds or by what ``categories`` or a dtype declares."""
         declared = None if isinstance(categories, str) and categories == "auto" else _declared(table, categories)
-        columns = []
+        columns: list = []
         for j, values in enumerate(_found(table) if declared is None else declared):
             if missing == "error":
                 _refuse_missing(table, j, "and missing='error' refuses them")
@@ -125,27 +142,58 @@ class Domain:
                 named = np.array([not is_missing(v) for v in values])
                 holes, values = holes or not named.all(), values[named]
             if len(values) == 0:
-                raise ValueError(f"{table.column(j)} has no value that is not missing")
-            column = Column(values, None, holes and missing == "category", handle_unknown == "reserve")
+                raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
+            n_ordered = len(values) if _in_order(table, j, values) else 0
+            column = Column(values, None, holes and missing == "category", handle_unknown == "reserve", n_ordered)
             if min_frequency is not None or max_categories is not None:
                 counts = _counts(table, j, values, weight)
                 column = column.grouped(counts, min_frequency, max_categories)
             if column.n_codes > MAX_CATEGORIES:
-                remedy = (
-                    f"bin it if it is a quantity: {table.remedy(j)}"
-                    if values.dtype.kind in "iuf"
-                    else f"group its rare values with max_categories={MAX_CATEGORIES // 2}"
-                )
-                raise ValueError(
-                    f"{table.column(j)} has {column.n_codes:,} categories; at most {MAX_CATEGORIES} are supported: "
-                    f"{remedy}"
-                )
+                told = f"{table.column(j)} has {column.n_codes:,} categories; at most {MAX_CATEGORIES} are supported"
+                if values.dtype.kind in "iuf":
+                    told += f": bin it if it is a quantity: {table.remedy(j)}"
+                    raise TableError(told, column=table.label(j))
+                raise TableError(told, [("max_categories", MAX_CATEGORIES // 2)], column=table.label(j))
             columns.append(column)
-        dtypes = table.dtypes if declared is None else _dtypes_that_hold(declared, table)
-        return cls(tuple(columns), table.names, dtypes, table.container)
+        if declared is None:
+            return cls(tuple(columns), table.names, table.dtypes, table.container)
+        domain = cls(tuple(columns), table.names, _dtypes_that_hold(declared, table), table.container)
+        domain._check_declared(table)
+        return domain
 
-    def encode(self, table, n_threads=1, *, missing="category", ignore=()):
-        """Codes of a table: Rows. Columns ``ignore`` are not read, and not observed."""
+    def _check_declared(self, table):
+        """Raise unless the container gives back each declared category as itself."""
+        n_rows = max(len(column.values) for column in self.columns)
+        cells = [(c.values, np.arange(n_rows) % len(c.values)) for c in self.columns]
+        for j, (known, places) in enumerate(cells):
+            dtypes, name = (self.dtypes[j],), None if self.names is None else (self.names[j],)
+            try:
+                made = Table(make_table(self.container, name, dtypes, [(known, places)]))
+                back = _places(made.values(0)[0], known)
+            except ImportError:
+                raise
+            except Exception as error:  # each library has its own
+                told = str(error).splitlines()[0]
+                raise ParameterError(
+                    f"categories of {table.column(j)} do not fit its dtype ({told}); convert the column first",
+                    parameter="categories",
+                    value=known,
+                ) from error
+            if (back != places).any():
+                row = int(np.flatnonzero(back != places)[0])
+                raise ParameterError(
+                    f"categories of {table.column(j)} must be distinct in its dtype, in which "
+                    f"{known.tolist()[places[row]]!r} becomes {made.values(0)[0].tolist()[row]!r}",
+                    parameter="categories",
+                    value=known,
+                )
+
+    def encode(self, table, n_threads=1, *, missing="category", ignore=(), infer=False):
+        """Codes of a table: Rows. Columns ``ignore`` are not read, and not observed.
+
+        A missing cell is never an unseen value. Where its column has no code for it, it is not observed if ``infer``,
+        as befits what is concluded from a row, and else refused, as befits the likelihood of a whole row.
+        """
         if not ignore and self._code_of_byte is not None and table.as_bytes is not None:
             codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
             if complete:
@@ -171,9 +219,10 @@ class Domain:
                     elif column.missing:
                         codes[holes, j] = column.n_named
                         known |= holes
-                    elif not column.unseen:
-                        _refuse_missing(table, j, "and fit saw none; fit with some, or set handle_unknown='reserve'")
-                    holes = None
+                    elif not infer:
+                        _refuse_missing(table, j, "and fit saw none in this column", [("missing", "marginalize")])
+                    if column.missing or missing == "error":
+                        holes = None
                 bad = ~known if holes is None else ~known & ~holes
                 if bad.any():
                     if not column.unseen:
@@ -198,7 +247,11 @@ class Domain:
         for j, column in enumerate(self.columns):
             if column.unseen and (codes[:, j] == column.n_codes - 1).any():
                 row = int(np.flatnonzero(codes[:, j] == column.n_codes - 1)[0])
-                raise ValueError(f"row {row} has an unseen value in column {self.column_names[j]!r}, which has no name")
+                raise TableError(
+                    f"row {row} has an unseen value in column {self.column_names[j]!r}, which has no name",
+                    column=self._label(j),
+                    row=row,
+                )
             given = None if places is None else places.get(j)
             cells.append((column.values, column.places(codes[:, j], rng) if given is None else given))
         return make_table(self.container, self.names, self.dtypes, cells, index)
@@ -210,7 +263,7 @@ class Domain:
         places = _places(values, column.values)
         places[places < 0] = len(column.values) + column.missing
         if holes is not None:
-            places[holes] = -1 if missing == "marginalize" else len(column.values)
+            places[holes] = len(column.values) if column.missing and missing != "marginalize" else -1
         return places
 
     def fill(self, table, codes, rng=None):
@@ -242,7 +295,7 @@ class Domain:
         except ImportError:
             raise
         except Exception as error:  # each library has its own
-            raise ValueError(f"dtypes that fit saw cannot hold what the table holds ({error})") from error
+            raise TableError(f"dtypes that fit saw cannot hold what the table holds ({error})") from error
 
     def has_name(self, codes):
         """Whether each code has a name: ndarray of shape (n_rows, n_columns), bool; unseen values have none."""
@@ -256,7 +309,51 @@ class Domain:
         n = len(self.columns)
         if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n <= column < n:
             return int(column) % n
-        raise ValueError(f"there is no column {column!r}; there are {listing(self.column_names, 20)}")
+        raise TableError(f"there is no column {column!r}; there are {listing(self.column_names, 20)}", column=column)
+
+    def _label(self, j):
+        return j if self.names is None else self.names[j]
+
+    def given(self, values):
+        """What a user says of columns.
+
+        Parameters
+        ----------
+        values : dict of str or int to value
+            By the names or numbers of columns.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_columns,), uint8
+            0 where nothing is said.
+        observed : ndarray of shape (n_columns,), bool
+            Of which columns something is said.
+        places : dict of int to int
+            Place of the value of each such column among its known ones, -1 for missing.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column or value, or a column is named twice.
+        """
+        if not isinstance(values, Mapping) or not values:
+            raise ParameterError(
+                f"given must be a dict of column: value, got {values!r}", parameter="given", value=values
+            )
+        codes = np.zeros(len(self.columns), dtype=np.uint8)
+        named: dict = {}
+        places: dict = {}
+        for column, value in values.items():
+            j = self.index(column)
+            if j in named:
+                raise ParameterError(
+                    f"given names column {self.column_names[j]!r} twice, as {named[j]!r} and {column!r}",
+                    parameter="given",
+                    value=values,
+                )
+            named[j] = column
+            codes[j], places[j] = self.code(j, value)
+        return codes, np.isin(np.arange(len(codes)), list(named)), places
 
     def code(self, j, value):
         """Code of a value of a column that a user gave, and its place among the known ones, -1 for missing."""
@@ -265,7 +362,11 @@ class Domain:
             return column.n_named, -1
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
-            raise ValueError(f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}")
+            raise TableError(
+                f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}",
+                column=self._label(j),
+                value=value,
+            )
         return place if column.grouping is None else int(column.grouping.code[place]), place
 
     def difference(self, other):
@@ -306,10 +407,14 @@ class Domain:
         """Raise for a value that is not in the domain."""
         table.check(j)
         known = self.columns[j].values
-        raise ValueError(
-            f"{table.column(j)} holds {values[row : row + 1].tolist()[0]!r} at row {row}, which is not one of "
-            f"the {len(known)} categories of the fitted domain: {listing(known)}. "
-            "Declare all values that can occur with categories= or a categorical dtype, or set handle_unknown='reserve'"
+        value = values[row : row + 1].tolist()[0]
+        raise TableError(
+            f"{table.column(j)} holds {value!r} at row {row}, which is not one of the {len(known)} categories of the "
+            f"fitted domain: {listing(known)}",
+            [("handle_unknown", "reserve"), ("categories", None)],
+            column=table.label(j),
+            row=row,
+            value=value,
         )
 
 
@@ -317,15 +422,18 @@ def check_codes(Z, n_categories, names=None):
     """Codes given by a user: ndarray of shape (n_rows, n_columns), uint8; ValueError outside the domain."""
     Z = check_array(Z, dtype=None, ensure_min_samples=0)
     if Z.shape[1] != len(n_categories):
-        raise ValueError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(n_categories)}")
+        raise TableError(f"Z has {Z.shape[1]} columns of codes, but the domain has {len(n_categories)}")
     if Z.dtype.kind not in "iub" and not (Z.dtype.kind == "f" and (np.floor(Z) == Z).all()):
-        raise ValueError(f"codes must be integers, got dtype {Z.dtype}")
+        raise TableError(f"codes must be integers, got dtype {Z.dtype}")
     bad = (Z < 0) | (n_categories <= Z)
     if bad.any():
         row, j = np.argwhere(bad)[0]
-        raise ValueError(
+        raise TableError(
             f"column {j if names is None else repr(names[j])} of Z holds {Z[row, j]} at row {row}; "
-            f"its codes run from 0 to {n_categories[j] - 1}"
+            f"its codes run from 0 to {n_categories[j] - 1}",
+            column=int(j) if names is None else names[j],
+            row=int(row),
+            value=Z[row, j],
         )
     return np.ascontiguousarray(Z, dtype=np.uint8)
 
@@ -361,7 +469,16 @@ def _found_in(table, j):
     try:
         return _sorted(table.distinct(j))
     except TypeError as error:
-        raise ValueError(f"{table.column(j)} mixes values that have no order ({error})") from None
+        raise TableError(
+            f"{table.column(j)} mixes values that have no order ({error})", column=table.label(j)
+        ) from None
+
+
+def _in_order(table, j, values):
+    """Whether the categories of a column stand in a meaningful order: of an ordered dtype, or ascending numbers."""
+    if table.dtypes[j].startswith(CATEGORICAL[True]):
+        return values.tolist() == table.declared(j).tolist()
+    return values.dtype.kind in "iuf" and bool((values[1:] > values[:-1]).all())
 
 
 def _sorted(distinct):
@@ -401,12 +518,16 @@ def _counts(table, j, known, weight):
     return np.bincount(places[seen], None if weight is None else weight[seen], len(known)).astype(np.float64)
 
 
-def _refuse_missing(table, j, why):
-    """Raise ValueError if a column has missing values."""
+def _refuse_missing(table, j, why, remedies=()):
+    """Raise TableError if a column has missing values."""
     missing = None if table.as_bytes is not None else table.values(j)[1]
     if missing is not None:
-        raise ValueError(
-            f"{table.column(j)} has a missing value (NaN or None) at row {int(np.flatnonzero(missing)[0])}, {why}"
+        row = int(np.flatnonzero(missing)[0])
+        raise TableError(
+            f"{table.column(j)} has a missing value (NaN or None) at row {row}, {why}",
+            remedies,
+            column=table.label(j),
+            row=row,
         )
 
 
@@ -414,15 +535,32 @@ def _declared(table, categories):
     """Categories given by the user, one sequence a column, checked."""
     n_columns = len(table.dtypes)
     if isinstance(categories, (str, dict)) or not hasattr(categories, "__len__") or len(categories) != n_columns:
-        raise ValueError(f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns")
+        raise ParameterError(
+            f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns",
+            parameter="categories",
+            value=categories,
+        )
     found = []
     for j, given in enumerate(categories):
         told = f"categories of {table.column(j)} must be a sequence of distinct values"
         if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
-            raise ValueError(f"{told}, got {given!r}")
+            raise ParameterError(f"{told}, got {given!r}", parameter="categories", value=given)
         c = given if isinstance(given, np.ndarray) else as_array(list(given))
-        if c.ndim != 1 or len(c) == 0 or len(set(c.tolist())) != len(c):
-            raise ValueError(told)
+        if c.dtype.kind == "M":
+            c = Table(c[:, None]).values(0)[0]
+        if (
+            c is not given
+            and c.dtype.kind == "f"
+            and any(v != w and v == v for v, w in zip(given, c.tolist(), strict=True))
+        ):
+            rounded = next(v for v, w in zip(given, c.tolist(), strict=True) if v != w and v == v)
+            raise ParameterError(
+                f"{told}, but {rounded!r} would be rounded among floats", parameter="categories", value=given
+            )
+        marks = [is_missing(v) for v in c.tolist()] if c.ndim == 1 else []
+        distinct = {v for v, mark in zip(c.tolist(), marks, strict=True) if not mark} if marks else set()
+        if len(distinct) == 0 or sum(marks) > 1 or len(distinct) + sum(marks) != len(c):
+            raise ParameterError(told, parameter="categories", value=given)
         found.append(c)
     return found
 
@@ -433,6 +571,8 @@ def _dtypes_that_hold(categories, table):
         return table.dtypes
 
     def wide_enough(dtype, found):
+        if dtype[1] == "M":
+            return dtype if all(is_date(v) or is_missing(v) for c in found for v in c.tolist()) else "object"
         text = all(c.dtype.kind in "US" for c in found)
         if dtype[0] not in "<>|":  # a name: pandas' own dtypes and object
             return dtype if dtype in CATEGORICAL or text == dtype.startswith("str") else "object"
