@@ -10,11 +10,12 @@ from ..densities.permutation import TreePermutation
 from ..densities.products import ProductMixture
 from ..machine.archives import read_archive, write_archive
 from ..models.autoregressive import AutoregressiveTreeFlow
-from ..models.base import OtherDensity, check_table_parameters
+from ..models.base import OtherDensity
 from ..models.classifier import TreeFlowClassifier
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
+from ..models.parameters import check_table_parameters
 from ..tables.containers import CONTAINERS, NUMPY
 from ..tables.domain import Column, Domain, Grouping
 

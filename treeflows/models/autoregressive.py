@@ -13,7 +13,8 @@ from ..learning.layers import cost_table
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
 from ..machine.progress import progress_bar
-from .base import CategoricalFlow, check_criterion, check_n_jobs, check_smoothing
+from .base import CategoricalFlow
+from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 
 class AutoregressiveTreeFlow(OrderedDensity, CategoricalFlow):

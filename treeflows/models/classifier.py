@@ -18,8 +18,6 @@ from .autoregressive import AutoregressiveTreeFlow
 from .base import (
     CategoricalDensity,
     OtherDensity,
-    check_n_jobs,
-    check_table_parameters,
     declared_categories,
     density_of_codes,
     learn_domain,
@@ -27,6 +25,7 @@ from .base import (
     read_to_learn,
 )
 from .mixture import TreeFlowMixture
+from .parameters import check_n_jobs, check_table_parameters
 from .questions import warn_of_estimates
 
 

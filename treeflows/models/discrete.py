@@ -12,7 +12,8 @@ from ..learning.layers import RandomCriterion, learn_layer, likelihood_criterion
 from ..learning.objective import Objective
 from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow
-from .base import CategoricalFlow, OtherDensity, check_criterion, check_n_jobs, check_smoothing, density_of_codes
+from .base import CategoricalFlow, OtherDensity, density_of_codes
+from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 
 class DiscreteTreeFlow(CategoricalFlow):

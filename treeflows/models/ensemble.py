@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow
-from .base import CategoricalDensity, OtherDensity, check_n_jobs, declared_categories, density_of_codes
+from .base import CategoricalDensity, OtherDensity, declared_categories, density_of_codes
 from .mixture import TreeFlowMixture
+from .parameters import check_n_jobs
 
 HELD_OUT = 0.1  # of the rows
 STEPS = 200  # of EM

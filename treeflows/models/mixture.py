@@ -12,7 +12,8 @@ from ..machine.draws import uniform_blocks
 from ..machine.progress import progress_bar
 from ..tables.containers import read_table
 from .autoregressive import AutoregressiveTreeFlow
-from .base import CategoricalFlow, check_n_jobs, declared_categories, density_of_codes
+from .base import CategoricalFlow, declared_categories, density_of_codes
+from .parameters import check_n_jobs
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.

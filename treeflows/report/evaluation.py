@@ -16,7 +16,8 @@ from ..learning.orders import mutual_information
 from ..learning.rows import rows_to_learn_from
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
-from ..models.base import check_table_parameters, density_of_codes, learn_domain, read_to_learn
+from ..models.base import density_of_codes, learn_domain, read_to_learn
+from ..models.parameters import check_table_parameters
 
 INDEPENDENT, CHOW_LIU = "independent columns", "Chow-Liu tree"
 TIE = 1e-9  # nats
