@@ -728,6 +728,28 @@ def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
     assert list(tmp_path.iterdir()) == [data]
 
 
+INTERRUPTED = """
+import signal, sys, threading, time
+import numpy as np
+from treeflows import TreeFlowEnsemble
+
+X = np.random.default_rng(0).integers(0, 10, (30_000, 50))
+threading.Timer(2, lambda: signal.raise_signal(signal.SIGINT)).start()
+try:
+    TreeFlowEnsemble(n_jobs=2, random_state=0).fit(X)
+except KeyboardInterrupt:
+    busy = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    sys.exit(7 if not any("ThreadPool" in thread.name for thread in busy) else 8)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_an_interrupted_ensemble_leaves_no_thread_at_work(tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
 @pytest.mark.parametrize(
     ("command", "options", "told"),
     [

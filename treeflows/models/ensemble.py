@@ -1,13 +1,13 @@
 """The ensemble: a mixture of models."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.special import logsumexp, softmax
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from ..machine.progress import progress_bar
+from ..machine.progress import progress_bar, side_by_side
 from .autoregressive import AutoregressiveTreeFlow
 from .base import CategoricalDensity, OtherDensity, declared_categories, density_of_codes
 from .mixture import TreeFlowMixture
@@ -168,10 +168,10 @@ class TreeFlowEnsemble(CategoricalDensity):
             density_of_codes(estimator, "estimator", int(seed))
             for estimator, seed in zip(self._estimators(), seeds, strict=True)
         ]
-        side_by_side = min(threads, self.n_estimators)
-        fits = (delayed(member._learn_codes)(codes, domain, threads // side_by_side) for member in members)
+        at_once = min(threads, self.n_estimators)
+        fits = [partial(member._learn_codes, codes, domain, threads // at_once) for member in members]
         learned = []
-        for member in Parallel(side_by_side, require="sharedmem", return_as="generator")(fits):
+        for member in side_by_side(fits, at_once):
             learned.append(member)
             progress(len(learned))
         return learned
