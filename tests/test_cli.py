@@ -674,6 +674,60 @@ def test_closed_streams_get_one_line(said, data, tmp_path, command, told):
     assert done.stderr == f"treeflows: error: {told}\n"
 
 
+def test_standard_output_is_named_by_a_dash(said, refused, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    assert said("sample", "m", "-o", "-") == said("sample", "m")
+    assert said("impute", "m", data, "-o", "-") == said("impute", "m", data)
+    said("score", "m", data, "-o", "s.csv")
+    assert said("score", "m", data, "-o", "-") == (tmp_path / "s.csv").read_text()
+    assert "only tables are written to standard output" in refused("fit", data, "-o", "-")
+    assert not (tmp_path / "-").exists()
+
+
+def test_links_in_a_circle(refused, data, tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert "cannot write a: its links lead in a circle" in refused("fit", data, "-o", "a")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_notes_stay_out_of_the_table_where_standard_error_is_closed(said, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    last = treeflows.load("m").feature_names_in_[treeflows.load("m").order_[-1]]
+    value = {"colour": "red", "code": "NA", "ja, nein": "yes"}[last]
+    command = f"'{sys.executable}' -m treeflows sample m -n 3 --given '{last}={value}'"
+    done = subprocess.run(["bash", "-c", f"{command} 2>&-"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(list(csv.reader(done.stdout.splitlines()))) == 4
+    assert "note" not in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_a_write_leaves_no_file(said, data, tmp_path, number):
+    said("fit", data, "-o", "m", "--model", "tree")
+    before = set(tmp_path.iterdir())
+    stopped = f"""if True:
+        import os, sys
+        from pandas import DataFrame
+        from treeflows.command.main import main
+        DataFrame.to_csv = lambda *_, **__: os.kill(os.getpid(), {int(number)})
+        sys.exit(main(["sample", "m", "-o", "s.csv"]))
+    """
+    done = subprocess.run([sys.executable, "-c", stopped], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + number
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_control_characters_reach_no_terminal(said, refused, tmp_path):
+    with open("t.csv", "w") as file:
+        file.write("a,b\n" + "\x1b[31mred,1\nblue,2\n" * 30)
+    said("fit", "t.csv", "-o", "m", "--model", "tree")
+    for printed in (said("show", "m", "--column", "b"), said("anomalies", "m", "t.csv")):
+        assert "\x1b" not in printed
+        assert "\\x1b[31mred" in printed
+    assert "\x1b" not in refused("sample", "m", "--given", "a=\x1b[2J")
+
+
 def test_values_that_look_like_parameters_stay_as_they_are(said, refused):
     for value in ("missing=yes", "it's layer=", 'column="x"', "max_categories='a'\\"):
         error = ValueError(f"a model's column {value!r} has {value!r}; set missing='error', or give column=")

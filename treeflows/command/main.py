@@ -1,9 +1,12 @@
 """The command line: what the commands take, and what they print."""
 
+import errno
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -14,10 +17,12 @@ from ..densities.independent import IndependentColumns
 from ..files.models import load, save
 from ..files.tables import (
     STDIN,
+    STDOUT,
     binned,
     category,
     check_ending,
     for_model,
+    printable,
     read_file,
     to_frame,
     without_ending,
@@ -65,6 +70,13 @@ REMEDIES = ("missing", "handle_unknown", "min_frequency", "max_categories", "col
 def main(argv=None):
     """Run one command; returns the exit code: 0, or 2 for bad input with one line on standard error."""
     arguments = parser(COMMANDS).parse_args(argv)
+    if sys.stderr is None:  # else the next file that is opened, or standard output, would be taken for it
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open for as long as the process is
+    for name in ("SIGTERM", "SIGHUP"):  # so that files half written are taken away
+        number, at_home = getattr(signal, name, None), threading.current_thread() is threading.main_thread()
+        # one that is ignored, as nohup has it, stays so
+        if number and at_home and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
     try:
         if sys.stdout is None:
             raise ValueError("standard output is closed")
@@ -81,7 +93,7 @@ def main(argv=None):
         print("treeflows: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError) as error:
-        print(f"treeflows: error: {_in_options(error) or type(error).__name__}", file=sys.stderr)
+        print(f"treeflows: error: {printable(_in_options(error)) or type(error).__name__}", file=sys.stderr)
         return 2
     return 0
 
@@ -134,6 +146,8 @@ def _score(arguments):
     scores = model.score_samples(_table_for(model, arguments))
     if arguments.output:
         write_file(arguments.output, to_frame(scores[:, None], ["log_likelihood"]))
+        if arguments.output == STDOUT:
+            return
     mean = float(scores.mean())
     standard_error = float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None
     figures = {"rows": len(scores), "log_likelihood": mean, "standard_error": standard_error}
@@ -184,7 +198,7 @@ def _impute(arguments):
     holes = table[names].isna()
     table[names] = table[names].where(~holes, filled)
     write_file(arguments.output, table)
-    if arguments.output:
+    if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
         print(f"filled {cells:,} cells of {rows:,} rows, wrote {arguments.output}")
 
@@ -194,7 +208,7 @@ def _anomalies(arguments):
     model = _load(arguments)
     found = model.anomalies(_table_for(model, arguments), arguments.rows)
     if not arguments.json:
-        print(found.to_text(arguments.cells))
+        print(printable(found.to_text(arguments.cells)))
         return
     rows = zip(found.rows, found.log_likelihood, found.values, found.surprise, strict=True)
     print(
@@ -261,7 +275,7 @@ def _show(arguments):
     model = load(arguments.model)
     model = getattr(model, "density_", model)
     figures, text = describe(model, column=arguments.column, layer=arguments.layer, depth=arguments.depth)
-    print(json.dumps(figures) if arguments.json else text)
+    print(json.dumps(figures) if arguments.json else printable(text))
 
 
 def _plot(arguments):
@@ -367,9 +381,16 @@ def _output(arguments):
     if output is None and arguments.run in DEFAULT_ENDINGS:
         start = "model" if arguments.data == STDIN else without_ending(arguments.data)
         output = f"{start}.{DEFAULT_ENDINGS[arguments.run]}"
-    if output is None:
-        return None
+    if output is None or (output == STDOUT and arguments.run in TABLES):
+        return output
+    if output == STDOUT:
+        raise ValueError("only tables are written to standard output; name a file with -o")
     path = Path(output)
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(f"cannot write {output}: its links lead in a circle") from None
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {output}: it is a folder")
     if path.exists() and not path.is_file():
@@ -383,9 +404,14 @@ def _output(arguments):
         raise FileNotFoundError(f"cannot write {output}: there is no folder {path.parent}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"cannot write {output}: the folder {path.parent} is not writable")
-    if arguments.run in (_score, _sample, _impute):
+    if arguments.run in TABLES:
         check_ending(output)
     return output
+
+
+def _end(number, _frame):
+    """End as the shell says that a signal ends a process."""
+    raise SystemExit(128 + number)
 
 
 def _called(path):
@@ -393,7 +419,7 @@ def _called(path):
 
 
 def _note(message, *_where, **_how):
-    print(f"treeflows: note: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"treeflows: note: {printable(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def _in_options(error):
@@ -428,4 +454,5 @@ COMMANDS = {
     "plot": _plot,
     "demo": _demo,
 }
+TABLES = (_sample, _score, _impute)  # what writes a table, which standard output takes too
 DEFAULT_ENDINGS = {_fit: "treeflow", _report: "html"}  # of outputs that are named after the data
