@@ -598,7 +598,6 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["show", "e", "--column", "code"], "--column is not for a model of the kind TreeFlowEnsemble"),
         (["show", "m", "--layer", "1"], "--layer is not for a model of the kind TreeFlowMixture"),
         (["show", "m", "--column", "size"], "no column 'size'; there are 'colour', 'code', 'ja, nein'"),
-        (["demo", "-o", "other.csv"], "other.csv"),
     ]:
         assert told in refused(*arguments)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
@@ -836,18 +835,6 @@ def test_progress_on_a_pseudo_terminal(data, tmp_path):
             shown += more
     os.close(leader)
     assert b"learning the hidden column" in shown
-
-
-def test_demo(said, tmp_path):
-    printed = said("demo", "-o", "pictures")
-    assert "independent columns" in printed
-    assert "exact" in printed
-    pictures = sorted(p.name for p in (tmp_path / "pictures").iterdir())
-    assert pictures == ["dependence.png", "digits.png", "likelihood.png"]
-    assert all((tmp_path / "pictures" / p).read_bytes().startswith(b"\x89PNG") for p in pictures)
-    figures = json.loads(said("demo", "-o", "pictures", "--json"))
-    assert figures["nll"] < figures["nll_independent"]
-    assert figures["round_trip_exact"]
 
 
 ADULT = [

@@ -80,8 +80,7 @@ def main(argv=None):
     try:
         if sys.stdout is None:
             raise ValueError("standard output is closed")
-        if arguments.run is not _demo:
-            arguments.output = _output(arguments)
+        arguments.output = _output(arguments)
         with warnings.catch_warnings():
             warnings.simplefilter("always", MonteCarloWarning)
             warnings.showwarning = _note
@@ -295,13 +294,6 @@ def _plot(arguments):
     print(f"wrote {arguments.output}")
 
 
-def _demo(arguments):
-    """Fit scikit-learn's bundled digits (1,797 images of 8 x 8 pixels, 17 levels), and draw what the flow learned."""
-    from .demo import demo
-
-    demo(arguments.output, seed=arguments.seed, n_jobs=arguments.jobs, as_json=arguments.json)
-
-
 def _load(arguments):
     """The model of a file; of a classifier, its density of rows with their labels."""
     model = load(arguments.model)
@@ -452,7 +444,6 @@ COMMANDS = {
     "report": _report,
     "show": _show,
     "plot": _plot,
-    "demo": _demo,
 }
 TABLES = (_sample, _score, _impute)  # what writes a table, which standard output takes too
 DEFAULT_ENDINGS = {_fit: "treeflow", _report: "html"}  # of outputs that are named after the data

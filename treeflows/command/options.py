@@ -86,8 +86,6 @@ def parser(commands):
         describing.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow, from 1")
         describing.add_argument("--depth", type=_whole(0), metavar="N", help="how deep to go down the tree")
 
-    demo = command("demo", "fit real handwritten digits and draw the results", seed, jobs, as_json)
-    demo.add_argument("-o", "--output", default="treeflows-demo", metavar="FOLDER", help="(default: %(default)s)")
     return whole
 
 
