@@ -19,7 +19,8 @@ from conftest import random_table, whole_domain
 from pyarrow import parquet
 
 import treeflows
-from treeflows.command.main import COMMANDS, _in_options, main
+from treeflows.command.commands import COMMANDS, _in_options
+from treeflows.command.main import main
 from treeflows.files.tables import read_file
 from treeflows.learning.orders import mutual_information
 from treeflows.report import page
@@ -749,6 +750,29 @@ def test_tables_of_one_value_or_one_row(said, data):
     assert "±" not in said("score", "m", "one.csv")
     assert json.loads(said("score", "m", "one.csv", "--json"))["standard_error"] is None
     assert "±" in said("score", "m", "t.csv")
+
+
+def test_help_and_version_import_no_models(tmp_path):
+    for option in ("--version", "--help"):
+        command = f"import sys; from treeflows.command.main import main; sys.argv[1:] = [{option!r}]\n"
+        command += "try: main()\nfinally: assert not {'numpy', 'sklearn'}.intersection(sys.modules)"
+        subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_an_interrupt_while_the_models_are_imported_gets_one_line(tmp_path):
+    command = """if True:
+        import signal, sys
+        from treeflows.command.main import main
+        class Interrupts:
+            def find_spec(self, name, *_):
+                if name.endswith("models.mixture"):
+                    signal.raise_signal(signal.SIGINT)
+        sys.meta_path.insert(0, Interrupts())
+        sys.exit(main(["show", "m"]))
+    """
+    done = subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "treeflows: interrupted\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
