@@ -13,7 +13,7 @@ else:
         """Import the public names: late, so that the command line answers before the models are there."""
         _names = import_module("._names", __name__)
         if name == "__all__":
-            return [*_names.__all__, "__version__"]
+            return sorted([*_names.__all__, "__version__"])
         if name not in _names.__all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(_names, name)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from threading import Event
 
-_stop = ContextVar("stop", default=None)  # of work in a thread: the Event that ends it
+_stop: ContextVar[Event | None] = ContextVar("stop", default=None)  # of work in a thread: the Event that ends it
 
 
 class _Stopped(Exception):  # noqa: N818 - nothing is wrong: nobody waits for the work any longer
