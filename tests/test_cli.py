@@ -19,7 +19,8 @@ from conftest import random_table, whole_domain
 from pyarrow import parquet
 
 import treeflows
-from treeflows.command.main import COMMANDS, _in_options, main
+from treeflows.command.commands import COMMANDS, _in_options
+from treeflows.command.main import main
 from treeflows.files.tables import read_file
 from treeflows.learning.orders import mutual_information
 from treeflows.models.baselines import ColumnTree, _smoothed
@@ -599,7 +600,6 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["show", "e", "--column", "code"], "--column is not for a model of the kind TreeFlowEnsemble"),
         (["show", "m", "--layer", "1"], "--layer is not for a model of the kind TreeFlowMixture"),
         (["show", "m", "--column", "size"], "no column 'size'; there are 'colour', 'code', 'ja, nein'"),
-        (["demo", "-o", "other.csv"], "other.csv"),
     ]:
         assert told in refused(*arguments)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
@@ -675,6 +675,60 @@ def test_closed_streams_get_one_line(said, data, tmp_path, command, told):
     assert done.stderr == f"treeflows: error: {told}\n"
 
 
+def test_standard_output_is_named_by_a_dash(said, refused, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    assert said("sample", "m", "-o", "-") == said("sample", "m")
+    assert said("impute", "m", data, "-o", "-") == said("impute", "m", data)
+    said("score", "m", data, "-o", "s.csv")
+    assert said("score", "m", data, "-o", "-") == (tmp_path / "s.csv").read_text()
+    assert "only tables are written to standard output" in refused("fit", data, "-o", "-")
+    assert not (tmp_path / "-").exists()
+
+
+def test_links_in_a_circle(refused, data, tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert "cannot write a: its links lead in a circle" in refused("fit", data, "-o", "a")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_notes_stay_out_of_the_table_where_standard_error_is_closed(said, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    last = treeflows.load("m").feature_names_in_[treeflows.load("m").order_[-1]]
+    value = {"colour": "red", "code": "NA", "ja, nein": "yes"}[last]
+    command = f"'{sys.executable}' -m treeflows sample m -n 3 --given '{last}={value}'"
+    done = subprocess.run(["bash", "-c", f"{command} 2>&-"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(list(csv.reader(done.stdout.splitlines()))) == 4
+    assert "note" not in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_a_write_leaves_no_file(said, data, tmp_path, number):
+    said("fit", data, "-o", "m", "--model", "tree")
+    before = set(tmp_path.iterdir())
+    stopped = f"""if True:
+        import os, sys
+        from pandas import DataFrame
+        from treeflows.command.main import main
+        DataFrame.to_csv = lambda *_, **__: os.kill(os.getpid(), {int(number)})
+        sys.exit(main(["sample", "m", "-o", "s.csv"]))
+    """
+    done = subprocess.run([sys.executable, "-c", stopped], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + number
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_control_characters_reach_no_terminal(said, refused, tmp_path):
+    with open("t.csv", "w") as file:
+        file.write("a,b\n" + "\x1b[31mred,1\nblue,2\n" * 30)
+    said("fit", "t.csv", "-o", "m", "--model", "tree")
+    for printed in (said("show", "m", "--column", "b"), said("anomalies", "m", "t.csv")):
+        assert "\x1b" not in printed
+        assert "\\x1b[31mred" in printed
+    assert "\x1b" not in refused("sample", "m", "--given", "a=\x1b[2J")
+
+
 def test_values_that_look_like_parameters_stay_as_they_are(said, refused):
     for value in ("missing=yes", "it's layer=", 'column="x"', "max_categories='a'\\"):
         error = ValueError(f"a model's column {value!r} has {value!r}; set missing='error', or give column=")
@@ -697,6 +751,29 @@ def test_tables_of_one_value_or_one_row(said, data):
     assert "±" not in said("score", "m", "one.csv")
     assert json.loads(said("score", "m", "one.csv", "--json"))["standard_error"] is None
     assert "±" in said("score", "m", "t.csv")
+
+
+def test_help_and_version_import_no_models(tmp_path):
+    for option in ("--version", "--help"):
+        command = f"import sys; from treeflows.command.main import main; sys.argv[1:] = [{option!r}]\n"
+        command += "try: main()\nfinally: assert not {'numpy', 'sklearn'}.intersection(sys.modules)"
+        subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_an_interrupt_while_the_models_are_imported_gets_one_line(tmp_path):
+    command = """if True:
+        import signal, sys
+        from treeflows.command.main import main
+        class Interrupts:
+            def find_spec(self, name, *_):
+                if name.endswith("models.mixture"):
+                    signal.raise_signal(signal.SIGINT)
+        sys.meta_path.insert(0, Interrupts())
+        sys.exit(main(["show", "m"]))
+    """
+    done = subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "treeflows: interrupted\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -727,6 +804,28 @@ def test_an_interrupted_fit_ends_and_leaves_no_file(data, tmp_path):
     assert process.returncode == 130
     assert error == "treeflows: interrupted\n"
     assert list(tmp_path.iterdir()) == [data]
+
+
+INTERRUPTED = """
+import signal, sys, threading, time
+import numpy as np
+from treeflows import TreeFlowEnsemble
+
+X = np.random.default_rng(0).integers(0, 10, (30_000, 50))
+threading.Timer(2, lambda: signal.raise_signal(signal.SIGINT)).start()
+try:
+    TreeFlowEnsemble(n_jobs=2, random_state=0).fit(X)
+except KeyboardInterrupt:
+    busy = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    sys.exit(7 if not any("ThreadPool" in thread.name for thread in busy) else 8)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_an_interrupted_ensemble_leaves_no_thread_at_work(tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
 
 
 @pytest.mark.parametrize(
@@ -761,18 +860,6 @@ def test_progress_on_a_pseudo_terminal(data, tmp_path):
             shown += more
     os.close(leader)
     assert b"learning the hidden column" in shown
-
-
-def test_demo(said, tmp_path):
-    printed = said("demo", "-o", "pictures")
-    assert "independent columns" in printed
-    assert "exact" in printed
-    pictures = sorted(p.name for p in (tmp_path / "pictures").iterdir())
-    assert pictures == ["dependence.png", "digits.png", "likelihood.png"]
-    assert all((tmp_path / "pictures" / p).read_bytes().startswith(b"\x89PNG") for p in pictures)
-    figures = json.loads(said("demo", "-o", "pictures", "--json"))
-    assert figures["nll"] < figures["nll_independent"]
-    assert figures["round_trip_exact"]
 
 
 ADULT = [

@@ -166,6 +166,14 @@ def test_curve_of_members(ensemble, codes):
         LikelihoodCurveDisplay.from_estimator(ensemble)
 
 
+def test_curve_of_members_of_rows_with_holes(codes):
+    holes = codes.astype(float)
+    holes[::7, 1] = np.nan
+    ensemble = TreeFlowEnsemble(n_estimators=2, missing="marginalize", random_state=0).fit(holes)
+    _, nll = LikelihoodCurveDisplay.from_estimator(ensemble, holes).curves["held-out rows"]
+    assert nll[-1] == pytest.approx(-ensemble.score(holes))
+
+
 def test_curve_of_members_of_another_kind(codes):
     class Uniform:
         def __init__(self):

@@ -1,38 +1,22 @@
 """Exact probability models of categorical tables: tree flows."""
 
-from ._version import __version__
-from .densities.conditional_tree import ConditionalTree
-from .densities.permutation import TreePermutation
-from .files.models import load, save
-from .machine.versions import show_versions
-from .models.autoregressive import AutoregressiveTreeFlow
-from .models.classifier import TreeFlowClassifier
-from .models.discrete import DiscreteTreeFlow
-from .models.ensemble import TreeFlowEnsemble
-from .models.mixture import TreeFlowMixture
-from .models.questions import Anomalies, MonteCarloWarning
-from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
-from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
-from .pictures.trees import TreeDisplay
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Anomalies",
-    "AnomaliesDisplay",
-    "AutoregressiveTreeFlow",
-    "ConditionalTree",
-    "DependenceDisplay",
-    "DiscreteTreeFlow",
-    "ImageGalleryDisplay",
-    "LikelihoodCurveDisplay",
-    "MarginalsDisplay",
-    "MonteCarloWarning",
-    "TreeDisplay",
-    "TreeFlowClassifier",
-    "TreeFlowEnsemble",
-    "TreeFlowMixture",
-    "TreePermutation",
-    "__version__",
-    "load",
-    "save",
-    "show_versions",
-]
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from ._names import *  # noqa: F403 - what `__getattr__` finds
+else:
+
+    def __getattr__(name):
+        """Import the public names: late, so that the command line answers before the models are there."""
+        _names = import_module("._names", __name__)
+        if name == "__all__":
+            return sorted([*_names.__all__, "__version__"])
+        if name not in _names.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_names, name)
+
+    def __dir__():
+        return __getattr__("__all__")

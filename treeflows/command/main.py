@@ -1,431 +1,53 @@
-"""The command line: what the commands take, and what they print."""
+"""The command line: streams, signals and exit codes; the models are imported once a command is to run."""
 
-import json
 import os
-import re
+import signal
 import sys
-import time
-import warnings
+import threading
 from pathlib import Path
 
-import numpy as np
-
-from ..densities.independent import IndependentColumns
-from ..files.models import load, save
-from ..files.tables import (
-    STDIN,
-    binned,
-    category,
-    check_ending,
-    for_model,
-    read_file,
-    to_frame,
-    without_ending,
-    write_file,
-)
-from ..machine.archives import whole_file
-from ..machine.threads import n_threads
-from ..models.autoregressive import AutoregressiveTreeFlow
-from ..models.base import learn_density
-from ..models.classifier import TreeFlowClassifier
-from ..models.discrete import DiscreteTreeFlow
-from ..models.ensemble import TreeFlowEnsemble
-from ..models.mixture import TreeFlowMixture
-from ..models.questions import MonteCarloWarning
-from ..tables.columns import MAX_CATEGORIES
-from ..tables.domain import listing
-from .descriptions import describe
 from .options import parser
-
-MODELS = {
-    "auto": TreeFlowMixture,
-    "tree": AutoregressiveTreeFlow,
-    "ensemble": TreeFlowEnsemble,
-    "dtf": DiscreteTreeFlow,
-}
-LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
-OPTION_OF = {  # of a parameter that an error names
-    "missing": "--missing",
-    "handle_unknown": "--unknown",
-    "min_frequency": "--min-frequency",
-    "max_categories": "--max-categories",
-    "n_layers": "--layers",
-    "max_depth": "--max-depth",
-    "min_samples_split": "--min-samples-split",
-    "n_samples": "--rows",
-    "n": "--rows",
-    "n_sweeps": "--sweeps",
-    "random_state": "--seed",
-    "n_jobs": "--jobs",
-    "column": "--column",
-    "layer": "--layer",
-}
-QUOTED = r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?!\w)"  # what repr writes of a text
-REMEDIES = ("missing", "handle_unknown", "min_frequency", "max_categories", "column", "layer")  # that errors suggest
 
 
 def main(argv=None):
     """Run one command; returns the exit code: 0, or 2 for bad input with one line on standard error."""
-    arguments = parser(COMMANDS).parse_args(argv)
+    try:
+        arguments = parser().parse_args(argv)
+        if sys.stderr is None:  # else notes would land in standard output
+            sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open for as long as the process is
+        _end_in_order()
+        from .commands import one_line, run
+    except KeyboardInterrupt:
+        return _interrupted()
     try:
         if sys.stdout is None:
             raise ValueError("standard output is closed")
-        if arguments.run is not _demo:
-            arguments.output = _output(arguments)
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", MonteCarloWarning)
-            warnings.showwarning = _note
-            arguments.run(arguments)
-        sys.stdout.flush()
+        run(arguments.command, arguments)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("treeflows: interrupted", file=sys.stderr)
-        return 130
+        return _interrupted()
     except (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError) as error:
-        print(f"treeflows: error: {_in_options(error) or type(error).__name__}", file=sys.stderr)
+        print(f"treeflows: error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 
 
-def _fit(arguments):
-    """Learn a model of a table, every column categorical, every value as it is written."""
-    from ..report.evaluation import read_domain
+def _interrupted():
+    print("treeflows: interrupted", file=sys.stderr)
+    return 130
 
-    model = _unfitted(arguments)
-    table = _table_to_learn(arguments)
-    start, threads = time.perf_counter(), n_threads(arguments.jobs)
-    domain, rows = read_domain(model, table)
-    model.take(domain, learn_density(model, rows, domain.n_categories, arguments.seed, threads))
-    seconds = time.perf_counter() - start
-    save(model, arguments.output)
-    figures = {
-        "kind": type(model).__name__,
-        "rows": len(table),
-        "columns": table.shape[1],
-        "categories": int(domain.first_category[-1]),
-        "nll_independent": None,
-        "nll": None,
-        "seconds": seconds,
-        "model": arguments.output,
-    }
-    if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        first = domain.first_category
-        counts = np.concatenate(
-            [np.bincount(c, minlength=k) for c, k in zip(rows.codes.T, np.diff(first), strict=True)]
-        )
-        share = float(np.mean(rows.log_share))
-        independent = IndependentColumns.from_counts(counts, domain.n_categories).mean_log_likelihood(counts)
-        figures["nll_independent"] = 0.0 - independent - share  # a certain table has 0, not -0
-        figures["nll"] = 0.0 - float(model.distribution_.score(rows.codes, threads).mean()) - share
-    if arguments.json:
-        print(json.dumps(figures))
+
+def _end_in_order():
+    """Have the signals that end a process raise, so that files half written are taken away."""
+    if threading.current_thread() is not threading.main_thread():
         return
-    print("{rows:,} rows, {columns} columns, {categories} categories".format(**figures))
-    if rows.observed is None:
-        print(
-            "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
-            "{nll:.3f} with this {kind}".format(**figures)
-        )
-    print("fitted in {seconds:.2f} s, wrote {model}".format(**figures))
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # one that is ignored, as nohup has it, stays so
+            signal.signal(number, _end)
 
 
-def _score(arguments):
-    """Print the mean log-likelihood of the rows of a table under a model."""
-    model = _load(arguments)
-    scores = model.score_samples(_table_for(model, arguments))
-    if arguments.output:
-        write_file(arguments.output, to_frame(scores[:, None], ["log_likelihood"]))
-    mean = float(scores.mean())
-    standard_error = float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None
-    figures = {"rows": len(scores), "log_likelihood": mean, "standard_error": standard_error}
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        error = "" if standard_error is None else f" ± {standard_error:.4f}"
-        print(f"{len(scores):,} rows, log-likelihood {mean:.4f}{error} nats per row")
-
-
-def _sample(arguments):
-    """Draw rows from a model and write them as a table."""
-    model = _load(arguments)
-    given = {}
-    for told in arguments.given:
-        column, value = _given(model, told)
-        if column in given:
-            raise ValueError(f"--given tells column {model.domain_.column_names[column]!r} twice")
-        given[column] = value
-    rows = model.sample(arguments.rows, random_state=arguments.seed, given=given or None)
-    write_file(arguments.output, to_frame(rows, model.domain_.column_names))
-
-
-def _given(model, told):
-    """Column, by its number, and category of COLUMN=VALUE; either may hold further equals signs."""
-    names = model.domain_.column_names
-    for sign in re.finditer("=", told):
-        column, value = told[: sign.start()], told[sign.end() :]
-        if column in names:
-            return names.index(column), category(model, column, value)
-    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {listing(names, 20)}")
-
-
-def _impute(arguments):
-    """Fill the missing cells of a table, and leave the others as they are; a binned column is filled with intervals."""
-    model = _load(arguments)
-    table = _table_of_cells(model, arguments)
-    names = list(model.domain_.column_names)
-    filled = to_frame(
-        model.impute(
-            for_model(model, table, arguments.data),
-            draw=arguments.draw,
-            n_sweeps=arguments.sweeps,
-            random_state=arguments.seed,
-        ),
-        names,
-    )
-    holes = table[names].isna()
-    table[names] = table[names].where(~holes, filled)
-    write_file(arguments.output, table)
-    if arguments.output:
-        cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
-        print(f"filled {cells:,} cells of {rows:,} rows, wrote {arguments.output}")
-
-
-def _anomalies(arguments):
-    """Print the rows of lowest likelihood, and of each the cells that the rest of the row lets expect least."""
-    model = _load(arguments)
-    found = model.anomalies(_table_for(model, arguments), arguments.rows)
-    if not arguments.json:
-        print(found.to_text(arguments.cells))
-        return
-    rows = zip(found.rows, found.log_likelihood, found.values, found.surprise, strict=True)
-    print(
-        json.dumps(
-            [
-                {
-                    "row": int(row),
-                    "log_likelihood": float(score),
-                    "values": dict(zip(found.names, values, strict=True)),
-                    "surprise": dict(zip(found.names, surprise.tolist(), strict=True)),
-                }
-                for row, score, values, surprise in rows
-            ]
-        )
-    )
-
-
-def _evaluate(arguments):
-    """Cross-validate a model: likelihood of held-out rows, beside independent columns and a Chow-Liu tree."""
-    from ..report.evaluation import INDEPENDENT, compare
-
-    model, table = _unfitted(arguments), _table_to_learn(arguments)
-    found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
-    kind = type(model).__name__
-    gain, error = found.gain(kind, INDEPENDENT)
-    figures = {
-        "rows": len(table),
-        "columns": table.shape[1],
-        "folds": arguments.folds,
-        "models": {
-            name: dict(zip(("nll", "standard_error"), found.nll(name), strict=True)) | {"seconds": found.seconds[name]}
-            for name in found.scores
-        },
-        "gain": gain,
-        "gain_standard_error": error,
-    }
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    print(f"{len(table):,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
-    width = max(map(len, found.scores))
-    print(f"{'':{width}}  negative log-likelihood, nats per row  seconds a fit")
-    for name, each in figures["models"].items():
-        print(f"{name:{width}}  {each['nll']:12.4f} ± {each['standard_error']:.4f}{'':18}{each['seconds']:15.2f}")
-    print(f"\n{kind} gains {gain:.4f} ± {error:.4f} nats per row over {INDEPENDENT}")
-
-
-def _report(arguments):
-    """Write one page about a table: what is in it, how well a model fits, samples, and rows that hardly belong."""
-    from ..report.page import report
-
-    model = _unfitted(arguments)
-    page, figures = report(model, _table_to_learn(arguments), Path(_called(arguments.data)).name, seed=arguments.seed)
-    with whole_file(arguments.output) as file:
-        file.write(page.encode())
-    if arguments.json:
-        print(json.dumps(figures | {"page": arguments.output}))
-    else:
-        print(f"wrote {arguments.output}")
-
-
-def _show(arguments):
-    """Describe a model: its columns, what was learned of each or by each layer, and a tree as text."""
-    model = load(arguments.model)
-    model = getattr(model, "density_", model)
-    figures, text = describe(model, column=arguments.column, layer=arguments.layer, depth=arguments.depth)
-    print(json.dumps(figures) if arguments.json else text)
-
-
-def _plot(arguments):
-    """Draw a model: its curve of likelihood, a tree, or beside DATA its dependence, marginals or anomalies."""
-    from ..pictures.saving import save_picture
-
-    model = _load(arguments)
-    if arguments.what in ("dependence", "marginals", "anomalies") and arguments.data is None:
-        raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
-    X = None if arguments.data is None else _table_for(model, arguments)
-    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth")}
-    if arguments.what != "tree":
-        for name, value in options.items():
-            if value is not None:
-                raise ValueError(f"--{name} is an option of --what tree")
-    save_picture(arguments.output, arguments.what, model, X, seed=arguments.seed, **options)
-    print(f"wrote {arguments.output}")
-
-
-def _demo(arguments):
-    """Fit scikit-learn's bundled digits (1,797 images of 8 x 8 pixels, 17 levels), and draw what the flow learned."""
-    from .demo import demo
-
-    demo(arguments.output, seed=arguments.seed, n_jobs=arguments.jobs, as_json=arguments.json)
-
-
-def _load(arguments):
-    """The model of a file; of a classifier, its density of rows with their labels."""
-    model = load(arguments.model)
-    if isinstance(model, TreeFlowClassifier):
-        model = model.density_
-    return model.set_params(n_jobs=arguments.jobs)
-
-
-def _table_for(model, arguments):
-    return for_model(model, _table_of_cells(model, arguments), _called(arguments.data))
-
-
-def _table_of_cells(model, arguments):
-    """A table to ask a model about; what is missing in it must be no value of the model."""
-    for name, column in zip(model.domain_.column_names, model.domain_.columns, strict=True):
-        for text in set(arguments.na).intersection(column.labels):
-            raise ValueError(f"--na {text}: to the model that is a value of column {name!r}; fit with --na {text} too")
-    return read_file(arguments.data, arguments.na)
-
-
-def _table_to_learn(arguments):
-    """The table that the options of fit ask for."""
-    table = read_file(arguments.data, arguments.na, arguments.drop)
-    table = binned(table, dict.fromkeys(arguments.bin), _called(arguments.data))
-    if arguments.max_categories is None and arguments.min_frequency is None:
-        for name in table.columns:
-            _refuse_many(name, set(table[name].tolist()) - {None})
-    return table
-
-
-def _refuse_many(name, values):
-    """Raise for a column of too many categories, with the options that mend it."""
-    if len(values) <= MAX_CATEGORIES:
-        return
-    remedies = [
-        f"leave it out with --drop {name!r}",
-        f"group its rare values with --max-categories {MAX_CATEGORIES // 2}",
-    ]
-    if all(map(_is_number, values)):
-        remedies.insert(0, f"cut it at its deciles with --bin {name!r}")
-    raise ValueError(
-        f"column {name!r} has {len(values):,} categories; at most {MAX_CATEGORIES} are supported: "
-        f"{', or '.join(remedies)}"
-    )
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _unfitted(arguments):
-    """The model that the options of fit ask for."""
-    given = {name: value for name in LAYER_OPTIONS if (value := getattr(arguments, name)) is not None}
-    shared = {
-        "missing": arguments.missing,
-        "handle_unknown": arguments.unknown,
-        "min_frequency": arguments.min_frequency,
-        "max_categories": arguments.max_categories,
-        "random_state": arguments.seed,
-        "n_jobs": arguments.jobs,
-        "verbose": 1,
-    }
-    if arguments.kind == "dtf":
-        return DiscreteTreeFlow(given.pop("layers", 10), **given, **shared)
-    if given:
-        raise ValueError(f"--{next(iter(given)).replace('_', '-')} is an option of --model dtf")
-    return MODELS[arguments.kind](**shared)
-
-
-def _output(arguments):
-    """The file to write, None for standard output or none; what speaks against it is told before any work is done."""
-    output = getattr(arguments, "output", None)
-    if output is None and arguments.run in DEFAULT_ENDINGS:
-        start = "model" if arguments.data == STDIN else without_ending(arguments.data)
-        output = f"{start}.{DEFAULT_ENDINGS[arguments.run]}"
-    if output is None:
-        return None
-    path = Path(output)
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot write {output}: it is a folder")
-    if path.exists() and not path.is_file():
-        return output  # a pipe or a device, which replaces nothing
-    for what in ("data", "model"):
-        read = getattr(arguments, what, None)
-        if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
-            raise ValueError(f"{output} is the {what}, which would be replaced; name another file with -o")
-    folder = path.resolve().parent  # where a link leads
-    if not folder.is_dir():
-        raise FileNotFoundError(f"cannot write {output}: there is no folder {path.parent}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"cannot write {output}: the folder {path.parent} is not writable")
-    if arguments.run in (_score, _sample, _impute):
-        check_ending(output)
-    return output
-
-
-def _called(path):
-    return "standard input" if path == STDIN else path
-
-
-def _note(message, *_where, **_how):
-    print(f"treeflows: note: {' '.join(str(message).split())}", file=sys.stderr)
-
-
-def _in_options(error):
-    """An error in one line, with options in place of the parameters that it names."""
-    text = " ".join(str(error).split())
-    text = text.replace(" or categories=", "")  # which no option gives
-    for name, option in OPTION_OF.items():
-        text = re.sub(rf"^{name}(?= must | == )", option, text)  # as in n_samples == -1, must be >= 0
-    # as in missing='error', and in give column=, and no layer=; values of cells stay as they are
-    remedy = rf"\b(?P<name>{'|'.join(REMEDIES)})=(?:'?(?P<value>\w+)'?|(?=\W|$))"
-    return re.sub(rf"{QUOTED}|{remedy}", _in_option, text)
-
-
-def _in_option(match):
-    """What `_in_options` makes of a quoted text, or of a parameter with or without its value."""
-    if match["name"] is None:
-        return match[0]
-    return OPTION_OF[match["name"]] + ("" if match["value"] is None else f" {match['value']}")
-
-
-COMMANDS = {
-    "fit": _fit,
-    "score": _score,
-    "sample": _sample,
-    "impute": _impute,
-    "anomalies": _anomalies,
-    "evaluate": _evaluate,
-    "report": _report,
-    "show": _show,
-    "plot": _plot,
-    "demo": _demo,
-}
-DEFAULT_ENDINGS = {_fit: "treeflow", _report: "html"}  # of outputs that are named after the data
+def _end(number, _frame):
+    """End as the shell says that a signal ends a process."""
+    raise SystemExit(128 + number)

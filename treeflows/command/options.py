@@ -8,6 +8,17 @@ from .._version import __version__
 
 MODELS = ("auto", "tree", "ensemble", "dtf")
 PICTURES = ("curve", "tree", "dependence", "marginals", "anomalies")
+DESCRIPTIONS = {
+    "fit": "Learn a model of a table, every column categorical, every value as it is written.",
+    "score": "Print the mean log-likelihood of the rows of a table under a model.",
+    "sample": "Draw rows from a model and write them as a table.",
+    "impute": "Fill the missing cells of a table, those of a binned column with intervals; others stay as they are.",
+    "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
+    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside independent columns and a Chow-Liu tree.",
+    "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
+    "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
+    "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA its dependence, marginals or anomalies.",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -15,15 +26,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def parser(commands):
-    """The parser of the command line; of each command, by its name, what runs it: the parsed ``run``."""
+def parser():
+    """The parser of the command line; the name of the command is the parsed ``command``."""
     whole = _Parser(prog="treeflows", description="Exact probability models of categorical tables: tree flows.")
     whole.add_argument("--version", action="version", version=f"treeflows {__version__}")
     added = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name, told, *parents):
-        made = added.add_parser(name, help=told, description=commands[name].__doc__, parents=parents)
-        made.set_defaults(run=commands[name])
+        made = added.add_parser(name, help=told, description=DESCRIPTIONS[name], parents=parents)
+        made.set_defaults(command=name)
         return made
 
     jobs, seed, as_json, model = (_Parser(add_help=False) for _ in range(4))
@@ -86,8 +97,6 @@ def parser(commands):
         describing.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow, from 1")
         describing.add_argument("--depth", type=_whole(0), metavar="N", help="how deep to go down the tree")
 
-    demo = command("demo", "fit real handwritten digits and draw the results", seed, jobs, as_json)
-    demo.add_argument("-o", "--output", default="treeflows-demo", metavar="FOLDER", help="(default: %(default)s)")
     return whole
 
 

@@ -23,7 +23,7 @@ from ..tables.bins import Bins
 from ..tables.containers import Table
 from ..tables.domain import listing
 
-STDIN = "-"
+STDIN = STDOUT = "-"
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -76,6 +76,11 @@ def read_file(path, na=(), drop=()):
     return _of_objects(table)
 
 
+def printable(text):
+    """Text as a terminal can show it: its lines, with other control characters as Python escapes them."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def check_ending(path):
     """ValueError if a table cannot be written as the ending of the path says; an ending that is not there is CSV."""
     kind, _ = _kind(path)
@@ -84,8 +89,8 @@ def check_ending(path):
 
 
 def write_file(path, table):
-    """Write a DataFrame as the ending of the path says; to standard output, as CSV, if it is None."""
-    if path is None:
+    """Write a DataFrame as the ending of the path says; to standard output, as CSV, if it is None or "-"."""
+    if path in (None, STDOUT):
         table.to_csv(sys.stdout, index=False)
         return
     kind, compression = _kind(path)

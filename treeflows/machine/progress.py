@@ -1,14 +1,23 @@
-"""A progress bar where somebody watches."""
+"""A progress bar where somebody watches, and work side by side that can be stopped between its steps."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from threading import Event
+
+_stop: ContextVar[Event | None] = ContextVar("stop", default=None)  # of work in a thread: the Event that ends it
+
+
+class _Stopped(Exception):  # noqa: N818 - nothing is wrong: nobody waits for the work any longer
+    """Ends work in a thread, at its next step."""
 
 
 @contextmanager
 def progress_bar(total, description, verbose):
     """A function of the number of steps done, with a bar on standard error if ``verbose`` and that is a terminal.
 
-    Without rich installed there is no bar.
+    Without rich installed there is no bar. In work that `side_by_side` has stopped, the function raises.
     """
     if verbose and sys.stderr is not None and sys.stderr.isatty():
         try:
@@ -21,4 +30,37 @@ def progress_bar(total, description, verbose):
                 task = bar.add_task(description, total=total)
                 yield lambda done: bar.update(task, completed=done)
             return
-    yield lambda done: None
+    stop = _stop.get()
+
+    def step(done):
+        if stop is not None and stop.is_set():
+            raise _Stopped
+
+    yield step
+
+
+def side_by_side(tasks, n_threads):
+    """Results of functions without arguments, in order, each as soon as it and those before it are there.
+
+    If one raises, or the caller is interrupted or gives up, the others end at their next step of progress and are
+    waited for: a thread left behind would keep a core busy, and crash a process that exits under its feet.
+    """
+    outer, stop = _stop.get(), Event()
+
+    def run(task):
+        _stop.set(stop)
+        return task()
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        futures = [pool.submit(copy_context().run, run, task) for task in tasks]
+        try:
+            for future in futures:
+                while not future.done():  # in turns: a wait without end would hear no outer stop
+                    if outer is not None and outer.is_set():
+                        raise _Stopped
+                    wait([future], timeout=0.1)
+                yield future.result()
+        finally:
+            stop.set()
+            for future in futures:
+                future.cancel()

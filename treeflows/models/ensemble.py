@@ -1,9 +1,9 @@
 """The ensemble: a mixture of models."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
@@ -11,7 +11,7 @@ from .._ext import elementary
 from ..densities.weighted import WeightedMean
 from ..learning.rows import in_order
 from ..machine.log_sums import logsumexp
-from ..machine.progress import progress_bar
+from ..machine.progress import progress_bar, side_by_side
 from .autoregressive import AutoregressiveTreeFlow
 from .base import TABLE_PARAMETERS, CategoricalDensity, learner, part_of
 from .mixture import TreeFlowMixture
@@ -179,15 +179,19 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     def _learn_members(self, codes, n_categories, seeds, threads, progress):
         """Members learned side by side."""
-        side_by_side = min(threads, self.n_estimators)
-        fits = (
-            delayed(learner(estimator, "estimator").learn)(
-                codes, n_categories, np.random.default_rng(seed), threads // side_by_side
+        at_once = min(threads, self.n_estimators)
+        tasks = [
+            partial(
+                learner(estimator, "estimator").learn,
+                codes,
+                n_categories,
+                np.random.default_rng(seed),
+                threads // at_once,
             )
             for estimator, seed in zip(self._estimators(self.n_estimators), seeds, strict=True)
-        )
+        ]
         learned = []
-        for member in Parallel(side_by_side, require="sharedmem", return_as="generator")(fits):
+        for member in side_by_side(tasks, at_once):
             learned.append(member)
             progress(len(learned))
         return learned

@@ -1,0 +1,36 @@
+"""The public names, imported when the first of them is asked for."""
+
+from .densities.conditional_tree import ConditionalTree
+from .densities.permutation import TreePermutation
+from .files.models import load, save
+from .machine.versions import show_versions
+from .models.autoregressive import AutoregressiveTreeFlow
+from .models.classifier import TreeFlowClassifier
+from .models.discrete import DiscreteTreeFlow
+from .models.ensemble import TreeFlowEnsemble
+from .models.mixture import TreeFlowMixture
+from .models.questions import Anomalies, MonteCarloWarning
+from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
+from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
+from .pictures.trees import TreeDisplay
+
+__all__ = [
+    "Anomalies",
+    "AnomaliesDisplay",
+    "AutoregressiveTreeFlow",
+    "ConditionalTree",
+    "DependenceDisplay",
+    "DiscreteTreeFlow",
+    "ImageGalleryDisplay",
+    "LikelihoodCurveDisplay",
+    "MarginalsDisplay",
+    "MonteCarloWarning",
+    "TreeDisplay",
+    "TreeFlowClassifier",
+    "TreeFlowEnsemble",
+    "TreeFlowMixture",
+    "TreePermutation",
+    "load",
+    "save",
+    "show_versions",
+]
