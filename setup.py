@@ -1,6 +1,7 @@
 """The compiled engine. Everything else about the package is declared in pyproject.toml."""
 
 import sys
+from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -15,7 +16,7 @@ def extension(name, *sources):
     return Extension(
         f"treeflows._ext.{name}",
         [f"_ext/{name}.pyx", *sources],
-        depends=["_ext/kernels.h", "_ext/kernels_isa.h", "_ext/kernels.pxi"],
+        depends=["_ext/kernels.h", "_ext/kernels_isa.h", *glob("_ext/*.pxd")],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
         include_dirs=["_ext"],

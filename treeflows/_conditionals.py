@@ -7,7 +7,7 @@ import numpy as np
 
 from ._draws import uniform_blocks
 from ._ext.averaging import INNER, LEAF, average_prunings
-from ._ext.growing import grow_trees
+from ._ext.growing import GrowthRules, grow_trees
 from ._ext.routing import Router
 from ._tree import check_tree
 
@@ -36,8 +36,8 @@ class Conditionals:
     first_node, first_leaf : ndarray of shape (n_columns + 1,), int64
         Where the inner nodes and the leaves of each tree start.
     column : ndarray of shape (n_inner,), int32
-    category : ndarray of shape (n_inner,), uint8
-        An inner node asks whether x[column] is the category.
+    low, high : ndarray of shape (n_inner,), uint8
+        An inner node asks whether low <= x[column] <= high.
     children : ndarray of shape (n_inner, 2), int32
         If so, and if not: an inner node, or ``~leaf``, numbered within the tree.
     leaf_rows : ndarray of shape (n_leaves,), int32
@@ -51,7 +51,8 @@ class Conditionals:
     first_node: np.ndarray
     first_leaf: np.ndarray
     column: np.ndarray
-    category: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     children: np.ndarray
     leaf_rows: np.ndarray
     log_prob: np.ndarray
@@ -103,7 +104,8 @@ class Conditionals:
             self.n_categories,
             self.first_node,
             self.column,
-            self.category,
+            self.low,
+            self.high,
             self.children,
             self.first_value,
         )
@@ -147,8 +149,10 @@ class Conditionals:
         tree = np.repeat(np.arange(n_columns), n_inner)
         if len(tree) and not (self.column.min() >= 0 and self.column.max() < n_columns):
             raise ValueError("a tree splits on a column that is not there")
-        if (place[self.column] >= tree).any() or (self.category >= self.n_categories[self.column]).any():
-            raise ValueError("a tree splits on a column that does not come before its own, or on no category of it")
+        if (place[self.column] >= tree).any():
+            raise ValueError("a tree splits on a column that does not come before its own")
+        if (self.low > self.high).any() or (self.high >= self.n_categories[self.column]).any():
+            raise ValueError("a tree asks a column for no category of it")
         for t in range(n_columns):
             check_tree(self.children[self.first_node[t] : self.first_node[t + 1]], f"tree {t}")
             prob = np.exp(self.leaves(self.log_prob, t))
@@ -169,6 +173,9 @@ def learn_conditionals(
     prior_split,
     smoothing,
     objective=None,
+    n_ordered=None,
+    weight=None,
+    stop=None,
     n_threads=1,
     progress=None,
 ):
@@ -178,9 +185,11 @@ def learn_conditionals(
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n_rows + 1,), int64
-        `cost_table` of one column, with `COST_BITS`.
-    min_samples_leaf, max_depth, max_features, seed, objective, progress
+    cost : ndarray of shape (n + 1,), int64
+        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    min_samples_leaf, max_depth, max_features, seed, objective
+        As `GrowthRules` has them.
+    n_ordered, weight, stop, progress
         As `grow_trees` takes them.
     prior_split : float
         The prior probability of splitting is ``prior_split / (1 + candidates)``, at most `MOST_SPLIT`.
@@ -196,18 +205,17 @@ def learn_conditionals(
     concentration : ndarray of shape (n_columns,), float64
         By column.
     """
-    first, column, category, left, candidates, counts = grow_trees(
+    first, column, low, high, left, candidates, counts = grow_trees(
         codes,
         n_categories,
         order,
         cost,
-        min_samples_leaf,
-        max_depth,
-        max_features,
-        seed,
-        n_threads,
-        objective,
-        progress,
+        GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
+        n_ordered=n_ordered,
+        weight=weight,
+        stop=stop,
+        n_threads=n_threads,
+        progress=progress,
     )
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
@@ -227,12 +235,12 @@ def learn_conditionals(
         MOST_SPLIT,
         n_threads,
     )
-    conditionals = _compact(order, n_categories, first, column, category, left, counts, kind, np.log(prob))
+    conditionals = _compact(order, n_categories, first, column, low, high, left, counts, kind, np.log(prob))
     by_column = np.argsort(order)
     return conditionals, evidence[by_column], choices[grid, chosen][by_column]
 
 
-def _compact(order, n_categories, first, column, category, left, counts, kind, log_prob):
+def _compact(order, n_categories, first, column, low, high, left, counts, kind, log_prob):
     """Trees of numbered nodes to trees of the inner nodes and leaves that are kept, each numbered by themselves."""
     n_columns = len(order)
     tree = np.repeat(np.arange(n_columns), np.diff(first))
@@ -253,7 +261,8 @@ def _compact(order, n_categories, first, column, category, left, counts, kind, l
         first_node=first_node,
         first_leaf=first_leaf,
         column=column[inner],
-        category=category[inner].astype(np.uint8),
+        low=low[inner],
+        high=high[inner],
         children=np.stack([number[child], number[child + 1]], axis=1),
         leaf_rows=rows[leaf],
         log_prob=log_prob,

@@ -40,7 +40,8 @@ CONDITIONALS_ARRAYS = {
     "first_node": np.int64,
     "first_leaf": np.int64,
     "column": np.int32,
-    "category": np.uint8,
+    "low": np.uint8,
+    "high": np.uint8,
     "children": np.int32,
     "leaf_rows": np.int32,
     "log_prob": np.float64,
@@ -335,11 +336,14 @@ def _conditionals(arrays, prefix, domain):
         "first_node": (n_columns + 1,),
         "first_leaf": (n_columns + 1,),
         "column": (n_inner,),
-        "category": (n_inner,),
+        "low": (n_inner,),
+        "high": (n_inner,),
         "children": (n_inner, 2),
         "leaf_rows": (n_inner + n_columns,),
         "log_prob": (None,),
     }
+    if f"{prefix}category" in arrays:  # a file from when a node could ask for one category alone
+        arrays[f"{prefix}low"] = arrays[f"{prefix}high"] = arrays.pop(f"{prefix}category")
     conditionals = Conditionals(
         n_categories=domain.n_categories,
         **{name: _array(arrays, prefix + name, dtype, shapes[name]) for name, dtype in CONDITIONALS_ARRAYS.items()},
