@@ -231,6 +231,8 @@ cdef inline int count_codes(const Domain *domain, Node *node, Arena *arena) noex
     cdef int32_t *start = <int32_t *> arena_take(arena, node.n_rows * sizeof(int32_t))
     if start == NULL:
         return -1
+    if training.weight != NULL:
+        memset(row_of, 0, sizeof(row_of))  # rows of weight 0 may have other targets
     for v in range(domain.n_targets):
         row_of[domain.targets[v]] = v * domain.width
     for r in range(node.n_rows):
