@@ -263,20 +263,23 @@ cdef collect(Grown *trees, int64_t n_trees):
 
 cdef void pack_word(const Training *training, int64_t w, uint64_t *words) noexcept nogil:
     """Codes of 64 rows to planes, of which the second of two codes has none; then the digits of their weights."""
-    cdef int64_t r, j
+    cdef int64_t n_rows = min(64, training.n_rows - 64 * w), n_columns = training.n_columns, r, j
     cdef int32_t digit
-    cdef const uint8_t *codes = training.rows + 64 * w * training.n_columns
-    for r in range(min(64, training.n_rows - 64 * w)):
-        for j in range(training.n_columns):
-            if training.n_categories[j] > 2:
-                if training.first_plane[j] >= 0:
-                    words[training.first_plane[j] + codes[j]] |= (<uint64_t> 1) << r
-            elif training.n_categories[j] == 2:
-                words[training.first_plane[j]] |= (<uint64_t> (1 - codes[j])) << r
-        codes += training.n_columns
-        for digit in range(training.n_digits):
-            words[training.first_digit + digit] |= (
-                <uint64_t> ((training.weight[64 * w + r] >> digit) & 1)) << r
+    cdef const int32_t *n_categories = training.n_categories
+    cdef const int32_t *first_plane = training.first_plane
+    cdef const int32_t *weight = training.weight + 64 * w
+    cdef const uint8_t *codes = training.rows + 64 * w * n_columns
+    for r in range(n_rows):
+        for j in range(n_columns):
+            if n_categories[j] > 2:
+                if first_plane[j] >= 0:
+                    words[first_plane[j] + codes[j]] |= (<uint64_t> 1) << r
+            elif n_categories[j] == 2:
+                words[first_plane[j]] |= (<uint64_t> (1 - codes[j])) << r
+        codes += n_columns
+    for digit in range(training.n_digits):
+        for r in range(n_rows):
+            words[training.first_digit + digit] |= (<uint64_t> ((weight[r] >> digit) & 1)) << r
 
 
 # ---- the trees of a thread ----

@@ -126,9 +126,7 @@ cdef inline int first_domain(Domain *domain, const Training *training, int64_t t
             asked[domain.first_range + domain.n_ranges] = up_to(j, r)
             domain.n_ranges += 1
 
-    memset(all_counts, 0, k * sizeof(int32_t))
-    for r in range(training.n_rows):
-        all_counts[training.rows[r * training.n_columns + target]] += 1 if training.weight == NULL else training.weight[r]
+    count_target(training, target, all_counts)
     for v in range(k):
         if all_counts[v] > 0:
             targets[n], target_planes[n], counts[n] = v, training.first_plane[target] + v, all_counts[v]
@@ -137,6 +135,33 @@ cdef inline int first_domain(Domain *domain, const Training *training, int64_t t
     domain.coded, domain.first_coded, domain.run, domain.run_end = coded, first_coded, run, run_end
     domain.asked = asked
     return 0
+
+
+cdef inline void count_target(const Training *training, int32_t target, int32_t *counts) noexcept nogil:
+    """All rows of each category of a column."""
+    cdef int32_t first = training.first_plane[target], k = training.n_categories[target], v, digit
+    cdef const uint8_t *codes = training.codes + target * training.n_rows
+    cdef const uint64_t *word = training.words
+    cdef int64_t r
+    memset(counts, 0, k * sizeof(int32_t))
+    if first < 0:
+        for r in range(training.n_rows):
+            counts[codes[r]] += 1 if training.weight == NULL else training.weight[r]
+        return
+    counts[k - 1] = training.n_rows
+    if training.weight != NULL:
+        counts[k - 1] = 0
+        for r in range(training.n_rows):
+            counts[k - 1] += training.weight[r]
+    for r in range(training.n_words):
+        for v in range(k - 1):
+            if training.n_digits == 0:
+                counts[v] += n_bits(word[first + v])
+            for digit in range(training.n_digits):
+                counts[v] += n_bits(word[first + v] & word[training.first_digit + digit]) << digit
+        word += training.stride
+    for v in range(k - 1):
+        counts[k - 1] -= counts[v]
 
 
 cdef inline int first_node(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
@@ -303,16 +328,15 @@ cdef inline void part(const Domain *domain, const Node *node, Node *small, Node 
     cdef uint64_t left, rest, bit
     if first >= domain.first_range:
         end, first = domain.run_end[first - domain.first_range], domain.run[first - domain.first_range]
-    small.n_rows = 0
     for w in range(domain.n_words):
-        left = 0
         if first < domain.n_planes:
-            for i in range(first, end):
+            left = domain.words[w * domain.stride + first]
+            for i in range(first + 1, end):
                 left |= domain.words[w * domain.stride + i]
             left &= node.mask[w]
         else:
             # the rows of the node are those of the mask, in the same order
-            rest = node.mask[w]
+            left, rest = 0, node.mask[w]
             while rest:
                 bit = rest & (~rest + 1)
                 if goes_left(asked, codes[node.rows[r]]):
@@ -321,7 +345,11 @@ cdef inline void part(const Domain *domain, const Node *node, Node *small, Node 
                 r += 1
         small.mask[w] = left if left_is_small else node.mask[w] & ~left
         large.mask[w] = node.mask[w] & ~small.mask[w]
-        small.n_rows += n_bits(small.mask[w])
+    small.n_rows = small.n
+    if domain.training.weight != NULL:
+        small.n_rows = 0
+        for w in range(domain.n_words):
+            small.n_rows += n_bits(small.mask[w])
     if domain.n_coded > 0:
         for r in range(node.n_rows):
             if goes_left(asked, codes[node.rows[r]]):
@@ -366,13 +394,12 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
         return -1
     domain[0] = wide[0]
     domain.n_rows, domain.n_coded, domain.n_ranges = node.n_rows, 0, 0
-    for i in range(wide.width):
-        to_cell[i] = from_cell[i] = -1
-        asked[i].column = -1
+    for i in range(wide.width if wide.n_ranges > 0 else 0):
+        to_cell[i] = -1
     i = 0
     while i < wide.n_planes:
         j, end = wide.asked[i].column, i + 1
-        if n_ranges(training.n_categories[j], training.n_ordered[j]) == 0:
+        if wide.n_ranges == 0 or n_ranges(training.n_categories[j], training.n_ordered[j]) == 0:
             if splits(rules, n_left[i], node.n):
                 which[n], from_cell[n], to_cell[i], n = i, i, n, n + 1
         else:
@@ -385,6 +412,8 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
                         which[n], from_cell[n], to_cell[i], n = i, i, n, n + 1
         i = end
     domain.n_planes, width = n, padded(n)
+    for i in range(n, width):
+        from_cell[i] = -1
     for j in range(wide.n_coded):
         k, i = training.n_categories[wide.coded[j]], wide.first_coded[j]
         if n_ranges(k, training.n_ordered[wide.coded[j]]) > 0:
@@ -411,9 +440,10 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
         width += 1
         domain.n_ranges += 1
     domain.width = padded(width)
+    for i in range(width, domain.width):
+        from_cell[i] = -1
     for i in range(domain.width):
-        if from_cell[i] >= 0:
-            asked[i] = wide.asked[from_cell[i]]
+        asked[i] = wide.asked[from_cell[i]] if from_cell[i] >= 0 else Question(-1, 0, 0)
     for v in range(wide.n_targets):
         if node.counts[v] > 0:
             targets[n_targets], counts[n_targets], row_of[n_targets] = wide.targets[v], node.counts[v], v
