@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -16,7 +17,7 @@ def extension(name, *sources):
     return Extension(
         f"treeflows._ext.{name}",
         [f"_ext/{name}.pyx", *sources],
-        depends=["_ext/kernels.h", "_ext/kernels_isa.h", "_ext/kernels.pxi", "_ext/elementary.h"],
+        depends=["_ext/kernels.h", "_ext/kernels_isa.h", "_ext/elementary.h", *map(str, Path("_ext").glob("*.pxd"))],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
         include_dirs=["_ext"],

@@ -10,10 +10,11 @@ import math
 import numpy as np
 
 from cython.parallel cimport parallel, prange, threadid
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-include "kernels.pxi"
+from _ext.kernels cimport TF_LANES, current_kernels, tf_kernels
 
 cdef enum:
     TILE = 32            # planes of a tile: two tiles' worth of 512 words stay in the second-level cache

@@ -3,10 +3,11 @@
 import numpy as np
 
 from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-include "kernels.pxi"
+from _ext.kernels cimport current_kernels, tf_kernels, tf_layer
 
 cdef enum:
     BLOCK_BYTES = 16384  # rows of a block stay in the first-level cache while they go through all layers

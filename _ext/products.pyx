@@ -10,7 +10,7 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-include "kernels.pxi"
+from _ext.kernels cimport current_kernels, tf_kernels
 
 cdef enum:
     STRANDS = 8             # states are padded to a multiple of these with ones of weight zero

@@ -1,5 +1,9 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+NODE: np.dtype[Any]
 
 class Router:
     def __init__(
@@ -8,7 +12,8 @@ class Router:
         n_categories: NDArray[np.int32],
         first_node: NDArray[np.int64],
         column: NDArray[np.int32],
-        category: NDArray[np.uint8],
+        low: NDArray[np.uint8],
+        high: NDArray[np.uint8],
         children: NDArray[np.int32],
         first_value: NDArray[np.int64],
     ) -> None: ...

@@ -5,6 +5,8 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from _ext.asked cimport Question, goes_left
+
 cdef enum:
     BLOCK_BYTES = 131072    # rows of a block stay in the second-level cache while they go through all trees
     PARALLEL_WORK = 65536   # rows x columns below which waking threads costs more than it saves
@@ -13,9 +15,11 @@ cdef enum:
 
 # An inner node as the loops over rows read it. Children below zero are leaves, ~leaf.
 ctypedef struct Node:
-    int32_t column
-    int32_t category
-    int32_t children[2]  # of other rows, of rows with x[column] == category
+    Question asked
+    int32_t children[2]  # of rows whose answer is no, and yes
+
+
+NODE = np.dtype([("column", np.int32), ("low", np.uint8), ("high", np.uint8), ("children", np.int32, 2)], align=True)
 
 
 cdef class Router:
@@ -27,9 +31,11 @@ cdef class Router:
         ``order[t]`` is the t-th column; categories are by column.
     first_node : ndarray of shape (n_columns + 1,), int64
         Where the inner nodes of each tree start, in the order of the trees.
-    column, category : ndarray of shape (n_nodes,), int32
+    column : ndarray of shape (n_nodes,), int32
+    low, high : ndarray of shape (n_nodes,), uint8
+        A node asks whether low <= x[column] <= high.
     children : ndarray of shape (n_nodes, 2), int32
-        Of rows whose value is the category, and of others: an inner node, numbered within the tree, or ``~leaf``.
+        If so, and if not: an inner node, numbered within the tree, or ``~leaf``.
     first_value : ndarray of shape (n_columns + 1,), int64
         Where the leaves of each tree start among their values: that of category v at leaf l of tree t stands at
         ``first_value[t] + l * n_categories[order[t]] + v``.
@@ -41,13 +47,13 @@ cdef class Router:
     cdef const int32_t[::1] order, n_categories
     cdef const int64_t[::1] first_node, first_value
 
-    def __init__(self, order, n_categories, first_node, column, category, children, first_value):
+    def __init__(self, order, n_categories, first_node, column, low, high, children, first_value):
         # one more node than there are: the address of the first of none is asked for
-        self.owner = np.zeros((len(column) + 1, 4), dtype=np.int32)
-        self.owner[:-1, 0], self.owner[:-1, 1] = column, category
-        self.owner[:-1, 2:] = children[:, ::-1]
-        cdef const int32_t[:, ::1] packed = self.owner
-        self.nodes = <const Node *> &packed[0, 0]
+        self.owner = np.zeros(len(column) + 1, dtype=NODE)
+        for name, values in (("column", column), ("low", low), ("high", high), ("children", children[:, ::-1])):
+            self.owner[name][:len(column)] = values
+        cdef const uint8_t[::1] packed = self.owner.view(np.uint8)
+        self.nodes = <const Node *> &packed[0]
         self.order, self.n_categories, self.n_columns = order, n_categories, len(order)
         self.first_node, self.first_value = first_node, first_value
 
@@ -220,7 +226,7 @@ cdef class Router:
                 for i in range(ABREAST):
                     # a row that is down stays there; it asks the root, to no effect
                     node = nodes + (at[i] if at[i] >= 0 else 0)
-                    below = node.children[row[i][node.column] == node.category]
+                    below = node.children[goes_left(node.asked, row[i][node.asked.column])]
                     at[i] = below if at[i] >= 0 else at[i]
                     all_down &= at[i]
             for i in range(<int> min(ABREAST, n_rows - r)):

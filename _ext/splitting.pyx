@@ -10,11 +10,11 @@ import numpy as np
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport INFINITY, isfinite
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-include "kernels.pxi"
+from _ext.kernels cimport OBJECTIVE_BITS, TF_LANES, current_kernels, objective_function, tf_kernels, tf_node
 
 
 def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] first_plane,

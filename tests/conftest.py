@@ -67,9 +67,9 @@ def declared(n_categories):
     return [np.arange(k) for k in n_categories]
 
 
-def small_tables():
-    """Strategy: (codes, n_categories) over domains of at most a few thousand rows."""
-    sizes = st.lists(st.integers(1, 5), min_size=1, max_size=5)
+def small_tables(most_categories=5):
+    """Strategy: (codes, n_categories) over domains of, with few categories, at most a few thousand rows."""
+    sizes = st.lists(st.integers(1, most_categories), min_size=1, max_size=5)
     return st.builds(
         lambda seed, n_rows, k: (random_table(seed, n_rows, k), k),
         st.integers(0, 2**32 - 1),

@@ -18,8 +18,9 @@ class Node:
     counts: np.ndarray
     candidates: int = 0
     column: int = -1
-    category: int = -1
-    children: list = field(default_factory=list)  # of rows with the category, of others
+    low: int = 0
+    high: int = 0  # asks whether low <= x[column] <= high
+    children: list = field(default_factory=list)  # of rows whose answer is yes, and no
 
 
 def log_likelihood(phi, sides):
@@ -28,9 +29,22 @@ def log_likelihood(phi, sides):
     return (exact + 2**11) // 2**12
 
 
-def grow(codes, n_categories, target, before, min_samples_leaf, max_depth=math.inf, rows=None):
+def questions(k, n_ordered):
+    """What a column of k codes is asked, as (low, high): of those that make the same split, the first."""
+    asked, splits = [], set()
+    for low, high in [(v, v) for v in range(k)] + [(0, v) for v in range(n_ordered)]:
+        inside = frozenset(range(low, high + 1))
+        split = frozenset([inside, frozenset(range(k)) - inside])
+        if split not in splits and len(inside) < k:
+            asked.append((low, high))
+        splits.add(split)
+    return asked
+
+
+def grow(codes, n_categories, target, before, min_samples_leaf, max_depth=math.inf, n_ordered=None, rows=None):
     """The tree of a target column on the columns before it."""
     phi, _ = entropy_table(len(codes), 1, 40)
+    n_ordered = [0] * len(n_categories) if n_ordered is None else n_ordered
     rows = np.arange(len(codes)) if rows is None else rows
     k = n_categories[target]
     node = Node(rows, np.bincount(codes[rows, target], minlength=k))
@@ -38,20 +52,22 @@ def grow(codes, n_categories, target, before, min_samples_leaf, max_depth=math.i
         return node
     best = None
     for s in before:
-        for v in range(n_categories[s] if n_categories[s] > 2 else n_categories[s] - 1):
-            goes_left = codes[rows, s] == v
+        for low, high in questions(n_categories[s], n_ordered[s]):
+            goes_left = (low <= codes[rows, s]) & (codes[rows, s] <= high)
             if min(goes_left.sum(), (~goes_left).sum()) < min_samples_leaf:
+                continue
+            if low < high and (codes[rows, s] != high).all():  # the same split as "<= high - 1"
                 continue
             node.candidates += 1
             sides = [np.bincount(codes[side, target], minlength=k) for side in (rows[goes_left], rows[~goes_left])]
             score = log_likelihood(phi, sides)
             if best is None or score > best[0]:
-                best = (score, s, v)
+                best = (score, s, low, high)
     if best is not None:
-        _, node.column, node.category = best
-        goes_left = codes[rows, node.column] == node.category
+        _, node.column, node.low, node.high = best
+        goes_left = (node.low <= codes[rows, node.column]) & (codes[rows, node.column] <= node.high)
         node.children = [
-            grow(codes, n_categories, target, before, min_samples_leaf, max_depth - 1, side)
+            grow(codes, n_categories, target, before, min_samples_leaf, max_depth - 1, n_ordered, side)
             for side in (rows[goes_left], rows[~goes_left])
         ]
     return node
@@ -97,5 +113,5 @@ def leaves_of(node):
 
 def leaf_at(node, row):
     while node.children:
-        node = node.children[0] if row[node.column] == node.category else node.children[1]
+        node = node.children[0] if node.low <= row[node.column] <= node.high else node.children[1]
     return node

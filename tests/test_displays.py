@@ -356,7 +356,7 @@ def leaves_of(tree, codes):
     for row in codes:
         node = 0 if len(tree.children) else ~0
         while node >= 0:
-            node = tree.children[node, 0 if row[tree.column[node]] == tree.category[node] else 1]
+            node = tree.children[node, 0 if tree.low[node] <= row[tree.column[node]] <= tree.high[node] else 1]
         found.append(~node)
     return np.array(found)
 
@@ -366,7 +366,7 @@ def test_a_tree_of_a_column(trees, codes):
     display = TreeDisplay.from_estimator(trees, column="x4", max_depth=1)
     assert display.tree.target == 4
     assert display.ax_.get_title(loc="left") == "x4 given x0, x1, x2, x3"
-    s, v = tree.column[0], tree.category[0]
+    s, v = tree.column[0], tree.high[0]
     yes = codes[:, s] == v
     leaves = leaves_of(tree, codes)
     texts = written(display.ax_)

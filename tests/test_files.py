@@ -200,7 +200,7 @@ TREE_DAMAGES = {
     "order": (replaced("members0_order", lambda a: array_of(a * 0, "<i4")), "no permutation"),
     "no earlier column": (replaced("members1_column", lambda a: array_of(a * 0 + 2, "<i4")), "come before"),
     "column": (replaced("members0_column", lambda a: array_of(a + 100, "<i4")), "array column holds values outside"),
-    "category": (replaced("members0_category", lambda a: array_of(a + 100, "u1")), "no category"),
+    "category": (replaced("members0_high", lambda a: array_of(a + 100, "u1")), "no category"),
     "cycle": (replaced("members0_children", lambda a: array_of(np.zeros_like(a), "<i4")), "no tree"),
     "nodes": (replaced("members0_first_node", lambda a: array_of(a[::-1], "<i8")), "follow each other"),
     "leaves": (replaced("members0_first_leaf", lambda a: array_of(a + 1, "<i8")), "start that follow each other"),

@@ -31,7 +31,7 @@ def splits(model):
     """Everything that a criterion decides."""
     if isinstance(model, AutoregressiveTreeFlow):
         trees = model.distribution_
-        return trees.column, trees.category, trees.children
+        return trees.column, trees.low, trees.high, trees.children
     return tuple(array for layer in model.layers_ for array in (layer.column, layer.input_sets, layer.tables))
 
 

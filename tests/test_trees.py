@@ -1,5 +1,10 @@
 """Trees of one column against the readable implementation, and sums over all prunings."""
 
+import os
+import signal
+import threading
+import time
+
 import numpy as np
 import pytest
 import readable_trees as readable
@@ -9,48 +14,63 @@ from hypothesis import strategies as st
 
 from treeflows._ext import isa
 from treeflows._ext.averaging import DROPPED, INNER, LEAF, average_prunings
-from treeflows._ext.growing import grow_trees
-from treeflows.learning.layers import cost_table
+from treeflows._ext.growing import GrowthRules, grow_trees
+from treeflows.learning.costs import cost_table
 from treeflows.learning.prunings import COST_BITS, N_CONCENTRATIONS, N_TABLED, _log_rising, concentrations
 
 NO_LIMIT = 2**30
 
 
-def grow(codes, n_categories, order, min_samples_leaf=1, max_depth=NO_LIMIT, max_features=0, seed=0, n_threads=1):
+def grow(codes, n_categories, order, n_threads=1, n_ordered=None, weight=None, which=None, stop=None, **rules):
+    n = len(codes) if weight is None else int(np.sum(weight))
     return grow_trees(
         codes.astype(np.uint8),
         np.array(n_categories, dtype=np.int32),
         np.array(order, dtype=np.int32),
-        cost_table(len(codes), 1, COST_BITS)[0],
-        min_samples_leaf,
-        max_depth,
-        max_features,
-        seed,
-        n_threads,
+        cost_table(n, 1, COST_BITS)[0],
+        GrowthRules(**rules),
+        n_ordered=None if n_ordered is None else np.array(n_ordered, dtype=np.int32),
+        weight=None if weight is None else np.array(weight, dtype=np.int32),
+        which=None if which is None else np.array(which, dtype=np.int32),
+        stop=stop,
+        n_threads=n_threads,
     )
 
 
-def assert_same_tree(node, i, column, category, left, candidates, counts):
+def assert_same_tree(node, i, column, low, high, left, candidates, counts):
     assert counts[i].tolist() == node.counts.tolist()
     assert candidates[i] == node.candidates
     assert column[i] == node.column
     if node.children:
-        assert category[i] == node.category
+        assert (low[i], high[i]) == (node.low, node.high)
         for child, at in zip(node.children, (left[i], left[i] + 1), strict=True):
             assert at > i
-            assert_same_tree(child, at, column, category, left, candidates, counts)
+            assert_same_tree(child, at, column, low, high, left, candidates, counts)
 
 
-def assert_same_trees(codes, n_categories, order, min_samples_leaf, max_depth=NO_LIMIT, n_threads=1):
-    first, *parts, counts = grow(codes, n_categories, order, min_samples_leaf, max_depth, n_threads=n_threads)
+def assert_same_trees(codes, n_categories, order, min_samples_leaf, max_depth=NO_LIMIT, n_threads=1, n_ordered=None):
+    first, *parts, counts = grow(
+        codes,
+        n_categories,
+        order,
+        min_samples_leaf=min_samples_leaf,
+        max_depth=max_depth,
+        n_threads=n_threads,
+        n_ordered=n_ordered,
+    )
     start = 0
     for t, target in enumerate(order):
         nodes = slice(first[t], first[t + 1])
         k, n_nodes = n_categories[target], first[t + 1] - first[t]
-        tree = readable.grow(codes, n_categories, target, order[:t], min_samples_leaf, max_depth)
+        tree = readable.grow(codes, n_categories, target, order[:t], min_samples_leaf, max_depth, n_ordered)
         own = counts[start : start + n_nodes * k].reshape(n_nodes, k)
         assert_same_tree(tree, 0, *(part[nodes] for part in parts), own)
         start += n_nodes * k
+
+
+def assert_equal(one, other):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +104,99 @@ def test_more_rows_than_a_domain_holds_at_once(each_isa):
     assert_same_trees(random_table(1, 5000, n_categories), n_categories, list(range(6)), 5)
 
 
+# ---- columns in order ----
+
+
+@pytest.mark.parametrize(
+    "n_categories", [[4, 5, 9, 2, 3], [40, 25, 6], [7, 17, 3, 16, 40, 12], [100, 4, 9, 5], [16] * 4]
+)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_codes_in_order_like_the_readable_implementation(each_isa, n_categories, n_threads):
+    codes = random_table(6, 900, n_categories)
+    order = np.random.default_rng(1).permutation(len(n_categories)).tolist()
+    for lacking in (0, 1, 2):  # codes that come last and are in no order
+        n_ordered = [max(0, k - lacking) for k in n_categories]
+        assert_same_trees(codes, n_categories, order, 2, n_threads=n_threads, n_ordered=n_ordered)
+    n_ordered[1] = 0
+    assert_same_trees(codes, n_categories, order, 5, 3, n_threads, n_ordered)
+
+
+@given(small_tables(9), st.integers(1, 12), st.integers(0, 6), st.randoms())
+def test_codes_in_order_like_the_readable_implementation_on_any_options(table, min_samples_leaf, max_depth, random):
+    codes, n_categories = table
+    order = list(range(len(n_categories)))
+    random.shuffle(order)
+    n_ordered = [random.randint(0, k) for k in n_categories]
+    assert_same_trees(codes, n_categories, order, min_samples_leaf, max_depth, n_ordered=n_ordered)
+
+
+def test_a_large_table_of_codes_in_order(each_isa):
+    n_categories = [9, 6, 20, 5, 2, 12]
+    assert_same_trees(random_table(1, 5000, n_categories), n_categories, list(range(6)), 5, n_ordered=n_categories)
+
+
+# ---- weights ----
+
+
+@given(small_tables(20), st.integers(1, 8), st.integers(1, 9), st.integers(0, 3), st.booleans())
+def test_weights_are_repeated_rows(table, min_samples_leaf, most, max_features, in_order):
+    codes, n_categories = table
+    weight = np.random.default_rng(len(codes)).integers(0, most + 1, len(codes))
+    weight[0] += 1
+    options = {
+        "min_samples_leaf": min_samples_leaf,
+        "max_features": max_features,
+        "n_ordered": n_categories if in_order else None,
+    }
+    order = range(len(n_categories))
+    repeated = grow(np.repeat(codes, weight, axis=0), n_categories, order, **options)
+    assert_equal(grow(codes, n_categories, order, weight=weight, **options), repeated)
+
+
+@pytest.mark.parametrize("n_categories", [[2, 3, 2, 4, 2, 6], [2, 17, 3, 16, 40, 2]])
+def test_weights_of_a_large_table(each_isa, n_categories):
+    codes = random_table(4, 3000, n_categories)
+    weight = np.random.default_rng(0).integers(0, 6, len(codes))
+    repeated = grow(np.repeat(codes, weight, axis=0), n_categories, range(6), min_samples_leaf=5)
+    assert_equal(grow(codes, n_categories, range(6), min_samples_leaf=5, weight=weight, n_threads=2), repeated)
+
+
+# ---- some of the trees, and an early end ----
+
+
+def test_some_places_of_the_order():
+    k = [2, 3, 17, 2, 4]
+    codes, order = random_table(3, 800, k), [3, 0, 2, 4, 1]
+    first, *_, counts = every = grow(codes, k, order)
+    starts = np.cumsum([0, *(np.diff(first) * np.array(k)[order])])
+    for which in ([2], [0, 3, 4], [4, 1]):
+        some_first, *some, some_counts = grow(codes, k, order, which=which)
+        nodes = np.concatenate([np.arange(first[t], first[t + 1]) for t in which])
+        np.testing.assert_array_equal(np.diff(some_first), np.diff(first)[which])
+        assert_equal(some, [part[nodes] for part in every[1:-1]])
+        np.testing.assert_array_equal(some_counts, np.concatenate([counts[starts[t] : starts[t + 1]] for t in which]))
+
+
+def test_a_stop_from_another_thread_ends_growth():
+    codes = np.random.default_rng(0).integers(0, 256, (20_000, 8))
+    stop = np.zeros(1, dtype=np.uint8)
+    threading.Timer(0.1, stop.fill, [1]).start()
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        grow(codes, [256] * 8, range(8), stop=stop, n_threads=2)
+    assert time.perf_counter() - start < 1.1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupt_within_a_column_is_answered(n_threads):
+    codes = np.random.default_rng(0).integers(0, 256, (20_000, 8))
+    threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        grow(codes, [256] * 8, range(8), n_threads=n_threads)
+    assert time.perf_counter() - start < 1.1
+
+
 # ---- columns drawn for each split ----
 
 
@@ -106,7 +219,7 @@ def test_drawn_columns_are_by_seed_alone():
 def test_a_drawn_column_has_all_its_candidates():
     k = [4, 4, 4, 2]
     codes = random_table(3, 4000, k)
-    first, _, _, _, candidates, _ = grow(codes, k, range(4), max_features=1)
+    first, *_, candidates, _ = grow(codes, k, range(4), max_features=1)
     assert set(candidates[first[3] : first[3] + 1]) == {4}
 
 
@@ -117,7 +230,7 @@ def average(grown, n_categories, choices, prior_split, n_threads=1):
     sizes, grid = np.unique(n_categories, return_inverse=True)
     concentration = np.array([np.broadcast_to(choices(size), np.shape(choices(2))) for size in sizes])
     rising = [[[_log_rising(a), _log_rising(k * a)] for a in row] for k, row in zip(sizes, concentration, strict=True)]
-    first, _, _, left, candidates, counts = grown
+    first, _, _, _, left, candidates, counts = grown
     k = np.array(n_categories, dtype=np.int32)
     return average_prunings(
         first,
@@ -159,9 +272,9 @@ def values_of_leaves(root, i, left, values, out):
 def test_like_the_sum_over_all_prunings(seed, prior_split, a):
     k = [2, 3, 2, 4]
     codes = random_table(seed, 60, k)
-    grown = grow(codes, k, range(4), 4, 4)
+    grown = grow(codes, k, range(4), min_samples_leaf=4, max_depth=4)
     evidence, _, kind, prob = average(grown, k, lambda size: [a], prior_split)
-    first, left = grown[0], grown[3]
+    first, left = grown[0], grown[4]
     start = 0
     for t in range(4):
         root = readable.grow(codes, k, t, range(t), 4, 4)
@@ -180,9 +293,9 @@ def test_like_the_sum_over_all_prunings(seed, prior_split, a):
 def test_what_lies_below_a_node_that_is_hardly_ever_passed_is_dropped():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 2, (4000, 6))  # nothing depends on anything
-    grown = grow(codes, [2] * 6, range(6), 5)
+    grown = grow(codes, [2] * 6, range(6), min_samples_leaf=5)
     kind = average(grown, [2] * 6, lambda size: [0.5], 1e-4)[2]
-    assert (kind == LEAF).sum() < 0.5 * (grown[3] == 0).sum()
+    assert (kind == LEAF).sum() < 0.5 * (grown[4] == 0).sum()
     assert (kind == DROPPED).any()
     everything = average(grown, [2] * 6, lambda size: [0.5], 5.0)[2]
     assert (everything == DROPPED).sum() < (kind == DROPPED).sum()
@@ -204,7 +317,7 @@ def test_the_concentration_of_highest_evidence_is_chosen():
     k = [2, 6, 17]
     codes = random_table(2, 3000, k)
     codes[:, 2] = codes[:, 1]  # leaves with one category each: the lowest concentration
-    grown = grow(codes, k, range(3), 5)
+    grown = grow(codes, k, range(3), min_samples_leaf=5)
     evidence, chosen, kind, prob = average(grown, k, concentrations, 1.0)
     alone = [average(grown, k, lambda size, i=i: concentrations(size)[i : i + 1], 1.0) for i in range(N_CONCENTRATIONS)]
     np.testing.assert_array_equal(evidence, np.max([e for e, *_ in alone], axis=0))
@@ -226,7 +339,7 @@ def test_counts_too_large_for_the_table():
 @given(small_tables())
 def test_leaves_hold_distributions(table):
     codes, k = table
-    grown = grow(codes, k, range(len(k)), 1)
+    grown = grow(codes, k, range(len(k)))
     _, _, kind, prob = average(grown, k, concentrations, 1.0)
     assert (prob > 0).all()
     first = grown[0]

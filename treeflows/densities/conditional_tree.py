@@ -18,9 +18,9 @@ class ConditionalTree:
     before : tuple of str
         Names of the columns before it, in order.
     column : ndarray of shape (n_inner,), int32
-    category : ndarray of shape (n_inner,), uint8
-        Inner node m asks whether column ``column[m]`` has the category of code ``category[m]``. Node 0 is the root;
-        without inner nodes, the root is the only leaf.
+    low, high : ndarray of shape (n_inner,), uint8
+        Inner node m asks whether the code of column ``column[m]`` is between ``low[m]`` and ``high[m]``, both included.
+        Node 0 is the root; without inner nodes, the root is the only leaf.
     children : ndarray of shape (n_inner, 2), int32
         If so, and if not: an inner node, or ``~leaf`` (negative) for a leaf.
     leaf_rows : ndarray of shape (n_leaves,), int32
@@ -36,7 +36,8 @@ class ConditionalTree:
     target: int
     before: tuple
     column: np.ndarray
-    category: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     children: np.ndarray
     leaf_rows: np.ndarray
     prob: np.ndarray
@@ -60,12 +61,16 @@ class ConditionalTree:
             [f"{self.names[self.target]} given {given}", *draw_tree(self.children, self._ask, self._tell, max_depth)]
         )
 
+    def asked(self, node):
+        """What an inner node asks of its column: "= label" or "<= label"."""
+        labels = self.labels[self.column[node]]
+        return f"{'=' if self.low[node] == self.high[node] else '<='} {labels[self.high[node]]}"
+
     def __str__(self):
         return self.to_text()
 
     def _ask(self, node):
-        s = self.column[node]
-        return f"{self.names[s]} = {self.labels[s][self.category[node]]}?"
+        return f"{self.names[self.column[node]]} {self.asked(node)}?"
 
     def _tell(self, leaf):
         rows = int(self.leaf_rows[leaf])

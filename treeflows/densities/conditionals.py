@@ -26,8 +26,8 @@ class Conditionals(OrderedDensity):
     first_node, first_leaf : ndarray of shape (n_columns + 1,), int64
         Where the inner nodes and the leaves of each tree start.
     column : ndarray of shape (n_inner,), int32
-    category : ndarray of shape (n_inner,), uint8
-        An inner node asks whether x[column] is the category.
+    low, high : ndarray of shape (n_inner,), uint8
+        An inner node asks whether low <= x[column] <= high.
     children : ndarray of shape (n_inner, 2), int32
         If so, and if not: an inner node, or ``~leaf``, numbered within the tree.
     leaf_rows : ndarray of shape (n_leaves,), int32
@@ -44,7 +44,8 @@ class Conditionals(OrderedDensity):
     first_node: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="nodes")]
     first_leaf: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="leaves")]
     column: Annotated[np.ndarray, Array(np.int32, "nodes", low=0, high="columns")]
-    category: Annotated[np.ndarray, Array(np.uint8, "nodes")]
+    low: Annotated[np.ndarray, Array(np.uint8, "nodes")]
+    high: Annotated[np.ndarray, Array(np.uint8, "nodes")]
     children: Annotated[np.ndarray, Array(np.int32, "nodes", 2)]
     leaf_rows: Annotated[np.ndarray, Array(np.int32, "leaves", low=0)]
     prob: Annotated[np.ndarray, Array(np.float64, "probabilities", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
@@ -103,7 +104,8 @@ class Conditionals(OrderedDensity):
             self.n_categories,
             self.first_node,
             self.column,
-            self.category,
+            self.low,
+            self.high,
             self.children,
             self.first_value,
         )
@@ -144,8 +146,10 @@ class Conditionals(OrderedDensity):
         place = np.empty(n_columns, dtype=np.int64)
         place[self.order] = np.arange(n_columns)
         tree = np.repeat(np.arange(n_columns), n_inner)
-        if (place[self.column] >= tree).any() or (self.category >= self.n_categories[self.column]).any():
-            raise ValueError("a tree splits on a column that does not come before its own, or on no category of it")
+        if (place[self.column] >= tree).any():
+            raise ValueError("a tree splits on a column that does not come before its own")
+        if (self.low > self.high).any() or (self.high >= self.n_categories[self.column]).any():
+            raise ValueError("a tree asks a column for no category of it")
         for t in range(n_columns):
             check_tree(self.children[self.first_node[t] : self.first_node[t + 1]], f"tree {t}")
             prob = self.leaves(self.prob, t)

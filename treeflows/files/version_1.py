@@ -10,7 +10,6 @@ TREES = (
     "first_node",
     "first_leaf",
     "column",
-    "category",
     "children",
     "leaf_rows",
     "evidence",
@@ -78,6 +77,8 @@ def _distribution(written, old, new, arrays, found):
         return {"kind": "Pool", "trees": parts, "products": {"kind": "ProductMixture"}}
     if written["class"] == "AutoregressiveTreeFlow":
         move(TREES)
+        found[new + "low"] = arrays[old + "category"]
+        found[new + "high"] = arrays[old + "category"].copy()
         found[new + "prob"] = elementary.exp(arrays[old + "log_prob"])
         return {"kind": "Conditionals"}
     for t in range(written["n_layers"]):

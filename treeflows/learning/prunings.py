@@ -4,7 +4,7 @@ import numpy as np
 
 from .._ext import elementary
 from .._ext.averaging import INNER, LEAF, average_prunings
-from .._ext.growing import grow_trees
+from .._ext.growing import GrowthRules, grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
 
@@ -34,6 +34,9 @@ def learn_conditionals(
     prior_split,
     smoothing,
     objective=None,
+    n_ordered=None,
+    weight=None,
+    stop=None,
     n_threads=1,
     progress=None,
 ):
@@ -43,9 +46,11 @@ def learn_conditionals(
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n_rows + 1,), int64
-        `cost_table` of one column, with `COST_BITS`.
-    min_samples_leaf, max_depth, max_features, seed, objective, progress
+    cost : ndarray of shape (n + 1,), int64
+        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    min_samples_leaf, max_depth, max_features, seed, objective
+        As `GrowthRules` has them.
+    n_ordered, weight, stop, progress
         As `grow_trees` takes them.
     prior_split : float
         The prior probability of splitting is ``prior_split / (1 + candidates)``, at most `MOST_SPLIT`.
@@ -57,18 +62,17 @@ def learn_conditionals(
     -------
     conditionals : Conditionals
     """
-    first, column, category, left, candidates, counts = grow_trees(
+    first, column, low, high, left, candidates, counts = grow_trees(
         codes,
         n_categories,
         order,
         cost,
-        min_samples_leaf,
-        max_depth,
-        max_features,
-        seed,
-        n_threads,
-        objective,
-        progress,
+        GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
+        n_ordered=n_ordered,
+        weight=weight,
+        stop=stop,
+        n_threads=n_threads,
+        progress=progress,
     )
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
@@ -96,11 +100,11 @@ def learn_conditionals(
         prob=prob,
         evidence=evidence[by_column],
         concentration=choices[grid, chosen][by_column],
-        **_compact(order, n_categories, first, column, category, left, counts, kind),
+        **_compact(order, n_categories, first, column, low, high, left, counts, kind),
     )
 
 
-def _compact(order, n_categories, first, column, category, left, counts, kind):
+def _compact(order, n_categories, first, column, low, high, left, counts, kind):
     """Trees of numbered nodes to trees of the inner nodes and leaves that are kept, each numbered by themselves."""
     n_columns = len(order)
     tree = np.repeat(np.arange(n_columns), np.diff(first))
@@ -119,7 +123,8 @@ def _compact(order, n_categories, first, column, category, left, counts, kind):
         "first_node": first_node,
         "first_leaf": first_leaf,
         "column": column[inner],
-        "category": category[inner].astype(np.uint8),
+        "low": low[inner],
+        "high": high[inner],
         "children": np.stack([number[child], number[child + 1]], axis=1),
         "leaf_rows": rows[leaf],
     }

@@ -244,11 +244,11 @@ def _question(tree, node):
     """What an inner node asks, in at most two lines."""
     j = tree.column[node]
     if isinstance(tree, ConditionalTree):
-        asked = [tree.labels[j][tree.category[node]]]
+        answer = tree.asked(node)
     else:
         asked = [label for label, inside in zip(tree.labels[j], tree.input_sets[node], strict=False) if inside]
+        answer = f"= {asked[0]}" if len(asked) == 1 else f"in {{{', '.join(asked)}}}"
     name = tree.names[j]
-    answer = f"= {asked[0]}" if len(asked) == 1 else f"in {{{', '.join(asked)}}}"
     whole = f"{name} {answer}"
     return shortened(whole) if len(whole) <= WIDEST else f"{shortened(name)}\n{shortened(answer)}"
 
