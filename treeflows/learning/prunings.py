@@ -8,7 +8,7 @@ from .._ext.growing import GrowthRules, grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
 
-NEGLIGIBLE = 1e-3  # posterior probability of entering what lies below a node, under which it is not kept
+NEGLIGIBLE = 1e-4  # posterior probability of entering what lies below a node, under which it is not kept
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
 N_CONCENTRATIONS = 4
 N_TABLED = 1024  # counts whose log Gamma is tabled

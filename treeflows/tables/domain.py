@@ -166,6 +166,8 @@ class Domain:
         n_rows = max(len(column.values) for column in self.columns)
         cells = [(c.values, np.arange(n_rows) % len(c.values)) for c in self.columns]
         for j, (known, places) in enumerate(cells):
+            if known.dtype.kind in "biuf" and known.dtype.str == self.dtypes[j]:
+                continue
             dtypes, name = (self.dtypes[j],), None if self.names is None else (self.names[j],)
             try:
                 made = Table(make_table(self.container, name, dtypes, [(known, places)]))
