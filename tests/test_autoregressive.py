@@ -16,6 +16,7 @@ from treeflows.learning import prunings
 from treeflows.learning.layers import cost_table
 from treeflows.learning.orders import informative_order, pairwise_information
 from treeflows.learning.prunings import concentrations
+from treeflows.models import autoregressive
 from treeflows.models.ensemble import _weights
 
 K = [3, 2, 4, 2, 20]
@@ -318,3 +319,9 @@ def test_smoothing_is_a_number_of_any_type(model, smoothing):
 def test_smoothing_is_no_truth_value(model):
     with pytest.raises(TypeError, match="or a number, got True"):
         model(smoothing=True).fit(random_table(0, 200, [3, 2, 4]))
+
+
+def test_of_very_many_columns_no_two_are_compared(monkeypatch):
+    monkeypatch.setattr(autoregressive, "MOST_PAIRED", 3)
+    monkeypatch.setattr(autoregressive, "pairwise_information", None)
+    assert fitted(random_table(0, 100, K)).order_.tolist() == [0, 1, 2, 3, 4]

@@ -132,3 +132,12 @@ def test_files_keep_what_was_fitted(tmp_path):
     loaded = treeflows.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.score_samples(codes), flow.score_samples(codes))
     assert loaded.criterion == "likelihood"
+
+
+def test_a_criterion_that_changes_its_counts_is_refused():
+    def careless(counts, n):
+        counts[0] = 0
+        return float(n - counts.max())
+
+    with pytest.raises(ValueError, match="leaves its counts as they are"):
+        AutoregressiveTreeFlow(criterion=careless).fit(random_table(0, 50, [2, 2]))

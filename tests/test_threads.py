@@ -5,10 +5,16 @@ import subprocess
 import sys
 
 import pytest
+from joblib import cpu_count
+
+from treeflows.machine import threads
 
 FORK = """
 import os
 import numpy as np
+from joblib import cpu_count
+
+from treeflows.machine import threads
 from treeflows import AutoregressiveTreeFlow
 
 X = np.random.default_rng(0).integers(0, 3, (5000, 40))
@@ -36,3 +42,9 @@ def test_the_environment_is_as_before_the_engine_was_loaded(told):
     code = "import os, treeflows; print(os.environ.get('OMP_WAIT_POLICY'))"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(told)
+
+
+def test_a_cluster_lends_no_local_threads(monkeypatch):
+    monkeypatch.setattr(threads, "effective_n_jobs", lambda n_jobs: 100_000)
+    assert threads.n_threads(None) <= cpu_count()
+    assert threads.n_threads(-1) <= cpu_count()

@@ -3,6 +3,8 @@
 import math
 from functools import lru_cache
 
+import numpy as np
+
 
 class Objective:
     """The cost of describing one column's values, as a user's function of their counts.
@@ -59,6 +61,13 @@ def _compile(function):
     except (numba.core.errors.NumbaError, TypeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ValueError(f"{told} that Numba can compile: {' '.join(lines[:4])}") from error
+    asked = np.array([3, 0, 5, 1], dtype=np.int64)
+    try:
+        compiled(asked, 9)
+    except Exception:  # what it says of some counts is told when a tree meets them
+        asked = np.array([3, 0, 5, 1])
+    if asked.tolist() != [3, 0, 5, 1]:
+        raise ValueError(f"{told} that leaves its counts as they are; it changes them: begin with counts.copy()")
     returned = compiled.nopython_signatures[-1].return_type
     if not isinstance(returned, (types.Float, types.Integer)):
         raise ValueError(f"{told}, but it returns {returned}")

@@ -2,7 +2,7 @@
 
 import os
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 
 # GCC's OpenMP keeps its threads for later. A forked process inherits the list without the threads, and would wait for
 # them for ever: there, work goes on in one thread.
@@ -14,11 +14,13 @@ def n_threads(n_jobs):
     """Number of threads for an ``n_jobs`` in scikit-learn's meaning.
 
     None is 1 unless a joblib context says otherwise, -1 is every core that this process may use (cgroups and affinity
-    included), and OMP_NUM_THREADS bounds what a negative number gives. A process forked from one that has used threads
-    has one.
+    included), a context that counts the workers of a cluster not more, and OMP_NUM_THREADS bounds what a negative
+    number gives. A process forked from one that has used threads has one.
     """
     global _started
     threads = effective_n_jobs(n_jobs)
+    if n_jobs is None or n_jobs < 0:  # a joblib context may count the workers of a cluster, and threads are here
+        threads = min(threads, cpu_count())
     limit = os.environ.get("OMP_NUM_THREADS", "")
     if n_jobs is not None and n_jobs < 0 and limit.isdigit():
         threads = min(threads, max(1, int(limit)))

@@ -16,6 +16,7 @@ from ..machine.progress import progress_bar
 from .base import CategoricalFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
 
+MOST_PAIRED = 8_000  # columns, every two of which are compared for an order
 MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than the table
 
 
@@ -32,8 +33,8 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     ----------
     order : "evidence", "natural", "random" or array-like of int of shape (n_columns,), default="evidence"
         The order of the columns. "natural": as in the table. "evidence": that, or the order in which each next column
-        shares most mutual information with those before it, whichever has more evidence. "random": drawn. Or a
-        permutation of 0 .. n_columns - 1.
+        shares most mutual information with those before it, whichever has more evidence; of more than 8,000 columns,
+        as in the table. "random": drawn. Or a permutation of 0 .. n_columns - 1.
     criterion : "likelihood" or callable, default="likelihood"
         What a split is chosen by. "likelihood": the log-likelihood of the column. A function ``f(counts, n) -> float``:
         the cost of describing n values that have these counts (int64, one a category), compiled with Numba; the split
@@ -220,7 +221,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         if isinstance(self.order, str):
             if self.order == "random":
                 return [rng.permutation(n_columns).astype(np.int32)]
-            if self.order == "natural":
+            if self.order == "natural" or n_columns > MOST_PAIRED:
                 return [natural]
             other = informative_order(pairwise_information(codes, n_categories, cost, threads))
             return [natural] if np.array_equal(natural, other) else [natural, other]
