@@ -89,7 +89,7 @@ def _fit(arguments):
     table = _table_to_learn(arguments)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     domain, rows = read_domain(model, table)
-    model.take(domain, learn_density(model, rows, domain.n_categories, arguments.seed, threads))
+    model.take(domain, learn_density(model, rows, domain, arguments.seed, threads))
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {

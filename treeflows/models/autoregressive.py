@@ -192,7 +192,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             )
         return tuple(trees)
 
-    def _learn(self, codes, n_categories, rng, threads):
+    def _learn(self, codes, n_categories, rng, threads, n_ordered):
         n_columns = codes.shape[1]
         cost, _bits = cost_table(len(codes), 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads)
@@ -205,6 +205,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             "prior_split": self.prior_split,
             "smoothing": self.smoothing,
             "objective": None if self.criterion == "likelihood" else Objective(self.criterion),
+            "n_ordered": n_ordered,
             "n_threads": threads,
         }
         learned = []

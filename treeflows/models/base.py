@@ -55,13 +55,13 @@ class CategoricalDensity(TableModel):
         table, weight = read_to_learn(self, X, sample_weight)
         domain, threads = policy.learn_domain(table, weight), n_threads(self.n_jobs)
         rows = policy.encode(domain, table, threads)
-        return self.take(domain, learn_density(self, rows, domain.n_categories, self.random_state, threads, weight))
+        return self.take(domain, learn_density(self, rows, domain, self.random_state, threads, weight))
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         raise NotImplementedError
 
-    def learn(self, codes, n_categories, rng, threads):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         """Learn a density from codes: what ``fit`` does once a table is read.
 
         Parameters
@@ -71,14 +71,16 @@ class CategoricalDensity(TableModel):
             Codes of column j run from 0 to ``n_categories[j] - 1``.
         rng : numpy.random.Generator
         threads : int
+        n_ordered : ndarray of shape (n_columns,), int32, default=None
+            How many of the first codes of each column are in an order that trees may ask by: "x <= v".
 
         Returns
         -------
         distribution : Density
         """
-        return self._learn(codes, n_categories, rng, threads)
+        return self._learn(codes, n_categories, rng, threads, n_ordered)
 
-    def _learn(self, codes, n_categories, rng, threads):
+    def _learn(self, codes, n_categories, rng, threads, n_ordered):
         raise NotImplementedError
 
     def whole_codes(self, X):
@@ -168,7 +170,7 @@ class Other:
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def learn(self, codes, n_categories, rng, threads):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         """A fitted clone as a density of codes."""
         estimator = clone(self.estimator)
         if "random_state" in estimator.get_params(deep=False):
@@ -223,9 +225,10 @@ def read_to_learn(estimator, X, sample_weight):
     return table.rows(weight > 0), weight[weight > 0]
 
 
-def learn_density(model, rows, n_categories, random_state, threads, weight=None):
+def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
     # two streams: what the model draws does not depend on what is missing
     filling, learning = generator(random_state).spawn(2)
-    codes = rows_to_learn_from(rows.codes, rows.observed, weight, n_categories, filling, threads)
-    return model.learn(codes, n_categories, learning, threads)
+    codes = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
+    n_ordered = domain.n_ordered if domain.n_ordered.any() else None
+    return model.learn(codes, domain.n_categories, learning, threads, n_ordered)

@@ -28,7 +28,7 @@ class ColumnTree:
     def __init__(self, dependent):
         self.dependent = dependent
 
-    def learn(self, codes, n_categories, rng, threads):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         """Count; each column's smoothing is the one of highest leave-one-out likelihood."""
         k = n_categories
         order, parent = np.arange(len(k)), np.full(len(k), -1)

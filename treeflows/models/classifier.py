@@ -149,7 +149,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         rows = policy.encode(domain, table, threads)
         joint = _with_labels(domain, classes, name)
         rows = Rows(_with_label(rows.codes, labels), _with_label(rows.observed, True))
-        return self.take(joint, learn_density(density, rows, joint.n_categories, self.random_state, threads, weight))
+        return self.take(joint, learn_density(density, rows, joint, self.random_state, threads, weight))
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""

@@ -193,7 +193,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         """Mean log-likelihood of the held-out rows by layers: ndarray of shape (n_layers + 1,) or None, nats."""
         return self.distribution_.validation_score
 
-    def _learn(self, codes, n_categories, rng, threads):
+    def _learn(self, codes, n_categories, rng, threads, n_ordered):
         held_out = None
         if self.early_stopping:
             codes, held_out = self._hold_out(in_order(codes), rng)

@@ -160,7 +160,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         members = self.distribution_.members
         return [part_of(self, e, member) for e, member in zip(self._estimators(len(members)), members, strict=True)]
 
-    def _learn(self, codes, n_categories, rng, threads):
+    def _learn(self, codes, n_categories, rng, threads, n_ordered):
         codes = in_order(codes)
         seeds = rng.integers(2**31, size=self.n_estimators).tolist()
         n_held_out = round(HELD_OUT * len(codes))
@@ -170,14 +170,19 @@ class TreeFlowEnsemble(CategoricalDensity):
             if weighted:
                 rows = rng.permutation(len(codes))
                 held_out, rest = codes[rows[:n_held_out]], codes[rows[n_held_out:]]
-                members = self._learn_members(rest, n_categories, seeds, threads, progress)
+                members = self._learn_members(rest, n_categories, n_ordered, seeds, threads, progress)
                 weight = _weights(np.stack([member.score(held_out, threads) for member in members]))
             members = self._learn_members(
-                codes, n_categories, seeds, threads, lambda done: progress(weighted * self.n_estimators + done)
+                codes,
+                n_categories,
+                n_ordered,
+                seeds,
+                threads,
+                lambda done: progress(weighted * self.n_estimators + done),
             )
         return WeightedMean(n_categories, tuple(members), weight)
 
-    def _learn_members(self, codes, n_categories, seeds, threads, progress):
+    def _learn_members(self, codes, n_categories, n_ordered, seeds, threads, progress):
         """Members learned side by side."""
         at_once = min(threads, self.n_estimators)
         tasks = [
@@ -187,6 +192,7 @@ class TreeFlowEnsemble(CategoricalDensity):
                 n_categories,
                 np.random.default_rng(seed),
                 threads // at_once,
+                n_ordered,
             )
             for estimator, seed in zip(self._estimators(self.n_estimators), seeds, strict=True)
         ]

@@ -192,7 +192,7 @@ class TreeFlowMixture(CategoricalFlow):
             observed = None if rows.observed is None else rows.observed[block]
             yield self.distribution_.products.posterior(rows.codes[block], observed)
 
-    def _learn(self, codes, n_categories, rng, threads):
+    def _learn(self, codes, n_categories, rng, threads, n_ordered):
         codes = in_order(codes)
         # draws first: on fewer rows the same order of columns is drawn, which an ensemble that weighs its members needs
         em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
@@ -201,11 +201,11 @@ class TreeFlowMixture(CategoricalFlow):
         # too few rows to hold any out: then all are looked at twice
         held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
         unseen, seen = codes[held_out], codes[rest]
-        first = self._estimator().learn(seen, n_categories, np.random.default_rng(seeds[0]), threads)
+        first = self._estimator().learn(seen, n_categories, np.random.default_rng(seeds[0]), threads, n_ordered)
 
         def grow(codes, i):
             voice = self._voices(first.order)[i > 0]
-            return voice.learn(codes, n_categories, np.random.default_rng(seeds[i]), threads)
+            return voice.learn(codes, n_categories, np.random.default_rng(seeds[i]), threads, n_ordered)
 
         tree, forest = trees_say([first, *(grow(seen, i) for i in range(1, self.n_trees))], unseen, threads)
         of_forest = _shares(tree, forest) if self.n_trees > 1 else np.zeros(len(n_categories))

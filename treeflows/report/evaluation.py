@@ -105,7 +105,7 @@ def compare_split(model, domain, rows, seen, held_out):
     threads, found = n_threads(model.n_jobs), Comparison({}, {})
     for what, each in {INDEPENDENT: ColumnTree(False), CHOW_LIU: ColumnTree(True), type(model).__name__: model}.items():
         start = time.perf_counter()
-        learned = learn_density(each, rows.chosen(seen), domain.n_categories, model.random_state, threads)
+        learned = learn_density(each, rows.chosen(seen), domain, model.random_state, threads)
         found.seconds[what] = time.perf_counter() - start
         found.scores[what] = log_likelihood(learned, rows.chosen(held_out), threads)[0]
     model.take(domain, learned)
