@@ -4,6 +4,8 @@ import os
 
 from joblib import effective_n_jobs
 
+from .errors import ParameterError
+
 # GCC's OpenMP keeps its threads for later. A forked process inherits the list without the threads, and would wait for
 # them for ever: there, work goes on in one thread.
 _started = False
@@ -18,6 +20,8 @@ def n_threads(n_jobs):
     has one.
     """
     global _started
+    if n_jobs == 0:
+        raise ParameterError("n_jobs must not be 0; -1 is every core", parameter="n_jobs", value=n_jobs)
     threads = effective_n_jobs(n_jobs)
     limit = os.environ.get("OMP_NUM_THREADS", "")
     if n_jobs is not None and n_jobs < 0 and limit.isdigit():
