@@ -19,10 +19,11 @@ from conftest import random_table, whole_domain
 from pyarrow import parquet
 
 import treeflows
-from treeflows.command.commands import COMMANDS, _in_options
+from treeflows.command.commands import COMMANDS, one_line
 from treeflows.command.main import main
 from treeflows.files.tables import read_file
 from treeflows.learning.orders import mutual_information
+from treeflows.machine.errors import ParameterError, TableError
 from treeflows.models.baselines import ColumnTree, _smoothed
 from treeflows.report import page
 from treeflows.report.evaluation import read_domain
@@ -587,7 +588,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["report", "fewer.csv"], "fewer.csv has 1 rows; a report needs at least 20"),
         (["report", data, "-o", data], "is the data"),
         (["plot", "m", "--what", "anomalies", "-o", "a.png"], "needs DATA"),
-        (["plot", "m", "--what", "tree", "-o", "a.png"], "give --column, and no --layer"),
+        (["plot", "m", "--what", "tree", "-o", "a.png"], "--column must be given: each has a tree of its own"),
         (["plot", "m", "--what", "tree", "--column", "size", "-o", "a.png"], "there are 'colour', 'code', 'ja, nein'"),
         (["plot", "m", "--what", "curve", "--column", "code", "-o", "a.png"], "--column is an option of --what tree"),
         (["plot", "m", "--what", "curve", "-o", "a.gif"], ".png, .svg, .pdf"),
@@ -595,7 +596,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["score", "nowhere", data], "nowhere"),
         (["sample", "m", "-n", "-5"], "--rows"),
         (["sample", "m", "-o", "no/such/folder/x.csv"], "no/such/folder"),
-        (["show", "d", "--layer", "99"], "layers 1 to 10"),
+        (["show", "d", "--layer", "99"], "--layer must be one of the model's layers 1 to 10, got 99"),
         (["show", "d", "--column", "code"], "--column is not for a model of the kind DiscreteTreeFlow"),
         (["show", "e", "--column", "code"], "--column is not for a model of the kind TreeFlowEnsemble"),
         (["show", "m", "--layer", "1"], "--layer is not for a model of the kind TreeFlowMixture"),
@@ -731,8 +732,9 @@ def test_control_characters_reach_no_terminal(said, refused, tmp_path):
 
 def test_values_that_look_like_parameters_stay_as_they_are(said, refused):
     for value in ("missing=yes", "it's layer=", 'column="x"', "max_categories='a'\\"):
-        error = ValueError(f"a model's column {value!r} has {value!r}; set missing='error', or give column=")
-        assert _in_options(error) == f"a model's column {value!r} has {value!r}; set --missing error, or give --column"
+        error = TableError(f"a column has {value!r}", [("handle_unknown", "reserve"), ("categories", None)])
+        assert one_line(error) == f"a column has {value!r}; fit with --unknown reserve"
+        assert one_line(ParameterError(f"n is {value!r}", parameter="n")) == f"--rows is {value!r}"
     with open("t.csv", "w") as file:
         file.write("a,b\nmissing=no,1\nlayer=2,2\n")
     said("fit", "t.csv", "-o", "m", "--model", "tree")

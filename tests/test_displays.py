@@ -85,7 +85,7 @@ DISPLAYS = {
     DependenceDisplay: (3, lambda model, X, **o: DependenceDisplay.from_estimator(model, X, random_state=0, **o)),
     MarginalsDisplay: (6, lambda model, X, **o: MarginalsDisplay.from_estimator(model, X, random_state=0, **o)),
     ImageGalleryDisplay: (2, lambda model, X, **o: ImageGalleryDisplay.from_estimator(model, X, shape=(2, 3), **o)),
-    TreeDisplay: (1, lambda model, X, **o: TreeDisplay.from_estimator(model, layer=0, **o)),
+    TreeDisplay: (1, lambda model, X, **o: TreeDisplay.from_estimator(model, layer=1, **o)),
 }
 
 
@@ -392,7 +392,7 @@ def test_a_tree_without_questions(trees, mixture):
 def test_a_tree_of_a_layer(layers):
     layer = layers.layers_[0]
     assert layer.n_leaves > 4
-    display = TreeDisplay.from_estimator(layers, layer=0, max_depth=None)
+    display = TreeDisplay.from_estimator(layers, layer=1, max_depth=None)
     texts = written(display.ax_)
     headings = [text for text in texts if " row" in text]
     assert len(headings) == layer.n_leaves
@@ -419,15 +419,17 @@ def test_names_are_shortened_and_dollars_are_no_formulas(codes):
     MarginalsDisplay.from_estimator(trees, X)
 
 
-def test_trees_that_are_not_there(trees, layers, ensemble):
+def test_trees_that_are_not_there(trees, mixture, layers, ensemble):
     for model, asked, error, told in [
-        (trees, {}, TypeError, "give column="),
-        (trees, {"layer": 0}, TypeError, "give column="),
-        (layers, {"column": 0}, TypeError, "give layer="),
+        (trees, {}, ValueError, "column must be given: each has a tree of its own"),
+        (trees, {"layer": 1}, ValueError, "layer is not for a model of the kind AutoregressiveTreeFlow"),
+        (mixture, {"layer": 1}, ValueError, "layer is not for a model of the kind TreeFlowMixture"),
+        (layers, {"column": 0}, ValueError, "column is not for a model of the kind DiscreteTreeFlow"),
         (ensemble, {"column": 0}, TypeError, "TreeFlowEnsemble has no trees"),
-        (trees, {"column": "size"}, ValueError, "no column 'size'; there are 6"),
+        (trees, {"column": "size"}, ValueError, "no column 'size'; there are "),
         (trees, {"column": 6}, ValueError, "no column 6"),
-        (layers, {"layer": -1}, ValueError, "no layer -1; there are 4"),
+        (layers, {"layer": 0}, ValueError, "layers 1 to 4, got 0"),
+        (layers, {"layer": 5}, ValueError, "layers 1 to 4, got 5"),
     ]:
         with pytest.raises(error, match=told):
             TreeDisplay.from_estimator(model, **asked)

@@ -338,7 +338,7 @@ def test_a_declared_order_is_asked(model):
         X["level"] = pd.Categorical(level, range(20), ordered=ordered)
         trees = model(**options).fit(X)
         trees = trees.flows_[0].trees_ if model is TreeFlowMixture else trees.trees_
-        asked.append([tree.asked(0) for tree in trees if len(tree.column)])
+        asked.append([tree.question(0)[1] for tree in trees if len(tree.column)])
     assert not any("<=" in question for question in asked[0])
     assert "<= 11" in asked[1]
 

@@ -21,4 +21,4 @@ for ax, table, name in ((axes[0], X, "table x"), (axes[2], flow.transform(X), "c
     information = mutual_info_score(table[:, 0], table[:, 1])
     ax.set(xlabel="column x1", ylabel="column x0", xticks=range(4), yticks=range(2))
     ax.set_title(f"{name}: mutual information {information:.3f} nats", fontsize=10)
-TreeDisplay.from_estimator(flow, layer=0, ax=axes[1])
+TreeDisplay.from_estimator(flow, layer=1, ax=axes[1])

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..densities.independent import IndependentColumns
 from ..files.models import load, save
 from ..files.tables import (
     STDIN,
@@ -27,16 +26,16 @@ from ..files.tables import (
     write_file,
 )
 from ..machine.archives import whole_file
+from ..machine.errors import DescribedError
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
 from ..models.base import learn_density
-from ..models.classifier import TreeFlowClassifier
+from ..models.baselines import ColumnTree
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
-from ..models.questions import MonteCarloWarning
+from ..models.questions import MonteCarloWarning, log_likelihood
 from ..tables.domain import MAX_CATEGORIES, listing
-from .descriptions import describe
 
 MODELS = {
     "auto": TreeFlowMixture,
@@ -45,24 +44,8 @@ MODELS = {
     "dtf": DiscreteTreeFlow,
 }
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
-OPTION_OF = {  # of a parameter that an error names
-    "missing": "--missing",
-    "handle_unknown": "--unknown",
-    "min_frequency": "--min-frequency",
-    "max_categories": "--max-categories",
-    "n_layers": "--layers",
-    "max_depth": "--max-depth",
-    "min_samples_split": "--min-samples-split",
-    "n_samples": "--rows",
-    "n": "--rows",
-    "n_sweeps": "--sweeps",
-    "random_state": "--seed",
-    "n_jobs": "--jobs",
-    "column": "--column",
-    "layer": "--layer",
-}
-QUOTED = r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?!\w)"  # what repr writes of a text
-REMEDIES = ("missing", "handle_unknown", "min_frequency", "max_categories", "column", "layer")  # that errors suggest
+SPELLED = {"handle_unknown": "unknown", "n": "rows", "n_samples": "rows", "random_state": "seed"}  # others as they are
+NOT_ASKED = ("categories",)  # of the parameters that mend a table
 
 
 def run(name, arguments):
@@ -78,7 +61,8 @@ def run(name, arguments):
 
 def one_line(error):
     """An error as the command line tells it."""
-    return printable(_in_options(error)) or type(error).__name__
+    text = error.text(_option) if isinstance(error, DescribedError) else str(error)
+    return printable(" ".join(text.split())) or type(error).__name__
 
 
 def _fit(arguments):
@@ -103,14 +87,10 @@ def _fit(arguments):
         "model": arguments.output,
     }
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        first = domain.first_category
-        counts = np.concatenate(
-            [np.bincount(c, minlength=k) for c, k in zip(rows.codes.T, np.diff(first), strict=True)]
-        )
-        share = float(np.mean(rows.log_share))
-        independent = IndependentColumns.from_counts(counts, domain.n_categories).mean_log_likelihood(counts)
-        figures["nll_independent"] = 0.0 - independent - share  # a certain table has 0, not -0
-        figures["nll"] = 0.0 - float(model.distribution_.score(rows.codes, threads).mean()) - share
+        independent = learn_density(ColumnTree(False), rows, domain, arguments.seed, threads)
+        for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
+            # a certain table has 0, not -0
+            figures[name] = 0.0 - float(log_likelihood(learned, rows, threads)[0].mean())
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -255,9 +235,9 @@ def _report(arguments):
 
 def _show(arguments):
     """Describe a model: its columns, what was learned of each or by each layer, and a tree as text."""
-    model = load(arguments.model)
-    model = getattr(model, "density_", model)
-    figures, text = describe(model, column=arguments.column, layer=arguments.layer, depth=arguments.depth)
+    figures, text = _density(arguments).summary(
+        column=arguments.column, layer=arguments.layer, max_depth=arguments.depth
+    )
     print(json.dumps(figures) if arguments.json else printable(text))
 
 
@@ -279,11 +259,14 @@ def _plot(arguments):
 
 
 def _load(arguments):
+    """The model of a file, to ask."""
+    return _density(arguments).set_params(n_jobs=arguments.jobs)
+
+
+def _density(arguments):
     """The model of a file; of a classifier, its density of rows with their labels."""
     model = load(arguments.model)
-    if isinstance(model, TreeFlowClassifier):
-        model = model.density_
-    return model.set_params(n_jobs=arguments.jobs)
+    return getattr(model, "density_", model)
 
 
 def _table_for(model, arguments):
@@ -393,24 +376,12 @@ def _note(message, *_where, **_how):
     print(f"treeflows: note: {printable(' '.join(str(message).split()))}", file=sys.stderr)
 
 
-def _in_options(error):
-    """An error in one line, with options in place of the parameters that it names."""
-    text = " ".join(str(error).split())
-    text = text.replace(
-        "Declare all values that can occur with categories= or a categorical dtype, or set ", "Fit with "
-    )
-    for name, option in OPTION_OF.items():
-        text = re.sub(rf"^{name}(?= must | == )", option, text)  # as in n_samples == -1, must be >= 0
-    # as in missing='error', and in give column=, and no layer=; values of cells stay as they are
-    remedy = rf"\b(?P<name>{'|'.join(REMEDIES)})=(?:'?(?P<value>\w+)'?|(?=\W|$))"
-    return re.sub(rf"{QUOTED}|{remedy}", _in_option, text)
-
-
-def _in_option(match):
-    """What `_in_options` makes of a quoted text, or of a parameter with or without its value."""
-    if match["name"] is None:
-        return match[0]
-    return OPTION_OF[match["name"]] + ("" if match["value"] is None else f" {match['value']}")
+def _option(parameter, value):
+    """A parameter as the command line has it, "" if it has none."""
+    if parameter in NOT_ASKED:
+        return ""
+    name = SPELLED.get(parameter, parameter.removeprefix("n_")).replace("_", "-")
+    return f"--{name}" if value is None else f"--{name} {value}"
 
 
 COMMANDS = {

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .trees import draw_tree
+from .trees import draw_tree, rows_of
+
+RARE = 5e-4  # probability that would be printed as 0.0%
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +63,56 @@ class ConditionalTree:
             [f"{self.names[self.target]} given {given}", *draw_tree(self.children, self._ask, self._tell, max_depth)]
         )
 
-    def asked(self, node):
-        """What an inner node asks of its column: "= label" or "<= label"."""
-        labels = self.labels[self.column[node]]
-        return f"{'=' if self.low[node] == self.high[node] else '<='} {labels[self.high[node]]}"
+    @property
+    def title(self):
+        """What the tree is of."""
+        return f"{self.names[self.target]} given {', '.join(self.before) or 'nothing'}"
+
+    def question(self, node):
+        """What an inner node asks: the name of its column, and "= label" or "<= label".
+
+        Parameters
+        ----------
+        node : int
+
+        Returns
+        -------
+        name : str
+        answer : str
+        """
+        j, high = self.column[node], self.high[node]
+        return self.names[j], f"{'=' if self.low[node] == high else '<='} {self.labels[j][high]}"
+
+    def told(self, leaves, most):
+        """What leaves say together: their rows, and the distribution of the column, weighted by training rows.
+
+        Parameters
+        ----------
+        leaves : list of int
+        most : int
+            Categories to tell.
+
+        Returns
+        -------
+        heading : str
+        lines : list of (float, str)
+            Shares and what has them: the most probable categories, at most ``most``, and the others as one.
+        """
+        prob = np.average(self.prob[leaves], axis=0, weights=self.leaf_rows[leaves])
+        order = np.argsort(-prob, kind="stable")
+        order = order[prob[order] >= RARE]
+        shown = order if len(order) <= most + 1 else order[:most]
+        lines = [(prob[v], self.labels[self.target][v]) for v in shown]
+        rest, n_rest = 1 - prob[shown].sum(), len(prob) - len(shown)
+        if rest >= RARE:
+            lines.append((rest, f"{n_rest} other{'s' * (n_rest > 1)}"))
+        return rows_of(self.leaf_rows, leaves), lines
 
     def __str__(self):
         return self.to_text()
 
     def _ask(self, node):
-        return f"{self.names[self.column[node]]} {self.asked(node)}?"
+        return f"{' '.join(self.question(node))}?"
 
     def _tell(self, leaf):
         rows = int(self.leaf_rows[leaf])

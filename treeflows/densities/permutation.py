@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from .stored import Array, Stored
-from .trees import check_tree, draw_tree
+from .trees import check_tree, draw_tree, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,18 +112,58 @@ class TreePermutation(Stored):
         text : str
         """
         lines = [f"TreePermutation of {len(self.names)} columns, leaves: {self.n_leaves}"]
-        lines += draw_tree(self.children, self._question, self._leaf, max_depth)
+        lines += draw_tree(self.children, self._ask, self._leaf, max_depth)
         return "\n".join(lines)
 
     def __str__(self):
         return self.to_text()
 
-    def _question(self, node):
+    @property
+    def title(self):
+        """What the tree is of."""
+        return f"layer of {self.n_leaves} lea{'ves' if self.n_leaves > 1 else 'f'}, {len(self.names)} columns"
+
+    def question(self, node):
+        """What an inner node asks: the name of its column, and "= label" or "in {labels}".
+
+        Parameters
+        ----------
+        node : int
+
+        Returns
+        -------
+        name : str
+        answer : str
+        """
         j = self.column[node]
-        k = self.first_category[j + 1] - self.first_category[j]
-        goes_left = self.input_sets[node, :k].astype(bool)
-        left = [label for label, inside in zip(self.labels[j], goes_left, strict=True) if inside]
-        return f"{self.names[j]} = {left[0]}?" if len(left) == 1 else f"{self.names[j]} in {{{', '.join(left)}}}?"
+        left = [label for label, inside in zip(self.labels[j], self.input_sets[node], strict=False) if inside]
+        return self.names[j], f"= {left[0]}" if len(left) == 1 else f"in {{{', '.join(left)}}}"
+
+    def told(self, leaves, most):
+        """What leaves say together: their rows, and of a single leaf the columns that it permutes.
+
+        Parameters
+        ----------
+        leaves : list of int
+        most : int
+            Columns to tell.
+
+        Returns
+        -------
+        heading : str
+        lines : list of (None, str)
+            A column each, at most ``most``, and how many more there are.
+        """
+        heading = rows_of(self.leaf_rows, leaves)
+        if len(leaves) > 1:
+            return heading, []
+        moved = [f"{self.names[j]}: {', '.join(arrows)}" for j, arrows in self._arrows(leaves[0])]
+        more = [f"and {len(moved) - most} columns more"] if len(moved) > most else []
+        heading += f", permuted column{'s' * (len(moved) > 1)}:" if moved else ", identity"
+        return heading, [(None, line) for line in moved[:most] + more]
+
+    def _ask(self, node):
+        return f"{' '.join(self.question(node))}?"
 
     def _leaf(self, leaf):
         rows = int(self.leaf_rows[leaf])
@@ -131,14 +171,18 @@ class TreePermutation(Stored):
 
     def _moved(self, leaf):
         """How many columns a leaf's table permutes, the first few written out."""
-        moved = []
-        for j, name in enumerate(self.names):
-            table = self.tables[leaf, self.first_category[j] : self.first_category[j + 1]]
-            changed = np.flatnonzero(table != np.arange(len(table)))
-            if len(changed):
-                arrows = ", ".join(f"{self.labels[j][v]}→{self.labels[j][table[v]]}" for v in changed[:3])
-                moved.append(f"{name}: {arrows}{', …' * (len(changed) > 3)}")
+        moved = [
+            f"{self.names[j]}: {', '.join(arrows[:3])}{', …' * (len(arrows) > 3)}" for j, arrows in self._arrows(leaf)
+        ]
         if not moved:
             return "identity"
         shown = "; ".join([*moved[:2], "…"] if len(moved) > 2 else moved)
         return f"permutes {len(moved)} column{'s' * (len(moved) > 1)} ({shown})"
+
+    def _arrows(self, leaf):
+        """Each column that a leaf's table permutes, and which category goes where."""
+        for j, labels in enumerate(self.labels):
+            table = self.tables[leaf, self.first_category[j] : self.first_category[j + 1]]
+            arrows = [f"{labels[v]}→{labels[to]}" for v, to in enumerate(table) if v != to]
+            if arrows:
+                yield j, arrows

@@ -19,6 +19,12 @@ def check_tree(children, what):
         raise ValueError(f"the leaves of {what} are not the leaves of its tree")
 
 
+def rows_of(leaf_rows, leaves):
+    """How many training rows leaves have, in words."""
+    rows = int(leaf_rows[leaves].sum())
+    return f"{rows:,} row{'s' * (rows != 1)}{f' in {len(leaves)} leaves' * (len(leaves) > 1)}"
+
+
 def draw_tree(children, ask, tell, max_depth=None):
     """Lines of a tree, the way file trees are drawn.
 

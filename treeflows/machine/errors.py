@@ -1,5 +1,7 @@
 """Errors as data: what was wrong, where, and which parameters mend it, for each surface to spell in its own way."""
 
+from sklearn.utils.validation import check_scalar
+
 
 class DescribedError(ValueError):
     """What was wrong, and what helps.
@@ -23,15 +25,14 @@ class DescribedError(ValueError):
         Parameters
         ----------
         spell : callable
-            ``spell(parameter, value) -> str`` writes a remedy as the reader would give it.
+            ``spell(parameter, value) -> str`` writes a remedy as the reader would give it, "" if the reader cannot.
 
         Returns
         -------
         text : str
         """
-        if not self.remedies:
-            return self.message
-        return f"{self.message}; fit with {' or '.join(spell(*remedy) for remedy in self.remedies)}"
+        remedies = " or ".join(filter(None, (spell(*remedy) for remedy in self.remedies)))
+        return f"{self.message}; fit with {remedies}" if remedies else self.message
 
 
 class TableError(DescribedError):
@@ -53,7 +54,7 @@ class TableError(DescribedError):
 
 
 class ParameterError(DescribedError):
-    """A parameter is out of range.
+    """A parameter is out of range; the message starts with its name.
 
     Attributes
     ----------
@@ -64,10 +65,33 @@ class ParameterError(DescribedError):
     """
 
     def __init__(self, message, remedies=(), *, parameter=None, value=None):
-        super().__init__(message, remedies)
         self.parameter, self.value = parameter, value
+        super().__init__(message, remedies)
+
+    def text(self, spell):
+        """The whole sentence, with the parameter as the reader knows it; else as `DescribedError.text` describes it."""
+        told, name = super().text(spell), self.parameter
+        if name is None or not told.startswith(name):
+            return told
+        return f"{spell(name, None).removesuffix('=') or name}{told.removeprefix(name)}"
 
 
 def in_python(parameter, value):
     """A parameter as a call gives it."""
     return f"{parameter}={'' if value is None else repr(value)}"
+
+
+def check_number(value, name, kind, **limits):
+    """Raise unless a parameter is a number of a kind within limits, as scikit-learn's ``check_scalar`` has them.
+
+    Raises
+    ------
+    TypeError
+        If it is of another kind.
+    ParameterError
+        If it is out of range.
+    """
+    try:
+        check_scalar(value, name, kind, **limits)
+    except ValueError as error:
+        raise ParameterError(str(error), parameter=name, value=value) from None

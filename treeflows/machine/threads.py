@@ -4,6 +4,8 @@ import os
 
 from joblib import cpu_count, effective_n_jobs
 
+from .errors import ParameterError
+
 # GCC's OpenMP keeps its threads for later. A forked process inherits the list without the threads, and would wait for
 # them for ever: there, work goes on in one thread.
 _started = False
@@ -18,6 +20,8 @@ def n_threads(n_jobs):
     number gives. A process forked from one that has used threads has one.
     """
     global _started
+    if n_jobs == 0:
+        raise ParameterError("n_jobs must not be 0; -1 is every core", parameter="n_jobs", value=n_jobs)
     threads = effective_n_jobs(n_jobs)
     if n_jobs is None or n_jobs < 0:  # a joblib context may count the workers of a cluster, and threads are here
         threads = min(threads, cpu_count())

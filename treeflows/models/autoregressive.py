@@ -4,7 +4,6 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.validation import check_scalar
 
 from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
@@ -12,6 +11,7 @@ from ..learning.costs import cost_table
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
+from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
 from .base import CategoricalFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
@@ -192,6 +192,37 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             )
         return tuple(trees)
 
+    def tree(self, column=None, layer=None):
+        """The tree of a column.
+
+        Parameters
+        ----------
+        column : str or int
+            Name or number of the column.
+        layer : None
+            Of other models.
+
+        Returns
+        -------
+        tree : ConditionalTree
+
+        Raises
+        ------
+        ValueError
+            For a column that is not there.
+        """
+        self._refuse(layer=layer)
+        if column is None:
+            told = "column must be given: each has a tree of its own"
+            raise ParameterError(told, parameter="column")
+        return self.trees_[self.domain_.index(column)]
+
+    def _summary(self, column, layer, max_depth):
+        self._refuse(layer=layer)
+        figures, lines = tell_trees(self)
+        shown = "--column NAME prints the tree of a column" if column is None else self.tree(column).to_text(max_depth)
+        return figures, "\n".join([*lines, "", shown])
+
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         n_columns = codes.shape[1]
         cost, _bits = cost_table(len(codes), 1, COST_BITS)
@@ -257,9 +288,9 @@ class AutoregressiveTreeFlow(CategoricalFlow):
                 f"order must be 'evidence', 'natural', 'random' or a permutation of the columns, got {self.order!r}"
             )
         if self.max_depth is not None:
-            check_scalar(self.max_depth, "max_depth", Integral, min_val=0)
-        check_scalar(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1, max_val=NO_LIMIT)
-        check_scalar(self.prior_split, "prior_split", Real, min_val=0, include_boundaries="neither")
+            check_number(self.max_depth, "max_depth", Integral, min_val=0)
+        check_number(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1, max_val=NO_LIMIT)
+        check_number(self.prior_split, "prior_split", Real, min_val=0, include_boundaries="neither")
         if not np.isfinite(self.prior_split):
             raise ValueError("prior_split must be finite")
         check_smoothing(self.smoothing, "evidence")
@@ -267,10 +298,22 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             if self.max_features != "sqrt":
                 raise ValueError(f"max_features must be None, 'sqrt', an int or a float, got {self.max_features!r}")
         elif isinstance(self.max_features, Integral):
-            check_scalar(self.max_features, "max_features", Integral, min_val=1)
+            check_number(self.max_features, "max_features", Integral, min_val=1)
         elif self.max_features is not None:
-            check_scalar(self.max_features, "max_features", Real, min_val=0, max_val=1, include_boundaries="right")
+            check_number(self.max_features, "max_features", Real, min_val=0, max_val=1, include_boundaries="right")
         check_n_jobs(self.n_jobs)
+
+
+def tell_trees(flow):
+    """Figures of a fitted tree flow, and lines that tell them."""
+    names, trees = flow.domain_.column_names, flow.trees_
+    leaves = [len(tree.leaf_rows) for tree in trees]
+    n_rows = int(trees[0].leaf_rows.sum())
+    nll = (0.0 - flow.evidence_ / n_rows).tolist()
+    lines = [f"columns in order: leaves of the tree, and cost of the {n_rows:,} rows by its evidence, nats a row"]
+    lines += [f"  {names[j]}: {leaves[j]}, {nll[j]:.4f}" for j in flow.order_]
+    lines.append(f"  all: {sum(leaves)}, {sum(nll):.4f}")
+    return {"order": [names[j] for j in flow.order_], "leaves": leaves, "nll_by_evidence": nll}, lines
 
 
 def _tell(progress, before, done):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..densities.other import OtherDensity
 from ..learning.rows import check_weight, rows_to_learn_from
 from ..machine.draws import generator
+from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import check_codes
@@ -102,9 +103,12 @@ class CategoricalDensity(TableModel):
         rows = self.read(X)
         if rows.observed is not None:
             row, j = np.argwhere(~rows.observed)[0]
-            raise ValueError(
-                f"column {self.domain_.column_names[j]!r} has a missing value at row {row}, which has no code: impute "
-                "first, or fit with missing='category'"
+            name = self.domain_.column_names[j]
+            raise TableError(
+                f"column {name!r} has a missing value at row {row}, which has no code: impute first",
+                [("missing", "category")],
+                column=name,
+                row=int(row),
             )
         return rows.codes
 

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_scalar
 
 from .._ext.counting import Counter
 from ..densities.independent import IndependentColumns
@@ -14,6 +13,7 @@ from ..densities.other import OtherDensity
 from ..learning.layers import RandomCriterion, learn_layer, likelihood_criterion, objective_criterion
 from ..learning.objective import Objective
 from ..learning.rows import in_order
+from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
@@ -193,6 +193,67 @@ class DiscreteTreeFlow(CategoricalFlow):
         """Mean log-likelihood of the held-out rows by layers: ndarray of shape (n_layers + 1,) or None, nats."""
         return self.distribution_.validation_score
 
+    def tree(self, column=None, layer=None):
+        """The tree of a layer.
+
+        Parameters
+        ----------
+        column : None
+            Of other models.
+        layer : int
+            From 1.
+
+        Returns
+        -------
+        tree : TreePermutation
+
+        Raises
+        ------
+        ValueError
+            For a layer that is not there.
+        """
+        self._refuse(column=column)
+        n_layers = len(self.distribution_.layers)
+        if layer not in range(1, n_layers + 1):
+            told = f"layer must be one of the model's layers 1 to {n_layers}, got {layer!r}"
+            raise ParameterError(told, parameter="layer", value=layer)
+        return self.layers_[int(layer) - 1]
+
+    def likelihood_curves(self, X=None):
+        """Negative log-likelihood against the number of layers.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            Rows that the model has not seen.
+
+        Returns
+        -------
+        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
+            For each set of rows, by what it is called: numbers of layers, and the negative log-likelihood with so
+            many, nats per row.
+        counted : str
+            What is counted.
+        kept : int
+            How many the model has.
+        """
+        curves = {"training rows": -self.train_score_}
+        if self.validation_score_ is not None:
+            curves["validation rows"] = -self.validation_score_
+        if X is not None:
+            curves["held-out rows"] = np.array([-scores.mean() for scores in self.staged_score_samples(X)])
+        return {what: (np.arange(len(nll)), nll) for what, nll in curves.items()}, "layers", len(self.layers_)
+
+    def _summary(self, column, layer, max_depth):
+        self._refuse(column=column)
+        n_layers, shown = len(self.layers_), 1 if layer is None else layer
+        leaves, nll = [layer.n_leaves for layer in self.layers_], [-s for s in self.train_score_[: n_layers + 1]]
+        lines = ["layers: negative log-likelihood, nats per training row", f"  0: {nll[0]:.4f}, the base alone"]
+        lines += [f"  {t}: {nll[t]:.4f}, leaves: {leaves[t - 1]}" for t in range(1, n_layers + 1)]
+        if n_layers or layer is not None:
+            lines.append(f"\nlayer {shown}: {self.tree(layer=shown).to_text(max_depth)}")
+        return {"layers": n_layers, "leaves": leaves, "nll": nll}, "\n".join(lines)
+
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         held_out = None
         if self.early_stopping:
@@ -272,26 +333,27 @@ class DiscreteTreeFlow(CategoricalFlow):
     def _hold_out(self, codes, rng):
         n_held_out = max(1, round(self.validation_fraction * len(codes)))
         if n_held_out >= len(codes):
-            raise ValueError(
+            told = (
                 f"early_stopping would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn"
             )
+            raise ParameterError(told, parameter="early_stopping", value=True)
         order = rng.permutation(len(codes))
         return codes[order[n_held_out:]], codes[order[:n_held_out]]
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
-        check_scalar(self.n_layers, "n_layers", Integral, min_val=0)
-        check_scalar(self.max_depth, "max_depth", Integral, min_val=0)
-        check_scalar(self.min_samples_split, "min_samples_split", Integral, min_val=2)
-        check_scalar(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1)
-        check_scalar(self.min_gain, "min_gain", Real)
+        check_number(self.n_layers, "n_layers", Integral, min_val=0)
+        check_number(self.max_depth, "max_depth", Integral, min_val=0)
+        check_number(self.min_samples_split, "min_samples_split", Integral, min_val=2)
+        check_number(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1)
+        check_number(self.min_gain, "min_gain", Real)
         if np.isnan(self.min_gain):
             raise ValueError("min_gain must not be NaN")
         check_n_jobs(self.n_jobs)
-        check_scalar(
+        check_number(
             self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1, include_boundaries="neither"
         )
-        check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
+        check_number(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
         check_criterion(self.criterion, ["likelihood", "random"])
         if not isinstance(self.base, str):
             learner(self.base, "base")

@@ -5,17 +5,20 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.weighted import WeightedMean
 from ..learning.rows import in_order
+from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
+from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
 from .base import TABLE_PARAMETERS, CategoricalDensity, learner, part_of
 from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
+from .questions import log_likelihood
 
 HELD_OUT = 0.1  # of the rows
 STEPS = 200  # of EM
@@ -160,6 +163,38 @@ class TreeFlowEnsemble(CategoricalDensity):
         members = self.distribution_.members
         return [part_of(self, e, member) for e, member in zip(self._estimators(len(members)), members, strict=True)]
 
+    def likelihood_curves(self, X=None):
+        """Negative log-likelihood against the number of members.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            Rows that the model has not seen.
+
+        Returns
+        -------
+        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
+            For each set of rows, by what it is called: numbers of members, and the negative log-likelihood with so
+            many, nats per row.
+        counted : str
+            What is counted.
+        kept : int
+            How many the model has.
+        """
+        if X is None:
+            raise TypeError("the curve of an ensemble is that of rows that it has not seen: give X")
+        rows, kept = self.read(X), len(self.weights_)
+        scores = [log_likelihood(member, rows, n_threads(self.n_jobs))[0] for member in self.distribution_.members]
+        joint = np.stack(scores) + np.log(self.weights_)[:, None]
+        first = np.logaddexp.accumulate(joint, axis=0) - np.log(np.cumsum(self.weights_))[:, None]
+        return {"held-out rows": (np.arange(1, kept + 1), -first.mean(axis=1))}, "members", kept
+
+    def _summary(self, column, layer, max_depth):
+        self._refuse(column=column, layer=layer)
+        kinds, weights = [type(member).__name__ for member in self.estimators_], self.weights_.tolist()
+        lines = [f"  {kind}: {weight:.3f}" for kind, weight in zip(kinds, weights, strict=True)]
+        return {"members": kinds, "weights": weights}, "\n".join(["members and their weights:", *lines])
+
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         codes = in_order(codes)
         seeds = rng.integers(2**31, size=self.n_estimators).tolist()
@@ -211,7 +246,7 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
-        check_scalar(self.n_estimators, "n_estimators", Integral, min_val=1)
+        check_number(self.n_estimators, "n_estimators", Integral, min_val=1)
         check_n_jobs(self.n_jobs)
         if not isinstance(self.weights, str) or self.weights not in ("held-out", "uniform"):
             raise ValueError(f"weights must be 'held-out' or 'uniform', got {self.weights!r}")

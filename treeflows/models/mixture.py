@@ -4,15 +4,15 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_scalar
 
 from .._ext import elementary
 from ..densities.pool import Pool, trees_say
 from ..inference.estimates import blocks
 from ..learning.em import Learner
 from ..learning.rows import in_order
+from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
-from .autoregressive import AutoregressiveTreeFlow
+from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
 from .parameters import check_n_jobs
 
@@ -159,6 +159,70 @@ class TreeFlowMixture(CategoricalFlow):
         """Mean log-likelihood of the held-out rows by number of states: dict of int to float, nats."""
         return dict(zip(self.distribution_.tried.tolist(), self.distribution_.validation_score.tolist(), strict=True))
 
+    def tree(self, column=None, layer=None):
+        """The tree of a column in the first of the ``flows_``.
+
+        Parameters
+        ----------
+        column : str or int
+            Name or number of the column.
+        layer : None
+            Of other models.
+
+        Returns
+        -------
+        tree : ConditionalTree
+
+        Raises
+        ------
+        ValueError
+            For a column that is not there.
+        """
+        self._refuse(layer=layer)
+        if column is None:
+            told = "column must be given: each has a tree of its own"
+            raise ParameterError(told, parameter="column")
+        return self.flows_[0].tree(column)
+
+    def likelihood_curves(self, X=None):
+        """Negative log-likelihood against the number of hidden states.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            Rows that the model has not seen.
+
+        Returns
+        -------
+        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
+            For each set of rows, by what it is called: numbers of hidden states, and the negative log-likelihood with
+            so many, nats per row.
+        counted : str
+            What is counted.
+        kept : int
+            How many the model has.
+        """
+        tried, kept = self.validation_score_, len(self.weights_)
+        curves = {"validation rows": (np.array(list(tried)), 0.0 - np.array(list(tried.values())))}
+        if X is not None:
+            curves["held-out rows"] = np.array([kept]), np.array([-self.score(X)])
+        return curves, "hidden states", kept
+
+    def _summary(self, column, layer, max_depth):
+        self._refuse(layer=layer)
+        names, states = self.domain_.column_names, self.weights_
+        figures, lines = tell_trees(self.flows_[0])
+        n_further = len(self.distribution_.trees) - 1
+        shown = "--column NAME prints the tree of a column" if column is None else self.tree(column).to_text(max_depth)
+        told = [
+            f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
+            f"{', …' if len(states) > 8 else ''}",
+            f"\nshares in each column's distribution: its tree, {n_further} further trees, the hidden column",
+        ]
+        told += [f"  {names[j]}: {', '.join(f'{s:.2f}' for s in self.share_[j])}" for j in self.distribution_.order]
+        figures |= {"states": states.tolist(), "shares": self.share_.tolist()}
+        return figures, "\n".join([*told, "", *lines, "", shown])
+
     def predict_state_proba(self, X):
         """Posterior probability of every state of the hidden column given the cells of a row that are observed.
 
@@ -267,9 +331,9 @@ class TreeFlowMixture(CategoricalFlow):
         if not isinstance(self._estimator(), AutoregressiveTreeFlow):
             raise TypeError(f"estimator must be an AutoregressiveTreeFlow, got {self.estimator!r}")
         learner(self._estimator(), "estimator")
-        check_scalar(self.n_trees, "n_trees", Integral, min_val=1)
+        check_number(self.n_trees, "n_trees", Integral, min_val=1)
         if self.n_components != "auto":
-            check_scalar(self.n_components, "n_components", Integral, min_val=1, max_val=MOST_STATES)
+            check_number(self.n_components, "n_components", Integral, min_val=1, max_val=MOST_STATES)
         check_n_jobs(self.n_jobs)
 
 

@@ -3,7 +3,8 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.validation import check_scalar
+
+from ..machine.errors import check_number
 
 MOST_JOBS = 4096
 MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
@@ -21,7 +22,7 @@ def check_smoothing(smoothing, automatic):
     if not (isinstance(smoothing, str) and smoothing == automatic):
         if isinstance(smoothing, (bool, np.bool_)):
             raise TypeError(f"smoothing must be {automatic!r} or a number, got {smoothing!r}")
-        check_scalar(smoothing, "smoothing", Real)
+        check_number(smoothing, "smoothing", Real)
         if not 0 < smoothing <= MAX_SMOOTHING:
             raise ValueError(f"smoothing must be {automatic!r} or above 0 and at most {MAX_SMOOTHING:g}")
 
@@ -29,4 +30,4 @@ def check_smoothing(smoothing, automatic):
 def check_n_jobs(n_jobs):
     """Raise unless a number of jobs is an integer that threads can be counted by, or None."""
     if n_jobs is not None:
-        check_scalar(n_jobs, "n_jobs", Integral, min_val=-MOST_JOBS, max_val=MOST_JOBS)
+        check_number(n_jobs, "n_jobs", Integral, min_val=-MOST_JOBS, max_val=MOST_JOBS)

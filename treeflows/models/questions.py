@@ -6,7 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.density import Density
@@ -14,6 +14,7 @@ from ..inference.completion import complete
 from ..inference.marginals import DRAWS, log_joint
 from ..learning.rows import check_weight
 from ..machine.draws import generator
+from ..machine.errors import ParameterError, check_number
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
@@ -63,6 +64,50 @@ class TableModel(DensityMixin, BaseEstimator):
     def categories_(self):
         """Categories of each column, in the order of their codes: list of ndarray."""
         return [column.categories for column in self.domain_.columns]
+
+    def summary(self, *, column=None, layer=None, max_depth=None):
+        """What the model has learned.
+
+        Parameters
+        ----------
+        column : str or int, default=None
+            Column whose tree to tell, of a model that has one for each.
+        layer : int, default=None
+            Layer to tell, from 1, of a discrete tree flow; None is the first.
+        max_depth : int, default=None
+            How deep to tell the tree; None is all of it.
+
+        Returns
+        -------
+        figures : dict
+            For programs; plain values.
+        text : str
+            To read.
+
+        Raises
+        ------
+        ValueError
+            For a column or layer that is not there, or that this kind of model does not have.
+        """
+        check_is_fitted(self)
+        domain, kind = self.domain_, type(self).__name__
+        figures, text = self._summary(column, layer, max_depth)
+        columns = dict(zip(domain.column_names, domain.labels, strict=True))
+        lines = [f"{kind}: {self.n_features_in_} columns\n\ncolumn: categories"]
+        for name, labels in columns.items():
+            lines.append(f"  {name}: {', '.join(labels[:8])}{f', … ({len(labels)})' if len(labels) > 8 else ''}")
+        return {"kind": kind, "columns": columns} | figures, "\n".join([*lines, "", text])
+
+    def _summary(self, column, layer, max_depth):
+        """Figures and text of what is told by this kind of model alone."""
+        raise NotImplementedError
+
+    def _refuse(self, **given):
+        """Raise for what was asked of a model that has no such thing."""
+        for name, value in given.items():
+            if value is not None:
+                told = f"{name} is not for a model of the kind {type(self).__name__}"
+                raise ParameterError(told, parameter=name, value=value)
 
     def score_samples(self, X):
         """Exact log-likelihood of each row.
@@ -135,7 +180,7 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         if isinstance(n_samples, (bool, np.bool_)):
             raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
-        check_scalar(n_samples, "n_samples", Integral, min_val=0)
+        check_number(n_samples, "n_samples", Integral, min_val=0)
         rng = generator(self.random_state if random_state is None else random_state)
         if given is not None:
             return self._sample_given(n_samples, given, rng)
@@ -272,7 +317,7 @@ class TableModel(DensityMixin, BaseEstimator):
                [1., 0.]])
         """
         check_is_fitted(self)
-        check_scalar(n_sweeps, "n_sweeps", Integral, min_val=1)
+        check_number(n_sweeps, "n_sweeps", Integral, min_val=1)
         threads = n_threads(self.n_jobs)
         table = read_table(self, X, reset=False)
         rows = self.domain_.encode(table, threads, missing="marginalize")
@@ -307,7 +352,7 @@ class TableModel(DensityMixin, BaseEstimator):
             The least likely row first; print it to read it.
         """
         check_is_fitted(self)
-        check_scalar(n, "n", Integral, min_val=1)
+        check_number(n, "n", Integral, min_val=1)
         table, domain = read_table(self, X, reset=False), self.domain_
         scores, error = log_likelihood(self.distribution_, self._rows(table, infer=False), n_threads(self.n_jobs))
         warn_of_estimates(error)

@@ -2,10 +2,6 @@
 
 import numpy as np
 
-from ..models.discrete import DiscreteTreeFlow
-from ..models.ensemble import TreeFlowEnsemble
-from ..models.mixture import TreeFlowMixture
-from ..models.questions import log_likelihood
 from .axes import fitted_domain, make_axes, shortened
 
 
@@ -72,28 +68,9 @@ class LikelihoodCurveDisplay:
             For a model that has no such curve, or an ensemble without ``X``.
         """
         fitted_domain(model)
-        curves = {}
-        if isinstance(model, DiscreteTreeFlow):
-            counted, kept = "layers", len(model.layers_)
-            curves["training rows"] = _curve(-model.train_score_)
-            if model.validation_score_ is not None:
-                curves["validation rows"] = _curve(-model.validation_score_)
-            if X is not None:
-                curves["held-out rows"] = _curve([-scores.mean() for scores in model.staged_score_samples(X)])
-        elif isinstance(model, TreeFlowMixture):
-            counted, kept = "hidden states", len(model.weights_)
-            tried = model.validation_score_
-            curves["validation rows"] = _curve([-score for score in tried.values()], list(tried))
-            if X is not None:
-                curves["held-out rows"] = _curve([-model.score(X)], [kept])
-        elif isinstance(model, TreeFlowEnsemble):
-            if X is None:
-                raise TypeError("the curve of an ensemble is that of rows that it has not seen: give X")
-            counted, kept = "members", len(model.estimators_)
-            curves["held-out rows"] = _curve(_nll_of_first_members(model, X), np.arange(1, kept + 1))
-        else:
+        if not hasattr(model, "likelihood_curves"):
             raise TypeError(f"a {type(model).__name__} has no layers, hidden states or members to draw a curve of")
-        return cls(curves, counted, kept).plot(ax=ax)
+        return cls(*model.likelihood_curves(X)).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the curves.
@@ -232,18 +209,3 @@ class AnomaliesDisplay:
             self.ax_.set_xlabel(f"{left_out} columns of less surprise are left out", fontsize=8)
         self.figure_.colorbar(shown, ax=self.ax_, label="surprise given the rest of the row, nats")
         return self
-
-
-def _curve(nll, numbers=None):
-    """A curve as the display keeps it; numbers are 0, 1, ... if not given."""
-    nll = np.asarray(nll, dtype=np.float64)
-    return np.arange(len(nll)) if numbers is None else np.asarray(numbers, dtype=np.int64), nll
-
-
-def _nll_of_first_members(ensemble, X):
-    """Negative log-likelihood of the mixture of the first 1, 2, ... members of an ensemble."""
-    rows = ensemble.read(X)
-    scores = [log_likelihood(member, rows, 1)[0] for member in ensemble.distribution_.members]
-    joint = np.stack(scores) + np.log(ensemble.weights_)[:, None]
-    first = np.logaddexp.accumulate(joint, axis=0) - np.log(np.cumsum(ensemble.weights_))[:, None]
-    return -first.mean(axis=1)

@@ -43,8 +43,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     elif what == "tree":
         display = TreeDisplay.from_estimator(
             model,
-            column=None if column is None else model.domain_.index(column),
-            layer=None if layer is None else layer - 1,
+            column=column,
+            layer=layer,
             **({} if depth is None else {"max_depth": depth}),
         )
     elif what == "anomalies":

@@ -4,14 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..densities.conditional_tree import ConditionalTree
-from ..models.autoregressive import AutoregressiveTreeFlow
-from ..models.discrete import DiscreteTreeFlow
-from ..models.mixture import TreeFlowMixture
 from .axes import WIDEST, fitted_domain, make_axes, shortened
 
 SHOWN = 3  # categories, or permuted columns, of a leaf
-RARE = 5e-4  # probability that would be printed as 0.0%
 # Lengths across the picture, in units of the distance from one level of the tree to the next
 FORK = 0.76  # from a question to where its branches part
 LEAF = 1.3  # width of a leaf
@@ -65,7 +60,7 @@ class TreeDisplay:
         column : str or int, default=None
             Name or number of the column whose tree to draw, for the first two.
         layer : int, default=None
-            Place in ``layers_`` of the layer to draw, for a discrete tree flow.
+            Layer to draw, from 1, for a discrete tree flow.
         max_depth : int or None, default=3
             Depth to which the tree is drawn, None for all of it.
         ax : matplotlib Axes, default=None
@@ -78,23 +73,14 @@ class TreeDisplay:
         Raises
         ------
         TypeError
-            For a model without such trees, or without the argument that says which.
+            For a model without trees.
         ValueError
-            For a column or layer that is not there.
+            For a column or layer that is not there, or not given.
         """
-        domain = fitted_domain(model)
-        flow = model.flows_[0] if isinstance(model, TreeFlowMixture) else model
-        if isinstance(flow, AutoregressiveTreeFlow):
-            if column is None or layer is not None:
-                raise TypeError(f"a {type(model).__name__} has a tree for each column: give column=, and no layer=")
-            tree = flow.trees_[_place(column, domain.column_names, "column")]
-        elif isinstance(flow, DiscreteTreeFlow):
-            if layer is None or column is not None:
-                raise TypeError("a DiscreteTreeFlow has a tree for each layer: give layer=, and no column=")
-            tree = flow.layers_[_place(layer, range(len(flow.layers_)), "layer")]
-        else:
+        fitted_domain(model)
+        if not hasattr(model, "tree"):
             raise TypeError(f"a {type(model).__name__} has no trees of its own to draw; take one of its members")
-        return cls(tree).plot(max_depth=max_depth, ax=ax)
+        return cls(model.tree(column, layer)).plot(max_depth=max_depth, ax=ax)
 
     def plot(self, *, max_depth=3, ax=None):
         """Draw the tree.
@@ -112,10 +98,9 @@ class TreeDisplay:
             The object itself.
         """
         nodes = _visible_nodes(self.tree.children, max_depth)
-        conditional = isinstance(self.tree, ConditionalTree)
         for node in nodes:
             if node.leaves is not None:
-                node.lines = (_distribution if conditional else _permutation)(self.tree, node.leaves)
+                node.lines = _lines(self.tree, node.leaves)
         n_lines = _lay_out(nodes)
         leaves_at = max(node.depth for node in nodes)
         size = max(4, UNIT * (leaves_at + LEAF + 0.1)), LINE * (n_lines + 3)
@@ -136,15 +121,9 @@ class TreeDisplay:
                 frame = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.5", "linewidth": 0.8}
                 asked = _question(self.tree, node.number)
                 self.ax_.text(node.depth, node.y, asked, va="center", bbox=frame, fontsize=font_size, color="black")
-        title = shortened(self._title(), max(WIDEST, int(width / (EM * (font_size + 2)))))
+        title = shortened(self.tree.title, max(WIDEST, int(width / (EM * (font_size + 2)))))
         self.ax_.set_title(title, fontsize=font_size + 2, loc="left")
         return self
-
-    def _title(self):
-        if not isinstance(self.tree, ConditionalTree):
-            n_leaves = self.tree.n_leaves
-            return f"layer of {n_leaves} lea{'ves' if n_leaves > 1 else 'f'}, {len(self.tree.names)} columns"
-        return f"{self.tree.names[self.tree.target]} given {', '.join(self.tree.before) or 'nothing'}"
 
     def _points(self):
         """Width and height of the axes as they are."""
@@ -193,15 +172,6 @@ class _Node:
     y: float = 0.0
 
 
-def _place(wanted, names, what):
-    """Number of what is asked for by name or number."""
-    if isinstance(wanted, (int, np.integer)) and 0 <= wanted < len(names):
-        return int(wanted)
-    if wanted in names:
-        return list(names).index(wanted)
-    raise ValueError(f"there is no {what} {wanted!r}; there are {len(names)}, from 0")
-
-
 def _visible_nodes(children, max_depth):
     """The nodes as far down as ``max_depth``, each before those below it, the side of yes first."""
     nodes, stack = [], [_Node(0 if len(children) else ~0, 0, None, True)]
@@ -242,46 +212,17 @@ def _lay_out(nodes):
 
 def _question(tree, node):
     """What an inner node asks, in at most two lines."""
-    j = tree.column[node]
-    if isinstance(tree, ConditionalTree):
-        answer = tree.asked(node)
-    else:
-        asked = [label for label, inside in zip(tree.labels[j], tree.input_sets[node], strict=False) if inside]
-        answer = f"= {asked[0]}" if len(asked) == 1 else f"in {{{', '.join(asked)}}}"
-    name = tree.names[j]
+    name, answer = tree.question(node)
     whole = f"{name} {answer}"
     return shortened(whole) if len(whole) <= WIDEST else f"{shortened(name)}\n{shortened(answer)}"
 
 
-def _heading(tree, leaves):
-    rows = int(tree.leaf_rows[leaves].sum())
-    return f"{rows:,} row{'s' * (rows != 1)}{f' in {len(leaves)} leaves' * (len(leaves) > 1)}"
-
-
-def _distribution(tree, leaves):
-    """Lines of a leaf: the distribution of the column, the most probable categories first."""
-    prob = np.average(tree.prob[leaves], axis=0, weights=tree.leaf_rows[leaves])
-    order = np.argsort(-prob, kind="stable")
-    order = order[prob[order] >= RARE]
-    n_shown = len(order) if len(order) <= SHOWN + 1 else SHOWN
-    shares = [(prob[v], shortened(tree.labels[tree.target][v], WIDEST + 4)) for v in order[:n_shown]]
-    rest = len(prob) - n_shown
-    if 1 - prob[order[:n_shown]].sum() >= RARE:
-        shares.append((1 - prob[order[:n_shown]].sum(), f"{rest} other{'s' * (rest > 1)}"))
-    return [(None, _heading(tree, leaves)), *((share, f"{100 * share:.1f}% {name}") for share, name in shares)]
-
-
-def _permutation(tree, leaves):
-    """Lines of a leaf: the columns that it permutes."""
-    if len(leaves) > 1:
-        return [(None, _heading(tree, leaves))]
-    (leaf,) = leaves
-    moved = []
-    for j, name in enumerate(tree.names):
-        table = tree.tables[leaf, tree.first_category[j] : tree.first_category[j + 1]]
-        arrows = [f"{tree.labels[j][v]}→{tree.labels[j][to]}" for v, to in enumerate(table) if v != to]
-        if arrows:
-            moved.append((None, shortened(f"{name}: {', '.join(arrows)}", 2 * WIDEST)))
-    more = [(None, f"and {len(moved) - SHOWN} columns more")] if len(moved) > SHOWN else []
-    told = f"{_heading(tree, leaves)}, permuted column{'s' * (len(moved) > 1)}:" if moved else None
-    return [(None, told or f"{_heading(tree, leaves)}, identity"), *moved[:SHOWN], *more]
+def _lines(tree, leaves):
+    """Lines of a leaf: share of its width to fill, None for none, and text."""
+    heading, lines = tree.told(leaves, SHOWN)
+    return [(None, heading)] + [
+        (None, shortened(text, 2 * WIDEST))
+        if share is None
+        else (share, f"{100 * share:.1f}% {shortened(text, WIDEST + 4)}")
+        for share, text in lines
+    ]

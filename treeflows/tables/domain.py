@@ -23,6 +23,8 @@ from .containers import (
     narrowed,
 )
 
+ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -136,7 +138,7 @@ class Domain:
         columns: list = []
         for j, values in enumerate(_found(table) if declared is None else declared):
             if missing == "error":
-                _refuse_missing(table, j, "and missing='error' refuses them")
+                _refuse_missing(table, j, "and none is allowed", ALLOWING)
             holes = table.as_bytes is None and table.values(j)[1] is not None
             if declared is not None and values.dtype.kind in "Of":
                 named = np.array([not is_missing(v) for v in values])
@@ -217,7 +219,9 @@ class Domain:
                     log_share = log_share + np.where(known, column.grouping.log_share[places], 0.0)
                 if holes is not None and missing != "marginalize":
                     if missing == "error":
-                        _refuse_missing(table, j, "and missing='error' refuses them")
+                        _refuse_missing(
+                            table, j, "and none is allowed", [("missing", "category"), ("missing", "marginalize")]
+                        )
                     elif column.missing:
                         codes[holes, j] = column.n_named
                         known |= holes
@@ -308,6 +312,8 @@ class Domain:
         """Number of a column that a user named, by its name or its number."""
         if self.names is not None and column in self.names:
             return self.names.index(column)
+        if isinstance(column, str) and column in self.column_names:
+            return self.column_names.index(column)
         n = len(self.columns)
         if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n <= column < n:
             return int(column) % n

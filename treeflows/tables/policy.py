@@ -3,9 +3,7 @@
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
-from sklearn.utils import check_scalar
-
-from ..machine.errors import ParameterError
+from ..machine.errors import ParameterError, check_number
 from .domain import Domain
 
 CATEGORY, MARGINALIZE, ERROR = MISSING = ("category", "marginalize", "error")
@@ -50,11 +48,11 @@ class TablePolicy:
                     f"{name} must be {' or '.join(map(repr, known))}, got {value!r}", parameter=name, value=value
                 )
         if isinstance(self.min_frequency, Integral):
-            check_scalar(self.min_frequency, "min_frequency", Integral, min_val=1)
+            check_number(self.min_frequency, "min_frequency", Integral, min_val=1)
         elif self.min_frequency is not None:
-            check_scalar(self.min_frequency, "min_frequency", Real, min_val=0, max_val=1, include_boundaries="neither")
+            check_number(self.min_frequency, "min_frequency", Real, min_val=0, max_val=1, include_boundaries="neither")
         if self.max_categories is not None:
-            check_scalar(self.max_categories, "max_categories", Integral, min_val=1)
+            check_number(self.max_categories, "max_categories", Integral, min_val=1)
 
     def learn_domain(self, table, weight=None):
         """The domain of a table: Domain."""
