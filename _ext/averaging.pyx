@@ -174,8 +174,8 @@ cdef inline double log_gamma(double x) noexcept nogil:
     return (x - 0.5) * log(x) - x + (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r / 1680))) / x
 
 
-cdef inline void mix(const Tree *tree, double negligible, double a, const double *log_stopping, int64_t stride, double *above,
-                     uint8_t *kind, double *out) noexcept nogil:
+cdef inline void mix(const Tree *tree, double negligible, double a, const double *log_stopping, int64_t stride,
+                     double *above, uint8_t *kind, double *out) noexcept nogil:
     """Predictive distributions of the leaves: mixtures of the Dirichlet means on the path to each, from above.
 
     The part of a node's mixture that lies above it, and the posterior probability of reaching the node, are kept in

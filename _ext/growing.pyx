@@ -3,8 +3,8 @@
 A node is a set of rows. Its table holds, for every question that could split it, how many rows of each category of the
 target answer yes; the costs of all splits follow from it. Of two children the smaller is counted, and subtracted from
 the parent's table for the larger. A node that holds less than half of its domain gets a domain of its own; any other is
-a mask over it. Trees grow depth first, the smaller child before the larger, so that memory stays below twice that of the
-root.
+a mask over it. Trees grow depth first, the smaller child before the larger, so that memory stays below twice that of
+the root.
 
 One concept a file: `asked` has the questions, `node_counts` the rows and the tables, `choosing` the best split, `rules`
 what may split and what is drawn, `grown` the tree, `arena` the memory, `stopping` what ends it all early.
@@ -214,7 +214,8 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
             raise errors[0]
         for t in range(n_threads):
             if works[t].failure.n_categories > 0:
-                raise rules.objective.failure(np.array(<int64_t[:works[t].failure.n_categories]> works[t].failure.counts))
+                raise rules.objective.failure(
+                    np.array(<int64_t[:works[t].failure.n_categories]> works[t].failure.counts))
         if stop is not None and stop[0]:
             raise KeyboardInterrupt
         if ending.now:
@@ -237,13 +238,13 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
 cdef collect(Grown *trees, int64_t n_trees):
     """Arrays of all trees, one after the other; each tree is freed once it is copied."""
     cdef int64_t t, n, i, at = 0, at_counts = 0, k
-    first_node = np.zeros(n_trees + 1, dtype=np.int64)
+    starts = np.zeros(n_trees + 1, dtype=np.int64)
     n_counts = 0
     for t in range(n_trees):
-        first_node[t + 1] = first_node[t] + trees[t].n_nodes
+        starts[t + 1] = starts[t] + trees[t].n_nodes
         n_counts += trees[t].n_nodes * trees[t].n_categories
     columns, lows, highs, lefts, among = (
-        np.empty(first_node[n_trees], dtype=dtype) for dtype in (np.int32, np.uint8, np.uint8, np.int32, np.int32))
+        np.empty(starts[n_trees], dtype=dtype) for dtype in (np.int32, np.uint8, np.uint8, np.int32, np.int32))
     counts = np.empty(n_counts, dtype=np.int32)
     cdef int32_t[::1] column = columns, left = lefts, candidates = among, all_counts = counts
     cdef uint8_t[::1] low = lows, high = highs
@@ -258,7 +259,7 @@ cdef collect(Grown *trees, int64_t n_trees):
         at += n
         at_counts += n * k
         grown_free(&trees[t])
-    return first_node, columns, lows, highs, lefts, among, counts
+    return starts, columns, lows, highs, lefts, among, counts
 
 
 cdef void pack_word(const Training *training, int64_t w, uint64_t *words) noexcept nogil:

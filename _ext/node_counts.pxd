@@ -1,10 +1,11 @@
 # The rows of a subtree in the form that counts come from, and the table of counts of a node.
 #
-# The rows of a subtree are its domain. Columns of few codes lie in bit planes, compressed to its rows, and are counted by
-# popcount; columns of many, and everything with a target of many, are counted row by row. A node's table has a row for
-# each category of the target that occurs in the domain, but for the last, which counts all rows; and a cell for each
-# question: "= v" of the planes, "= v" of the columns counted row by row, then "<= v", the sums over runs of the others.
-# It is linear in the rows: the table of one child, subtracted from its parent's, leaves that of the other.
+# The rows of a subtree are its domain. Columns of few codes lie in bit planes, compressed to its rows, and are
+# counted by popcount; columns of many, and everything with a target of many, are counted row by row. A node's table
+# has a row for each category of the target that occurs in the domain, but for the last, which counts all rows; and a
+# cell for each question: "= v" of the planes, "= v" of the columns counted row by row, then "<= v", the sums over
+# runs of the others. It is linear in the rows: the table of one child, subtracted from its parent's, leaves that of
+# the other.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -142,7 +143,7 @@ cdef inline void count_target(const Training *training, int32_t target, int32_t 
     cdef int32_t first = training.first_plane[target], k = training.n_categories[target], v, digit
     cdef const uint8_t *codes = training.codes + target * training.n_rows
     cdef const uint64_t *word = training.words
-    cdef int64_t r
+    cdef int64_t r, _word
     memset(counts, 0, k * sizeof(int32_t))
     if first < 0:
         for r in range(training.n_rows):
@@ -153,7 +154,7 @@ cdef inline void count_target(const Training *training, int32_t target, int32_t 
         counts[k - 1] = 0
         for r in range(training.n_rows):
             counts[k - 1] += training.weight[r]
-    for r in range(training.n_words):
+    for _word in range(training.n_words):
         for v in range(k - 1):
             if training.n_digits == 0:
                 counts[v] += n_bits(word[first + v])
