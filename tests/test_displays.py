@@ -114,7 +114,12 @@ def test_only_fitted_models(codes, draw):
 
 
 def test_matplotlib_is_not_imported_with_the_package(tmp_path):
-    command = [sys.executable, "-c", "import sys, treeflows; sys.exit('matplotlib' in sys.modules)"]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import sys, treeflows; treeflows.TreeDisplay; sys.exit('matplotlib' in sys.modules)",
+    ]
     subprocess.run(command, check=True, cwd=tmp_path)  # a clone's own folder has the sources, not the engine
 
 

@@ -29,7 +29,9 @@ os._exit(0 if (flow.fit(X).score_samples(X) == scores).all() else 1)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_process_forked_after_a_threaded_fit_fits_too():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", "-c", FORK], timeout=60, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -40,7 +42,9 @@ def test_the_environment_is_as_before_the_engine_was_loaded(told):
     if told is not None:
         environment["OMP_WAIT_POLICY"] = told
     code = "import os, treeflows; print(os.environ.get('OMP_WAIT_POLICY'))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == str(told)
 
 
