@@ -41,7 +41,7 @@ def test_the_environment_is_as_before_the_engine_was_loaded(told):
     environment = {name: os.environ[name] for name in names}
     if told is not None:
         environment["OMP_WAIT_POLICY"] = told
-    code = "import os, treeflows; print(os.environ.get('OMP_WAIT_POLICY'))"
+    code = "import os, treeflows._ext; print(os.environ.get('OMP_WAIT_POLICY'))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
     )
