@@ -2,8 +2,8 @@
 
 A node is a set of rows. Its table holds, for every question that could split it, how many rows of each category of the
 target answer yes; the costs of all splits follow from it. Of two children the smaller is counted, and subtracted from
-the parent's table for the larger. A node that holds less than half of its domain gets a domain of its own; any other is
-a mask over it. Trees grow depth first, the smaller child before the larger, so that memory stays below twice that of
+the parent's table for the larger. A node that holds less than half of its domain gets a domain of its own; any other
+is a mask over it. Trees grow depth first, the smaller child before the larger, so that memory stays below twice that of
 the root.
 
 One concept a file: `asked` has the questions, `node_counts` the rows and the tables, `choosing` the best split, `rules`
@@ -31,7 +31,7 @@ from _ext.choosing cimport Failure, choose
 from _ext.grown cimport Grown, grown_append, grown_free
 from _ext.kernels cimport current_kernels, objective_function
 from _ext.node_counts cimport (
-    Domain, Node, Training, count_node, first_domain, first_node, left_counts, narrow, part, take_table,
+    Domain, Node, Training, count_node, first_domain, left_counts, narrow, part, root_of, take_table,
 )
 from _ext.rules cimport Rules, may_split, path_of_child, path_of_root
 from _ext.stopping cimport Stop, Watch, look, stopped
@@ -238,13 +238,13 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
 cdef collect(Grown *trees, int64_t n_trees):
     """Arrays of all trees, one after the other; each tree is freed once it is copied."""
     cdef int64_t t, n, i, at = 0, at_counts = 0, k
-    starts = np.zeros(n_trees + 1, dtype=np.int64)
+    first_node = np.zeros(n_trees + 1, dtype=np.int64)
     n_counts = 0
     for t in range(n_trees):
-        starts[t + 1] = starts[t] + trees[t].n_nodes
+        first_node[t + 1] = first_node[t] + trees[t].n_nodes
         n_counts += trees[t].n_nodes * trees[t].n_categories
     columns, lows, highs, lefts, among = (
-        np.empty(starts[n_trees], dtype=dtype) for dtype in (np.int32, np.uint8, np.uint8, np.int32, np.int32))
+        np.empty(first_node[n_trees], dtype=dtype) for dtype in (np.int32, np.uint8, np.uint8, np.int32, np.int32))
     counts = np.empty(n_counts, dtype=np.int32)
     cdef int32_t[::1] column = columns, left = lefts, candidates = among, all_counts = counts
     cdef uint8_t[::1] low = lows, high = highs
@@ -259,7 +259,7 @@ cdef collect(Grown *trees, int64_t n_trees):
         at += n
         at_counts += n * k
         grown_free(&trees[t])
-    return starts, columns, lows, highs, lefts, among, counts
+    return first_node, columns, lows, highs, lefts, among, counts
 
 
 cdef void pack_word(const Training *training, int64_t w, uint64_t *words) noexcept nogil:
@@ -338,7 +338,7 @@ cdef int grow_tree(Work *work, Grown *tree, int64_t t) noexcept nogil:
     root.counts = <int32_t *> arena_take(&work.arena, tree.n_categories * sizeof(int32_t))
     root.path = path_of_root(work.rules, target)
     if (root.counts == NULL or first_domain(&domain, work.training, t, root.counts, &work.arena) < 0
-            or first_node(&domain, &root, &work.arena) < 0):
+            or root_of(&domain, &root, &work.arena) < 0):
         return -1
     if domain.n_coded > 0:
         work.buffer = <int32_t *> arena_take(&work.arena, n_rows * sizeof(int32_t))

@@ -1,11 +1,8 @@
-# The rows of a subtree in the form that counts come from, and the table of counts of a node.
-#
-# The rows of a subtree are its domain. Columns of few codes lie in bit planes, compressed to its rows, and are
-# counted by popcount; columns of many, and everything with a target of many, are counted row by row. A node's table
-# has a row for each category of the target that occurs in the domain, but for the last, which counts all rows; and a
-# cell for each question: "= v" of the planes, "= v" of the columns counted row by row, then "<= v", the sums over
-# runs of the others. It is linear in the rows: the table of one child, subtracted from its parent's, leaves that of
-# the other.
+# The rows of a subtree are its domain. Columns of few codes lie in bit planes, compressed to its rows, and are counted
+# by popcount; columns of many, and everything with a target of many, are counted row by row. A node's table has a row
+# for each category of the target that occurs in the domain, but for the last, which counts all rows; and a cell for
+# each question: "= v" of the planes, "= v" of the columns counted row by row, then "<= v", the sums over runs of the
+# others. It is linear in the rows: the table of one child, subtracted from its parent's, leaves that of the other.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -143,7 +140,7 @@ cdef inline void count_target(const Training *training, int32_t target, int32_t 
     cdef int32_t first = training.first_plane[target], k = training.n_categories[target], v, digit
     cdef const uint8_t *codes = training.codes + target * training.n_rows
     cdef const uint64_t *word = training.words
-    cdef int64_t r, _word
+    cdef int64_t r, _w
     memset(counts, 0, k * sizeof(int32_t))
     if first < 0:
         for r in range(training.n_rows):
@@ -154,10 +151,10 @@ cdef inline void count_target(const Training *training, int32_t target, int32_t 
         counts[k - 1] = 0
         for r in range(training.n_rows):
             counts[k - 1] += training.weight[r]
-    for _word in range(training.n_words):
-        for v in range(k - 1):
-            if training.n_digits == 0:
-                counts[v] += n_bits(word[first + v])
+    for _w in range(training.n_words):
+        for v in range(k - 1 if training.n_digits == 0 else 0):
+            counts[v] += n_bits(word[first + v])
+        for v in range(k - 1 if training.n_digits > 0 else 0):
             for digit in range(training.n_digits):
                 counts[v] += n_bits(word[first + v] & word[training.first_digit + digit]) << digit
         word += training.stride
@@ -165,7 +162,7 @@ cdef inline void count_target(const Training *training, int32_t target, int32_t 
         counts[k - 1] -= counts[v]
 
 
-cdef inline int first_node(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
+cdef inline int root_of(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
     """All rows of the first domain, whose counts are known; -1 if memory ran out."""
     cdef int32_t v
     node.n, node.n_rows, node.depth, node.split, node.rows = 0, domain.n_rows, 0, -1, NULL
@@ -214,7 +211,7 @@ cdef inline int count_planes(const Domain *domain, Node *node, Arena *arena) noe
         return -1
     for w in range(domain.n_words):
         where[n], mask[n] = w, node.mask[w]
-        n += node.mask[w] != 0
+        n += mask[n] != 0
     if training.n_digits == 0:
         select_targets(domain, where, n, mask, selected)
         training.kernels.count_candidates(domain.words, domain.stride, domain.n_planes, where, n, selected,
@@ -240,11 +237,13 @@ cdef inline int count_planes(const Domain *domain, Node *node, Arena *arena) noe
 cdef inline void select_targets(const Domain *domain, const int32_t *where, int64_t n, const uint64_t *mask,
                                 uint64_t *selected) noexcept nogil:
     """Of the rows of a mask, those of each target but the last, then all."""
-    cdef int64_t i
+    cdef int64_t i, stride = domain.stride
     cdef int32_t v, last = domain.n_targets - 1
+    cdef const uint64_t *plane
     for v in range(last):
+        plane = domain.words + domain.target_planes[v]
         for i in range(n):
-            selected[v * n + i] = domain.words[where[i] * domain.stride + domain.target_planes[v]] & mask[i]
+            selected[v * n + i] = plane[where[i] * stride] & mask[i]
     memcpy(selected + last * n, mask, n * sizeof(uint64_t))
 
 
@@ -326,26 +325,35 @@ cdef inline void part(const Domain *domain, const Node *node, Node *small, Node 
     cdef const uint8_t *codes = domain.training.codes + asked.column * domain.training.n_rows
     cdef int64_t first = node.split, end = node.split + 1, w, i
     cdef int32_t n_left = 0, n_right = 0, r = 0
-    cdef uint64_t left, rest, bit
+    cdef uint64_t left, of_node, rest, bit, flip = 0 if left_is_small else ~(<uint64_t> 0)
     if first >= domain.first_range:
         end, first = domain.run_end[first - domain.first_range], domain.run[first - domain.first_range]
+    cdef bint is_plane = first < domain.n_planes and end - first == 1
+    cdef int64_t stride = domain.stride
+    cdef const uint64_t *words = domain.words + first
+    cdef const uint64_t *mask = node.mask
+    cdef uint64_t *of_small = small.mask
+    cdef uint64_t *of_large = large.mask
     for w in range(domain.n_words):
-        if first < domain.n_planes:
-            left = domain.words[w * domain.stride + first]
-            for i in range(first + 1, end):
-                left |= domain.words[w * domain.stride + i]
-            left &= node.mask[w]
+        of_node = mask[w]
+        if is_plane:
+            left = words[w * stride] & of_node
+        elif first < domain.n_planes:
+            left = 0
+            for i in range(end - first):
+                left |= words[w * stride + i]
+            left &= of_node
         else:
             # the rows of the node are those of the mask, in the same order
-            left, rest = 0, node.mask[w]
+            left, rest = 0, of_node
             while rest:
                 bit = rest & (~rest + 1)
                 if goes_left(asked, codes[node.rows[r]]):
                     left |= bit
                 rest ^= bit
                 r += 1
-        small.mask[w] = left if left_is_small else node.mask[w] & ~left
-        large.mask[w] = node.mask[w] & ~small.mask[w]
+        of_small[w] = left ^ (of_node & flip)
+        of_large[w] = of_node ^ of_small[w]
     small.n_rows = small.n
     if domain.training.weight != NULL:
         small.n_rows = 0
@@ -372,6 +380,7 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
     cdef const Training *training = wide.training
     cdef int32_t v, k, last = wide.n_targets - 1, n_targets = 0, n = 0, n_moved
     cdef int64_t n_words = (node.n_rows + 63) // 64, i, j, end, width
+    cdef bint is_ranged, may
     cdef const int32_t *n_left = node.table + last * wide.width
     cdef int32_t *which = <int32_t *> arena_take(
         arena, (wide.n_planes + wide.n_targets + training.n_digits) * sizeof(int32_t))
@@ -397,20 +406,21 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
     domain.n_rows, domain.n_coded, domain.n_ranges = node.n_rows, 0, 0
     for i in range(wide.width if wide.n_ranges > 0 else 0):
         to_cell[i] = -1
+    for i in range(wide.n_planes if wide.n_ranges == 0 else 0):
+        if splits(rules, n_left[i], node.n):
+            which[n] = from_cell[n] = i
+            n += 1
     i = 0
-    while i < wide.n_planes:
+    while i < wide.n_planes and wide.n_ranges > 0:
+        # of a column in order a sum may split where none of its parts does
         j, end = wide.asked[i].column, i + 1
-        if wide.n_ranges == 0 or n_ranges(training.n_categories[j], training.n_ordered[j]) == 0:
-            if splits(rules, n_left[i], node.n):
+        while end < wide.n_planes and wide.asked[end].column == j:
+            end += 1
+        is_ranged = n_ranges(training.n_categories[j], training.n_ordered[j]) > 0
+        may = is_ranged and any_splits(rules, n_left + i, end - i, node.n)
+        for i in range(i, end):
+            if (may and n_left[i] > 0) or (not is_ranged and splits(rules, n_left[i], node.n)):
                 which[n], from_cell[n], to_cell[i], n = i, i, n, n + 1
-        else:
-            # a sum may split where none of its parts does
-            while end < wide.n_planes and wide.asked[end].column == j:
-                end += 1
-            if any_splits(rules, n_left + i, end - i, node.n):
-                for i in range(i, end):
-                    if n_left[i] > 0:
-                        which[n], from_cell[n], to_cell[i], n = i, i, n, n + 1
         i = end
     domain.n_planes, width = n, padded(n)
     for i in range(n, width):

@@ -60,7 +60,7 @@ class Stored:
 
     @classmethod
     def parts(cls):
-        """What makes up one of this kind: dict of its names to `Array` for arrays, None for what has parts itself."""
+        """What makes up one of this kind: dict of its names to ``Array`` for arrays, None for what has parts itself."""
         kept = [f for f in fields(cls) if f.name != "n_categories" and f.metadata.get("kept", True)]
         return {f.name: next(iter(getattr(f.type, "__metadata__", ())), None) for f in kept}
 
