@@ -1,26 +1,33 @@
-"""Model files damaged at random: each must load, or be refused with a ValueError.
+"""Model files changed at random: each must be refused with a ValueError, or be a true model.
 
-``python tests/fuzzing.py 10000`` tries so many, under a limit of memory 1 GB above what the process has at the start.
-What loads must also answer: a damaged number that is still a model is no error, a crash is.
+``python tests/fuzzing.py 100000`` tries so many, in processes of their own, of which none may die, with 1 GB of memory
+above what each has at the start. A model is true if it answers all that it can be asked with an answer or a ValueError,
+if its probabilities sum to one over the whole domain, and if it is a bijection of the domain where it says so.
 """
 
+import contextlib
 import copy
 import io
+import itertools
 import json
+import subprocess
 import sys
 import time
 import warnings
 import zipfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from scipy.special import logsumexp
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
 
 GIGABYTE = 2**30
+AT_ONCE = 5_000  # files that a process tries
 HOSTILE = [
     None,
     True,
@@ -33,15 +40,17 @@ HOSTILE = [
     2**63,
     10**30,
     1e300,
+    5e-324,
+    0.5,
     float("nan"),
+    float("inf"),
     "",
     "a",
-    "x" * 10_000,
-    [],
-    {},
-    [[]],
 ]
-NUMBERS = [0, 1, -1, 2, 127, 128, 255, 2**31 - 1, -(2**31), 2**62]
+HOSTILE += ["x" * 10_000, "\0", "\ud800", "V100", "i4,f8", "<U16384", "datetime64[s]", [], {}, [[]], [1, 0, 2], [0, 1]]
+INTEGERS = [0, 1, -1, 2, 127, 128, 255, 2**31 - 1, -(2**31), 2**62, 2**63 - 1, -(2**63)]
+NUMBERS = [0, -1, 1, 0.5, 5e-324, 1e-300, 1e300, np.nan, np.inf, -np.inf]
+DTYPES = ["<f4", "<i8", "<u2", ">i4", "?", "<f2", "V8", "i4,i4", "<U4", "<c16", "<M8[s]"]
 
 
 def models():
@@ -68,13 +77,18 @@ def members(data):
         return {info.filename: archive.read(info) for info in archive.infolist()}
 
 
-def archive_of(parts):
-    """An archive of members."""
+def archive_of(parts, compression=zipfile.ZIP_STORED):
+    """An archive of members, given as pairs."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in parts.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file, "w", compression) as archive:
+        for name, data in parts:
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
     return file.getvalue()
+
+
+def some(rng, among):
+    """One of these."""
+    return among[rng.integers(len(among))]
 
 
 def damaged_bytes(data, rng):
@@ -92,101 +106,210 @@ def damaged_bytes(data, rng):
     return bytes(data)
 
 
-def damaged_json(value, rng):
-    """One value somewhere replaced by a hostile one, or taken out."""
+def changed_json(value, rng, others):
+    """One value somewhere replaced, moved, doubled, nested or taken out; ``others`` are values of other files."""
     at = value = copy.deepcopy(value)
     while True:
         keys = list(at) if isinstance(at, dict) else list(range(len(at)))
-        key = keys[rng.integers(len(keys))]
+        key = some(rng, keys)
         inner = at[key]
         if isinstance(inner, (dict, list)) and len(inner) and rng.random() < 0.85:
             at = inner
-        elif rng.random() < 0.2:
+            continue
+        kind = rng.integers(9)
+        if kind == 0:
             del at[key]
-            return value
+        elif kind == 1 and isinstance(at, list):
+            at.insert(int(rng.integers(len(at) + 1)), copy.deepcopy(inner))
+        elif kind == 2:
+            other = some(rng, keys)
+            at[key], at[other] = at[other], inner
+        elif kind == 3:
+            at[key] = [inner] if rng.random() < 0.5 else {some(rng, keys): inner}
+        elif kind == 4 and isinstance(inner, (int, float)):
+            at[key] = some(rng, [inner + 1, inner - 1, inner * 2, -inner, float(inner), str(inner), not inner])
+        elif kind == 5 and isinstance(at, dict):
+            at[key] = some(rng, others).get(key, inner)
+        elif kind == 6 and isinstance(at, dict) and isinstance(key, str):
+            at[key + some(rng, ["", "_", "0"])] = some(rng, HOSTILE)
         else:
-            at[key] = HOSTILE[rng.integers(len(HOSTILE))]
-            return value
+            at[key] = some(rng, HOSTILE)
+        return value
 
 
-def damaged_array(data, rng):
-    """Values, shape or dtype changed, with a header that tells the truth, or lies."""
-    array = np.load(io.BytesIO(data)).copy()
-    kind = rng.integers(5)
-    if kind == 0:
-        return damaged_bytes(data, rng)
-    if array.size and kind in (1, 2):
-        flat = array.reshape(-1)
+def changed_array(array, rng, others):
+    """Values, shape or dtype of an array changed; ``others`` are arrays of the same file."""
+    if array.dtype.kind not in "uif":  # changed before
+        return array
+    array, kind = array.copy(), rng.integers(10)
+    flat = array.reshape(-1)
+    if kind < 5 and array.size == 0:
+        return np.zeros((1, *array.shape[1:]), dtype=array.dtype)
+    if kind < 2:
         for at in rng.integers(len(flat), size=rng.integers(1, 4)):
-            if array.dtype.kind == "f":
-                flat[at] = [0, -1, 1e300, np.nan, np.inf, -np.inf][rng.integers(6)]
-            else:
-                flat[at] = np.array(NUMBERS[rng.integers(len(NUMBERS))]).astype(array.dtype)
+            flat[at] = np.array(some(rng, NUMBERS if array.dtype.kind == "f" else INTEGERS)).astype(array.dtype)
+    elif kind == 2:  # what sums to one still does
+        a, b = rng.integers(len(flat), size=2)
+        flat[a], flat[b] = flat[b], flat[a]
     elif kind == 3:
-        array = array[: rng.integers(len(array) + 1)] if array.ndim else array
+        flat[rng.integers(len(flat))] = some(rng, flat)
+    elif kind == 4:
+        flat[rng.integers(len(flat))] += np.array(some(rng, [1, -1])).astype(array.dtype)
+    elif kind == 5:
+        array = array[: rng.integers(len(array) + 1)] if array.ndim else array[None]
+    elif kind == 6:
+        array = np.concatenate([array, array[-1:]]) if array.ndim else np.array([array, array])
+    elif kind == 7:
+        array = array.astype(some(rng, DTYPES))
+    elif kind == 8:
+        array = some(rng, others)
     else:
-        array = array.astype(["<f4", "<i8", "<u2", ">i4", "?"][rng.integers(5)])
+        array = some(
+            rng, [array.T, array[::-1] if array.ndim else array, flat, array[..., None], np.asfortranarray(array)]
+        )
+    return array
+
+
+def npy(array):
+    """An array as bytes."""
     file = io.BytesIO()
-    np.save(file, array)
+    np.lib.format.write_array(file, array, version=(1, 0))
     return file.getvalue()
 
 
-def damaged(data, rng):
-    """A file damaged in one of these ways; most keep the checksums of the archive right."""
-    if rng.random() < 0.3:
+def changed(data, rng, descriptions):
+    """A file changed in one to three of these ways; most keep the checksums of the archive right."""
+    if rng.random() < 0.1:
         return damaged_bytes(data, rng)
     parts = members(data)
-    name = list(parts)[rng.integers(len(parts))]
-    if rng.random() < 0.1:
-        del parts[name]
-    elif name.endswith(".json") or rng.random() < 0.4:
-        name = "model.json"
-        parts[name] = json.dumps(damaged_json(json.loads(parts[name]), rng)).encode()
+    description = json.loads(parts.pop("model.json"))
+    arrays = {name: np.load(io.BytesIO(array)) for name, array in parts.items()}
+    extra: list = []
+    with warnings.catch_warnings(action="ignore"):
+        for _ in range(rng.integers(1, 4)):
+            kind, name = rng.random(), some(rng, list(arrays))
+            if kind < 0.4 and description:
+                description = changed_json(description, rng, descriptions)
+            elif kind < 0.9:
+                arrays[name] = changed_array(arrays[name], rng, list(arrays.values()))
+            elif kind < 0.93 and len(arrays) > 1:
+                del arrays[name]
+            elif kind < 0.96:
+                arrays[some(rng, ["more.npy", f"0{name}", "layers9_column.npy"])] = arrays[name]
+            else:
+                extra.append((name, npy(arrays[name])))
+    text = json.dumps(description).encode()
+    if rng.random() < 0.03:
+        text = damaged_bytes(text, rng)
+    parts = {name: npy(array) for name, array in arrays.items()}
+    if rng.random() < 0.05:
+        name = some(rng, list(parts))
+        parts[name] = damaged_bytes(parts[name], rng)
+    compression = zipfile.ZIP_DEFLATED if rng.random() < 0.01 else zipfile.ZIP_STORED
+    return archive_of([("model.json", text), *parts.items(), *extra], compression)
+
+
+def assert_true(model):
+    """Raise AssertionError unless probabilities sum to one over the domain, and a bijection is one."""
+    distribution = model.distribution_
+    domain = np.array(list(itertools.product(*map(range, distribution.n_categories))), dtype=np.uint8)
+    total = logsumexp(distribution.score(domain))
+    assert abs(total) < 1e-6, f"probabilities sum to exp({total})"
+    if hasattr(model, "transform"):
+        codes = distribution.transform(domain)
+        assert len(np.unique(codes, axis=0)) == len(domain), "two rows have the same codes"
+        assert np.array_equal(distribution.invert(codes), domain), "codes do not go back to their rows"
+
+
+def ask(model, X, pictures):
+    """All that a model can be asked; a ValueError is an answer."""
+    questions = [lambda: repr(model)]
+    if isinstance(model, TreeFlowClassifier):
+        questions += [lambda: model.predict(X), lambda: ask(model.density_, X, pictures)]
     else:
-        with warnings.catch_warnings(action="ignore"):
-            parts[name] = damaged_array(parts[name], rng)
-    return archive_of(parts)
+        questions += [lambda: model.score_samples(X), lambda: model.sample(3, random_state=0), model.summary]
+    if hasattr(model, "transform"):
+        questions += [lambda: model.inverse_transform(model.transform(X))]
+    place = {"layer": 0} if isinstance(model, DiscreteTreeFlow) else {"column": 0}
+    if hasattr(model, "tree"):
+        questions += [lambda: model.tree(**place).to_text(), lambda: model.summary(**dict.fromkeys(place, 1))]
+    if pictures:
+        import matplotlib.pyplot as plt
+
+        if hasattr(model, "likelihood_curves"):
+            questions += [lambda: treeflows.LikelihoodCurveDisplay.from_estimator(model, X).figure_.canvas.draw()]
+        if hasattr(model, "tree"):
+            questions += [lambda: treeflows.TreeDisplay.from_estimator(model, **place).figure_.canvas.draw()]
+        questions += [lambda: plt.close("all")]
+    for question in questions:
+        with contextlib.suppress(ValueError):
+            question()
 
 
-def fuzz(n_files, folder, seed=0):
-    """Counts of what became of damaged files: refused, or loaded and answering."""
+def fuzz(numbers, folder, seed=0, pictures=0.05):
+    """Counts of what became of changed files of these numbers: refused, or loaded and true."""
     X, fitted = models()
     path = Path(folder) / "model"
     files = []
     for model in fitted:
         treeflows.save(model, path)
         files.append(path.read_bytes())
+    descriptions = [json.loads(members(file)["model.json"]) for file in files]
     fates = Counter()
     slowest = 0.0
-    for i in range(n_files):
+    for i in numbers:
         rng = np.random.default_rng([seed, i])
-        path.write_bytes(damaged(files[i % len(files)], rng))
+        path.write_bytes(changed(files[i % len(files)], rng, descriptions))
         start = time.perf_counter()
         try:
             with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-                model = treeflows.load(path)
-                fates["loaded"] += 1
-                if isinstance(model, TreeFlowClassifier):
-                    model.predict_proba(X)
+                try:
+                    model = treeflows.load(path)
+                except ValueError:
+                    fates["refused"] += 1
                 else:
-                    model.score_samples(X)
-                    model.sample(3, random_state=0)
-            fates["answered"] += 1
-        except ValueError:
-            fates["refused"] += 1
-        except MemoryError:
-            raise AssertionError(f"file {i} makes the reader allocate more than there may be") from None
+                    assert_true(model)
+                    ask(model, X, rng.random() < pictures)
+                    fates["true"] += 1
         except Exception as error:
-            raise AssertionError(f"file {i} is refused with {error!r}, which is no ValueError") from error
+            raise AssertionError(f"file {i} of seed {seed}: {error!r}") from error
         slowest = max(slowest, time.perf_counter() - start)
     return fates | Counter(slowest_milliseconds=round(1000 * slowest))
 
 
-if __name__ == "__main__":
+def in_processes(n_files, seed):
+    """Fates of so many files, tried in processes of their own; SystemExit for the first that dies."""
+
+    def run(start):
+        numbers = [str(start), str(min(start + AT_ONCE, n_files)), str(seed)]
+        done = subprocess.run([sys.executable, __file__, "part", *numbers], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"files {numbers}: exit status {done.returncode}\n{done.stderr[-3000:]}{done.stdout}")
+        return Counter(json.loads(done.stdout))
+
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(run, range(0, n_files, AT_ONCE)))
+    return sum(parts, Counter()) | {"slowest_milliseconds": max(part["slowest_milliseconds"] for part in parts)}
+
+
+def in_this_process(first, last, seed):
+    """Fates of the files from ``first`` to ``last``, with little memory; prints where it is if it dies."""
+    import faulthandler
     import resource  # not there on Windows
 
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    faulthandler.enable()
     with Path("/proc/self/statm").open() as statm:
         now = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + GIGABYTE, now + GIGABYTE))
     with TemporaryDirectory() as where:
-        print(dict(fuzz(int(sys.argv[1]), where)))
+        return fuzz(range(first, last), where, seed)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "part":
+        print(json.dumps(in_this_process(*map(int, sys.argv[2:]))))
+    else:
+        print(dict(in_processes(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))

@@ -1,4 +1,7 @@
-"""Model files of this version of the format, for later ones to read: ``python tests/store.py`` writes tests/stored."""
+"""Model files of each version of the format, for later ones to read.
+
+``python tests/store.py`` writes those of this version, once, when it is made: they are never written again.
+"""
 
 import json
 from pathlib import Path
@@ -6,19 +9,22 @@ from pathlib import Path
 from fuzzing import models
 
 import treeflows
+from treeflows.files.models import VERSION
 
 FOLDER = Path(__file__).parent / "stored"
 
 
 def write():
     """Write a model of each kind, and what they say of a table."""
+    folder = FOLDER / str(VERSION)
+    folder.mkdir()
     X, fitted = models()
     told = {}
     for i, model in enumerate(fitted):
         name = f"{i}-{type(model).__name__}.treeflow"
-        treeflows.save(model, FOLDER / name)
+        treeflows.save(model, folder / name)
         told[name] = answers(model, X)
-    (FOLDER / "answers.json").write_text(json.dumps({"table": X[:20].tolist(), "answers": told}, indent=1) + "\n")
+    (folder / "answers.json").write_text(json.dumps({"table": X[:20].tolist(), "answers": told}, indent=1) + "\n")
 
 
 def answers(model, X):

@@ -47,7 +47,7 @@ class Conditionals(OrderedDensity):
     low: Annotated[np.ndarray, Array(np.uint8, "nodes")]
     high: Annotated[np.ndarray, Array(np.uint8, "nodes")]
     children: Annotated[np.ndarray, Array(np.int32, "nodes", 2)]
-    leaf_rows: Annotated[np.ndarray, Array(np.int32, "leaves", low=0)]
+    leaf_rows: Annotated[np.ndarray, Array(np.int32, "leaves", low=1)]
     prob: Annotated[np.ndarray, Array(np.float64, "probabilities", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
     evidence: Annotated[np.ndarray, Array(np.float64, "columns", low=-MOST_NATS, high=MOST_NATS)]
     concentration: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=MOST_NATS)]

@@ -9,7 +9,8 @@ import numpy as np
 from .._ext.permuting import Program
 from .density import Density
 from .independent import IndependentColumns
-from .stored import Array
+from .permutation import TreePermutation
+from .stored import MOST_NATS, MOST_SCORE, Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +29,12 @@ class Layered(Density):
         The same of held-out rows.
     """
 
-    layers: tuple
-    bases: tuple
-    train_score: Annotated[np.ndarray, Array(np.float64, "stages + 1", low=-np.inf, high=0)]
-    validation_score: Annotated[np.ndarray | None, Array(np.float64, "stages + 1", low=-np.inf, high=0)] = None
+    layers: tuple[TreePermutation, ...]
+    bases: tuple[Density, ...]
+    train_score: Annotated[np.ndarray, Array(np.float64, "stages + 1", low=-MOST_NATS, high=MOST_SCORE)]
+    validation_score: Annotated[np.ndarray | None, Array(np.float64, "stages + 1", low=-MOST_NATS, high=MOST_SCORE)] = (
+        None
+    )
     order = None
 
     def check(self):

@@ -73,14 +73,14 @@ class TreePermutation(Stored):
         """Raise ValueError unless the arrays make a tree over the columns, and its tables a bijection of the domain."""
         super().check()
         check_tree(self.children, "a layer")
-        for start, end in pairwise(self.first_category):
-            if (np.sort(self.tables[:, start:end], axis=1) != np.arange(end - start)).any():
-                raise ValueError("a table of a layer is no permutation")
         # each leaf's table carries its input cell onto its output cell, and the output cells partition the domain
-        moved = np.repeat(self.first_category[:-1], self.n_categories) + self.tables
         inputs, outputs = self._cells(self.input_sets), self._cells(self.output_sets)
-        if (np.take_along_axis(outputs, moved.astype(np.intp), axis=1) != inputs).any():
-            raise ValueError("a table of a layer does not carry its cell onto the cell that it must")
+        for start, end in pairwise(self.first_category):
+            table = self.tables[:, start:end].astype(np.intp)
+            if (np.sort(table, axis=1) != np.arange(end - start)).any():
+                raise ValueError("a table of a layer is no permutation")
+            if (np.take_along_axis(outputs[:, start:end], table, axis=1) != inputs[:, start:end]).any():
+                raise ValueError("a table of a layer does not carry its cell onto the cell that it must")
 
     def _cells(self, sets):
         """Categories that each leaf's cell allows: ndarray of shape (n_leaves, sum of n_categories), bool."""

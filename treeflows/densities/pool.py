@@ -11,7 +11,7 @@ from ..machine.draws import uniform_blocks
 from .conditionals import Conditionals
 from .density import OrderedDensity
 from .products import ProductMixture
-from .stored import MOST_PROBABILITY, Array
+from .stored import MOST_NATS, MOST_PROBABILITY, MOST_SCORE, Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +34,11 @@ class Pool(OrderedDensity):
         Mean log-likelihood of the held-out rows with each, nats.
     """
 
-    trees: tuple
+    trees: tuple[Conditionals, ...]
     products: ProductMixture
     share: Annotated[np.ndarray, Array(np.float64, "columns", 3, low=0, high=MOST_PROBABILITY)]
-    tried: Annotated[np.ndarray, Array(np.int32, "trials", low=0)]
-    validation_score: Annotated[np.ndarray, Array(np.float64, "trials", low=-np.inf, high=0)]
+    tried: Annotated[np.ndarray, Array(np.int32, "trials + 1", low=0)]
+    validation_score: Annotated[np.ndarray, Array(np.float64, "trials + 1", low=-MOST_NATS, high=MOST_SCORE)]
 
     @property
     def order(self):
@@ -103,8 +103,8 @@ class Pool(OrderedDensity):
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""
         super().check()
-        if not self.trees or not all(isinstance(trees, Conditionals) for trees in self.trees):
-            raise ValueError("a part of the mixture is no tree flow")
+        if not self.trees:
+            raise ValueError("the mixture has no tree flow")
         if any(not np.array_equal(trees.order, self.order) for trees in self.trees):
             raise ValueError("the tree flows of the mixture have different orders")
         if not np.allclose(self.share.sum(axis=1), 1, rtol=0, atol=1e-9):

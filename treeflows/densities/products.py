@@ -25,7 +25,7 @@ class ProductMixture(Stored):
         Probability of each category of each column in each state.
     """
 
-    weight: Annotated[np.ndarray, Array(np.float64, "states", low=0, high=MOST_PROBABILITY)]
+    weight: Annotated[np.ndarray, Array(np.float64, "states", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
     prob: Annotated[np.ndarray, Array(np.float64, "values", "states", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
 
     def check(self):

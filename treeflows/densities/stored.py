@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 
 LEAST_PROBABILITY = 1e-300  # below any that is learned, and far from where logarithms fail
 MOST_PROBABILITY = 1 + 1e-9  # rounding included
-MOST_NATS = 1e300
+MOST_NATS = 1e30  # sums of which are still numbers
+MOST_SCORE = 1e-3  # of a mean log-likelihood, which is at most 0 but for rounding
 
 
 class Array:
@@ -60,12 +61,15 @@ class Stored:
 
     @classmethod
     def parts(cls):
-        """What makes up one of this kind: dict of its names to ``Array`` for arrays, None for what has parts itself."""
+        """What makes up one of this kind: dict of its names to an ``Array``, a class, or ``tuple[class, ...]``."""
         kept = [f for f in fields(cls) if f.name != "n_categories" and f.metadata.get("kept", True)]
-        return {f.name: next(iter(getattr(f.type, "__metadata__", ())), None) for f in kept}
+        return {f.name: next(iter(getattr(f.type, "__metadata__", ())), f.type) for f in kept}
 
     def check(self):
-        """Raise ValueError unless all arrays are what they are declared to be; for what comes from a file."""
+        """Raise ValueError unless all parts are what they are declared to be; for what comes from a file.
+
+        What else a kind demands of its arrays it checks afterwards, when shapes, bounds and offsets can be relied on.
+        """
         known = {
             "columns": len(self.n_categories),
             "values": int(self.n_categories.sum()),
@@ -74,7 +78,14 @@ class Stored:
         ends = []
         for name, spec in self.parts().items():
             value = getattr(self, name)
-            if spec is None or (value is None and name in self.optional()):
+            if not isinstance(spec, Array):
+                kind, *many = get_args(spec) or (spec,)
+                if isinstance(value, tuple) != bool(many) or not all(
+                    isinstance(v, kind) for v in (value if many else [value])
+                ):
+                    raise ValueError(f"{name} is no {kind.__name__}{' or several' * bool(many)}")
+                continue
+            if value is None and name in self.optional():
                 continue
             if value.dtype != spec.dtype or value.ndim != len(spec.shape):
                 raise ValueError(f"array {name} has dtype {value.dtype} and {value.ndim} dimensions")

@@ -25,7 +25,7 @@ class WeightedMean(Density):
         Their probabilities.
     """
 
-    members: tuple
+    members: tuple[Density, ...]
     weight: Annotated[np.ndarray, Array(np.float64, "members", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
     order = None
 

@@ -1,11 +1,15 @@
 """Fitted models as files: arrays and JSON, versioned, never pickle."""
 
+from dataclasses import replace
+from numbers import Real
+
 import numpy as np
+from joblib import cpu_count
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
-from ..densities.stored import Stored
+from ..densities.stored import Array, Stored
 from ..machine.archives import read_archive, write_archive
 from ..models.autoregressive import AutoregressiveTreeFlow
 from ..models.classifier import TreeFlowClassifier
@@ -13,15 +17,15 @@ from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..tables.columns import Column, Grouping
-from ..tables.containers import CONTAINERS, NUMPY
+from ..tables.containers import CONTAINERS, NUMPY, Table
 from ..tables.domain import Domain
 from ..tables.policy import TablePolicy
 from .version_1 import upgraded
 
 FORMAT = "treeflows"
 VERSION = 2
-PLAIN = (str, int, float, bool)  # what a category may be in a file
-WIDEST = 2**16  # bytes of a string in an array
+MOST_BYTES = 2**26  # that strings may take in memory, in one row and in all categories: arrays hold them at full width
+DEEPEST = 8  # of models within models
 MODELS = {  # what a file may make
     model.__name__: model
     for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture, TreeFlowClassifier)
@@ -72,6 +76,7 @@ def save(model, path):
         "model": _describe(model),
         "distribution": _take_apart(model.distribution_, "", arrays),
     }
+    _check_strings(written)
     write_archive(path, written, arrays)
 
 
@@ -107,8 +112,11 @@ def load(path):
         distribution = _put_together(written["distribution"], "", arrays, domain.n_categories)
         if arrays:
             raise ValueError(f"no part of it is an array {min(arrays)}")
-        return _restore(written["model"]).take(domain, distribution)
-    except (KeyError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
+        model = _restore(written["model"], len(domain.columns)).take(domain, distribution)
+        for parts in ("base_", "flows_", "estimators_", "density_"):  # their densities fit them too
+            getattr(model, parts, None)
+        return model
+    except (KeyError, AttributeError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is a damaged treeflows model file ({error})") from error
 
 
@@ -122,8 +130,8 @@ def _describe(model):
     defaults = type(model)().get_params(deep=False)
     plain = {}
     for key, value in model.get_params(deep=False).items():
-        if isinstance(value, np.generic):
-            value = value.item()
+        if isinstance(value, Real) and not isinstance(value, (bool, int)):
+            value = value.item() if isinstance(value, np.generic) else float(value)
         elif key == "order" and not isinstance(value, str):
             value = np.asarray(value).tolist()
         elif isinstance(value, BaseEstimator):
@@ -139,15 +147,16 @@ def _take_apart(part, prefix, arrays):
     """The kind of a density or a part of one, and of what it is made of; its arrays go to ``arrays``."""
     if isinstance(part, OtherDensity):
         raise ValueError(f"{part.estimator!r} is no model of treeflows, which no file can hold; use pickle or joblib")
+    _check_depth(prefix)
     written: dict = {"kind": type(part).__name__}
     for name, spec in type(part).parts().items():
         value = getattr(part, name)
         if isinstance(value, tuple):
             written[name] = [_take_apart(each, f"{prefix}{name}{i}_", arrays) for i, each in enumerate(value)]
-        elif spec is None:
+        elif not isinstance(spec, Array):
             written[name] = _take_apart(value, f"{prefix}{name}_", arrays)
         elif value is not None:
-            arrays[f"{prefix}{name}"] = value.astype(np.dtype(spec.dtype).newbyteorder("<"))
+            arrays[f"{prefix}{name}"] = value.astype(np.dtype(spec.dtype).newbyteorder("<"), copy=False)
     return written
 
 
@@ -156,15 +165,16 @@ def _take_apart(part, prefix, arrays):
 
 def _put_together(written, prefix, arrays, n_categories):
     """What `_take_apart` took apart, checked; its arrays are taken out of ``arrays``."""
+    _check_depth(prefix)
     kind = Stored.kinds.get(written["kind"])
-    if kind is None or kind is OtherDensity:
+    if kind is None or kind is OtherDensity or not kind.parts():
         raise ValueError(f"unknown kind of density {written['kind']!r}")
     parts: dict = {}
     for name, spec in kind.parts().items():
-        if spec is None and isinstance(written[name], list):
+        if not isinstance(spec, Array) and isinstance(written[name], list):
             each = enumerate(written[name])
             parts[name] = tuple(_put_together(w, f"{prefix}{name}{i}_", arrays, n_categories) for i, w in each)
-        elif spec is None:
+        elif not isinstance(spec, Array):
             parts[name] = _put_together(written[name], f"{prefix}{name}_", arrays, n_categories)
         elif prefix + name in arrays or name not in kind.optional():
             array = arrays.pop(prefix + name)
@@ -174,17 +184,32 @@ def _put_together(written, prefix, arrays, n_categories):
     return part
 
 
-def _restore(written):
+def _restore(written, n_columns, depth=0):
     """An unfitted model of the parameters that a file tells."""
     if written["class"] not in MODELS:
         raise ValueError(f"unknown model {written['class']!r}")
-    model = MODELS[written["class"]](**{key: _restored(value) for key, value in written["params"].items()})
+    if depth > DEEPEST:
+        raise ValueError(f"models stand within models more than {DEEPEST} deep")
+    params = {}
+    for key, value in written["params"].items():
+        if key == "order" and isinstance(value, list):
+            if sorted(value) != list(range(n_columns)):
+                raise ValueError("an order is no permutation of the columns")
+        elif isinstance(value, list):
+            value = [_restore(each, n_columns, depth + 1) for each in value]
+        elif isinstance(value, dict):
+            value = _restore(value, n_columns, depth + 1)
+        elif key == "n_jobs" and isinstance(value, int):
+            value = min(value, cpu_count())  # as many as this machine has use for
+        params[key] = value
+    model = MODELS[written["class"]](**params)
     model.check_parameters()
     TablePolicy.of(model).check()
     return model
 
 
 def _restore_domain(written):
+    _check_strings(written)
     domain = Domain(
         tuple(map(_restore_column, written["columns"])),
         None if written["names"] is None else tuple(written["names"]),
@@ -200,16 +225,23 @@ def _restore_domain(written):
         raise ValueError("a column name is neither a string nor an integer")
     if len(set(domain.column_names)) != n_columns:
         raise ValueError("a column name occurs more than once")
-    if domain.container == NUMPY:
-        _check_width(domain.dtypes[0])
+    if domain.container == NUMPY and len(set(domain.dtypes)) > 1:
+        raise ValueError("the columns of an array have several dtypes")
     if domain.container not in CONTAINERS or (domain.container == NUMPY) != (domain.names is None):
         raise ValueError(f"unknown container {domain.container!r}")
-    try:
-        domain.decode(np.zeros((1, n_columns), dtype=np.uint8))
-    except ImportError:  # a model can be asked all but for tables of a library that is not there
-        pass
-    except Exception as error:  # each library has its own for a dtype that cannot hold its categories
-        raise ValueError(f"its tables cannot be made ({error})") from error
+    for j, column in enumerate(domain.columns):
+        alone = replace(
+            domain, columns=(column,), names=domain.names and (domain.names[j],), dtypes=(domain.dtypes[j],)
+        )
+        codes = np.arange(column.n_named + column.missing, dtype=np.uint8)[:, None]
+        try:
+            if not np.array_equal(alone.encode(Table(alone.decode(codes))).codes, codes):
+                raise ValueError("values become equal in it")
+        except ImportError:  # a model can be asked all but for tables of a library that is not there
+            break
+        except Exception as error:  # each library has its own
+            name = domain.column_names[j]
+            raise ValueError(f"dtype {domain.dtypes[j]!r} cannot hold column {name!r} ({error})") from error
     return domain
 
 
@@ -227,25 +259,20 @@ def _restore_column(written):
     return column
 
 
-def _restored(value):
-    """A parameter of a model, which may be a model or a list of models."""
-    if isinstance(value, list):
-        return list(map(_restored, value))
-    return _restore(value) if isinstance(value, dict) else value
-
-
 def _plain_name(name):
     if isinstance(name, np.generic):
         name = name.item()
-    if not isinstance(name, (str, int)):
-        raise ValueError(f"column name {name!r} is neither a string nor an integer, which no file can hold")
+    if not isinstance(name, (str, int)) or not _is_plain(name):
+        raise ValueError(
+            f"no file can hold the column name {name!r}: it is neither an integer nor a text of whole characters"
+        )
     return name
 
 
 def _describe_column(column, name):
     return {
         "values": _plain(column.values, name),
-        "dtype": column.values.dtype.str if column.values.dtype.kind in "iubfU" else "object",
+        "dtype": {"U": "U", "O": "object"}.get(column.values.dtype.kind, column.values.dtype.str),
         "code": None if column.grouping is None else column.grouping.code.tolist(),
         "log_share": None if column.grouping is None else column.grouping.log_share.tolist(),
         "missing": column.missing,
@@ -255,30 +282,45 @@ def _describe_column(column, name):
 
 def _plain(categories, name):
     values = [v.item() if isinstance(v, np.generic) else v for v in categories.tolist()]
-    if categories.dtype.kind == "U":
-        _check_width(categories.dtype)
-    if not all(isinstance(v, PLAIN) for v in values):
-        raise ValueError(f"column {name!r} has categories that are neither numbers nor strings, which no file can hold")
-    for v in values:
-        if isinstance(v, str) and not v.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in v):
-            raise ValueError(
-                f"column {name!r} has the category {v!r}, a text with half a character, which no file can hold"
+    for value in values:
+        if not _is_plain(value):
+            what = (
+                f"the category {value!r}, a text with half a character"
+                if isinstance(value, str)
+                else f"categories that are neither numbers nor strings ({value!r})"
             )
+            raise ValueError(f"column {name!r} has {what}, which no file can hold")
     return values
 
 
 def _categories(values, dtype):
-    if dtype != "object" and np.dtype(dtype).kind not in "iubfU":
+    kind = np.dtype(dtype).kind
+    if kind not in "iubfUO":
         raise ValueError(f"unknown dtype of categories {dtype!r}")
-    if not all(isinstance(v, PLAIN) for v in values) or len(set(values)) != len(values):
+    if not all(map(_is_plain, values)) or len(set(values)) != len(values):
         raise ValueError("categories are not distinct numbers or strings")
-    _check_width(dtype)
-    categories = np.empty(len(values), dtype=dtype)
-    categories[:] = values
+    categories = np.array(values, dtype="U" if kind == "U" else dtype)  # strings as wide as they need
+    if categories.tolist() != values:
+        raise ValueError(f"categories are not of their dtype {dtype!r}")
     return categories
 
 
-def _check_width(dtype):
-    """Raise ValueError for strings so wide that a few of them would fill the memory."""
-    if np.dtype(dtype).itemsize > WIDEST:
-        raise ValueError(f"its strings are wider than {WIDEST // 4:,} characters, which no file can hold")
+def _is_plain(value):
+    """Whether a file can hold a category or a name: no NaN, no half of a surrogate pair."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    return isinstance(value, (int, float)) and value == value
+
+
+def _check_strings(written):
+    """Raise ValueError for strings so wide that arrays of them would fill the memory."""
+    texts = [column["values"] for column in written["columns"] if np.dtype(column["dtype"]).kind == "U"]
+    width = np.dtype(written["dtypes"][0]).itemsize if written["container"] == NUMPY else 0
+    if max(width * len(written["columns"]), sum(4 * len(text) * max(map(len, text)) for text in texts)) > MOST_BYTES:
+        raise ValueError(f"its strings, all as wide as the longest, take more than {MOST_BYTES:,} bytes")
+
+
+def _check_depth(prefix):
+    """Raise ValueError for what stands too deep within others, as the start of its arrays' names tells."""
+    if prefix.count("_") > DEEPEST:
+        raise ValueError(f"models stand within models more than {DEEPEST} deep")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 MODEL_MEMBER = "model.json"
+MOST_TEXT = 2**24  # bytes of JSON, which takes up to 25 times as much once it is read
 
 
 @contextlib.contextmanager
@@ -43,9 +44,12 @@ def whole_file(path):
 
 def write_archive(path, model, arrays):
     """Write a dict of plain values and a dict of arrays as a NumPy .npz archive with one JSON member, uncompressed."""
+    text = json.dumps(model, ensure_ascii=False, indent=1).encode()
+    if len(text) > MOST_TEXT:
+        raise ValueError(f"names and categories take {len(text):,} bytes, of which a file holds at most {MOST_TEXT:,}")
     with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         # a fixed date: equal models give equal files
-        archive.writestr(zipfile.ZipInfo(MODEL_MEMBER), json.dumps(model, ensure_ascii=False, indent=1))
+        archive.writestr(zipfile.ZipInfo(MODEL_MEMBER), text)
         for name, array in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy")
             info.file_size = array.nbytes  # headers for large members only, which Python's versions write differently
@@ -57,7 +61,7 @@ def read_archive(path):
     """Read what `write_archive` wrote; ValueError for any other file.
 
     Members must be stored uncompressed, as long as their headers say, and together no longer than the file, so that no
-    file makes the reader allocate more than its own size.
+    file makes the reader allocate more than its own size, the JSON member apart, which is bounded for that.
     """
     with Path(path).open("rb") as file:
         try:
@@ -65,6 +69,10 @@ def read_archive(path):
                 members = archive.infolist()
                 if sum(info.file_size for info in members) > file.seek(0, io.SEEK_END):
                     raise ValueError("its members are longer than the file")
+                if len({info.filename for info in members}) < len(members):
+                    raise ValueError("a member occurs more than once")
+                if archive.getinfo(MODEL_MEMBER).file_size > MOST_TEXT:
+                    raise ValueError(f"member {MODEL_MEMBER} is longer than {MOST_TEXT:,} bytes")
                 for info in members:
                     if info.compress_type != zipfile.ZIP_STORED:
                         raise ValueError(f"member {info.filename} is compressed")

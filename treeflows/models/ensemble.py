@@ -250,10 +250,10 @@ class TreeFlowEnsemble(CategoricalDensity):
         check_n_jobs(self.n_jobs)
         if not isinstance(self.weights, str) or self.weights not in ("held-out", "uniform"):
             raise ValueError(f"weights must be 'held-out' or 'uniform', got {self.weights!r}")
-        estimators = self._estimators(self.n_estimators)
-        if len(estimators) != self.n_estimators:
+        estimators = self._estimators(1)
+        if isinstance(self.estimator, list) and len(estimators) != self.n_estimators:
             raise ValueError(f"estimator lists {len(estimators)} estimators, but n_estimators is {self.n_estimators}")
-        for estimator in estimators[:1] if self.estimator is None else estimators:
+        for estimator in estimators:
             learner(estimator, "estimator")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..machine.errors import check_number
 
 MOST_JOBS = 4096
-MAX_SMOOTHING = 1e12  # far beyond any use, and far from overflow
+MIN_SMOOTHING, MAX_SMOOTHING = 1e-12, 1e12  # far beyond any use, and far from underflow and overflow
 
 
 def check_criterion(criterion, names):
@@ -23,8 +23,8 @@ def check_smoothing(smoothing, automatic):
         if isinstance(smoothing, (bool, np.bool_)):
             raise TypeError(f"smoothing must be {automatic!r} or a number, got {smoothing!r}")
         check_number(smoothing, "smoothing", Real)
-        if not 0 < smoothing <= MAX_SMOOTHING:
-            raise ValueError(f"smoothing must be {automatic!r} or above 0 and at most {MAX_SMOOTHING:g}")
+        if not MIN_SMOOTHING <= smoothing <= MAX_SMOOTHING:
+            raise ValueError(f"smoothing must be {automatic!r} or from {MIN_SMOOTHING:g} to {MAX_SMOOTHING:g}")
 
 
 def check_n_jobs(n_jobs):
