@@ -364,12 +364,12 @@ LIES = {  # files that are true to every header, and no model
     "other density": (
         AutoregressiveTreeFlow(),
         with_json(lambda m: m.update(model={"class": "TreeFlowMixture", "params": {}})),
-        "a TreeFlowMixture has a Pool, not a Conditionals",
+        "TreeFlowMixture has no Conditionals, but a Pool",
     ),
     "other members": (
         TreeFlowEnsemble(AutoregressiveTreeFlow(), 2),
         params(estimator={"class": "TreeFlowMixture", "params": {}}),
-        "a TreeFlowMixture has a Pool, not a Conditionals",
+        "TreeFlowMixture has no Conditionals, but a Pool",
     ),
     "layer as a member": (
         TreeFlowEnsemble(DiscreteTreeFlow(1), 2),

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from numbers import Real
+from typing import get_type_hints
 
 import numpy as np
 from joblib import cpu_count
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..densities.density import Density
 from ..densities.other import OtherDensity
 from ..densities.stored import Array, Stored
 from ..machine.archives import read_archive, write_archive
@@ -48,7 +50,8 @@ def save(model, path):
     Raises
     ------
     ValueError
-        If a category is neither a number nor a string, or a base or member is no model of this package.
+        If a category is neither a number nor a string, a base or member is no model of this package, models stand
+        within models more than 8 deep, or names and categories take more than 16 MB, or 64 MB at full width.
     OSError
         If the file cannot be written.
 
@@ -90,6 +93,7 @@ def load(path):
     Returns
     -------
     model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
+        With an ``n_jobs`` of at most the number of cores.
 
     Raises
     ------
@@ -113,8 +117,7 @@ def load(path):
         if arrays:
             raise ValueError(f"no part of it is an array {min(arrays)}")
         model = _restore(written["model"], len(domain.columns)).take(domain, distribution)
-        for parts in ("base_", "flows_", "estimators_", "density_"):  # their densities fit them too
-            getattr(model, parts, None)
+        _check_kinds(model)
         return model
     except (KeyError, AttributeError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is a damaged treeflows model file ({error})") from error
@@ -206,6 +209,18 @@ def _restore(written, n_columns, depth=0):
     model.check_parameters()
     TablePolicy.of(model).check()
     return model
+
+
+def _check_kinds(model):
+    """Raise ValueError unless a model and those inside it have densities of the kind that they learn."""
+    kind = get_type_hints(type(model)).get("distribution_", Density)
+    if not isinstance(model.distribution_, kind):
+        raise ValueError(f"{type(model).__name__} has no {type(model.distribution_).__name__}, but a {kind.__name__}")
+    for name in ("base_", "flows_", "estimators_", "density_"):
+        parts = getattr(model, name, None)
+        for part in parts if isinstance(parts, list) else [parts]:
+            if isinstance(part, BaseEstimator):
+                _check_kinds(part)
 
 
 def _restore_domain(written):

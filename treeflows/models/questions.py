@@ -3,7 +3,6 @@
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
-from typing import get_type_hints
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
@@ -55,9 +54,6 @@ class TableModel(DensityMixin, BaseEstimator):
         -------
         self : object
         """
-        kind = get_type_hints(type(self))["distribution_"]
-        if not isinstance(distribution, kind):
-            raise ValueError(f"a {type(self).__name__} has a {kind.__name__}, not a {type(distribution).__name__}")
         self.domain_, self.distribution_ = domain, distribution
         self.n_features_in_ = len(domain.columns)
         if domain.names is not None and all(isinstance(name, str) for name in domain.names):
