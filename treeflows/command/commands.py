@@ -238,7 +238,12 @@ def _show(arguments):
     figures, text = _density(arguments).summary(
         column=arguments.column, layer=arguments.layer, max_depth=arguments.depth
     )
-    print(json.dumps(figures) if arguments.json else printable(text))
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    print(printable(text))
+    if "order" in figures and arguments.column is None:
+        print("\n--column NAME prints the tree of a column")
 
 
 def _plot(arguments):

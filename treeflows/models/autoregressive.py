@@ -24,10 +24,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     """Autoregressive tree flow: an exact, invertible probability model of a categorical table.
 
     By the chain rule, log p(x) is the sum over columns of log p(x_j | columns before j). Each conditional is a tree
-    that splits on "x_s = v" against the rest, wherever that tells most about the column, until its leaves are pure or
-    small; then all prunings of the tree are averaged, each by its posterior probability, in closed form. Nothing is
-    tuned and no rows are held out. Within each leaf the values are ranked by their probability, which makes the model a
-    bijection of the domain too.
+    that splits on "x_s = v" against the rest, or on "x_s <= v" where a dtype declares an order, wherever that tells
+    most about the column, until its leaves are pure or small; then all prunings of the tree are averaged, each by its
+    posterior probability, in closed form. Nothing is tuned and no rows are held out. Within each leaf the values are
+    ranked by their probability, which makes the model a bijection of the domain too.
 
     Parameters
     ----------
@@ -192,36 +192,17 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             )
         return tuple(trees)
 
-    def tree(self, column=None, layer=None):
-        """The tree of a column.
-
-        Parameters
-        ----------
-        column : str or int
-            Name or number of the column.
-        layer : None
-            Of other models.
-
-        Returns
-        -------
-        tree : ConditionalTree
-
-        Raises
-        ------
-        ValueError
-            For a column that is not there.
-        """
+    def _tree(self, column, layer):
         self._refuse(layer=layer)
         if column is None:
-            told = "column must be given: each has a tree of its own"
-            raise ParameterError(told, parameter="column")
+            raise ParameterError("column must be given: each has a tree of its own", parameter="column")
         return self.trees_[self.domain_.index(column)]
 
     def _summary(self, column, layer, max_depth):
         self._refuse(layer=layer)
         figures, lines = tell_trees(self)
-        shown = "--column NAME prints the tree of a column" if column is None else self.tree(column).to_text(max_depth)
-        return figures, "\n".join([*lines, "", shown])
+        shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
+        return figures, "\n".join([*lines, *shown])
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         n_columns = codes.shape[1]

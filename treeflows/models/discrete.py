@@ -193,25 +193,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         """Mean log-likelihood of the held-out rows by layers: ndarray of shape (n_layers + 1,) or None, nats."""
         return self.distribution_.validation_score
 
-    def tree(self, column=None, layer=None):
-        """The tree of a layer.
-
-        Parameters
-        ----------
-        column : None
-            Of other models.
-        layer : int
-            From 1.
-
-        Returns
-        -------
-        tree : TreePermutation
-
-        Raises
-        ------
-        ValueError
-            For a layer that is not there.
-        """
+    def _tree(self, column, layer):
         self._refuse(column=column)
         n_layers = len(self.distribution_.layers)
         if layer not in range(1, n_layers + 1):
@@ -219,24 +201,7 @@ class DiscreteTreeFlow(CategoricalFlow):
             raise ParameterError(told, parameter="layer", value=layer)
         return self.layers_[int(layer) - 1]
 
-    def likelihood_curves(self, X=None):
-        """Negative log-likelihood against the number of layers.
-
-        Parameters
-        ----------
-        X : array or dataframe of shape (n_rows, n_columns), default=None
-            Rows that the model has not seen.
-
-        Returns
-        -------
-        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
-            For each set of rows, by what it is called: numbers of layers, and the negative log-likelihood with so
-            many, nats per row.
-        counted : str
-            What is counted.
-        kept : int
-            How many the model has.
-        """
+    def _likelihood_curves(self, X):
         curves = {"training rows": -self.train_score_}
         if self.validation_score_ is not None:
             curves["validation rows"] = -self.validation_score_

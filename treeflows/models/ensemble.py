@@ -163,24 +163,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         members = self.distribution_.members
         return [part_of(self, e, member) for e, member in zip(self._estimators(len(members)), members, strict=True)]
 
-    def likelihood_curves(self, X=None):
-        """Negative log-likelihood against the number of members.
-
-        Parameters
-        ----------
-        X : array or dataframe of shape (n_rows, n_columns)
-            Rows that the model has not seen.
-
-        Returns
-        -------
-        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
-            For each set of rows, by what it is called: numbers of members, and the negative log-likelihood with so
-            many, nats per row.
-        counted : str
-            What is counted.
-        kept : int
-            How many the model has.
-        """
+    def _likelihood_curves(self, X):
         if X is None:
             raise TypeError("the curve of an ensemble is that of rows that it has not seen: give X")
         rows, kept = self.read(X), len(self.weights_)

@@ -10,7 +10,7 @@ from ..densities.pool import Pool, trees_say
 from ..inference.estimates import blocks
 from ..learning.em import Learner
 from ..learning.rows import in_order
-from ..machine.errors import ParameterError, check_number
+from ..machine.errors import check_number
 from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
@@ -159,49 +159,11 @@ class TreeFlowMixture(CategoricalFlow):
         """Mean log-likelihood of the held-out rows by number of states: dict of int to float, nats."""
         return dict(zip(self.distribution_.tried.tolist(), self.distribution_.validation_score.tolist(), strict=True))
 
-    def tree(self, column=None, layer=None):
-        """The tree of a column in the first of the ``flows_``.
-
-        Parameters
-        ----------
-        column : str or int
-            Name or number of the column.
-        layer : None
-            Of other models.
-
-        Returns
-        -------
-        tree : ConditionalTree
-
-        Raises
-        ------
-        ValueError
-            For a column that is not there.
-        """
+    def _tree(self, column, layer):
         self._refuse(layer=layer)
-        if column is None:
-            told = "column must be given: each has a tree of its own"
-            raise ParameterError(told, parameter="column")
         return self.flows_[0].tree(column)
 
-    def likelihood_curves(self, X=None):
-        """Negative log-likelihood against the number of hidden states.
-
-        Parameters
-        ----------
-        X : array or dataframe of shape (n_rows, n_columns), default=None
-            Rows that the model has not seen.
-
-        Returns
-        -------
-        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
-            For each set of rows, by what it is called: numbers of hidden states, and the negative log-likelihood with
-            so many, nats per row.
-        counted : str
-            What is counted.
-        kept : int
-            How many the model has.
-        """
+    def _likelihood_curves(self, X):
         tried, kept = self.validation_score_, len(self.weights_)
         curves = {"validation rows": (np.array(list(tried)), 0.0 - np.array(list(tried.values())))}
         if X is not None:
@@ -213,7 +175,7 @@ class TreeFlowMixture(CategoricalFlow):
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
         n_further = len(self.distribution_.trees) - 1
-        shown = "--column NAME prints the tree of a column" if column is None else self.tree(column).to_text(max_depth)
+        shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         told = [
             f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
             f"{', …' if len(states) > 8 else ''}",
@@ -221,7 +183,7 @@ class TreeFlowMixture(CategoricalFlow):
         ]
         told += [f"  {names[j]}: {', '.join(f'{s:.2f}' for s in self.share_[j])}" for j in self.distribution_.order]
         figures |= {"states": states.tolist(), "shares": self.share_.tolist()}
-        return figures, "\n".join([*told, "", *lines, "", shown])
+        return figures, "\n".join([*told, "", *lines, *shown])
 
     def predict_state_proba(self, X):
         """Posterior probability of every state of the hidden column given the cells of a row that are observed.

@@ -102,6 +102,62 @@ class TableModel(DensityMixin, BaseEstimator):
         """Figures and text of what is told by this kind of model alone."""
         raise NotImplementedError
 
+    def tree(self, column=None, layer=None):
+        """One of the trees that the model has learned.
+
+        Parameters
+        ----------
+        column : str or int, default=None
+            Name or number of the column whose tree it is; of a `TreeFlowMixture` that in the first of its ``flows_``.
+        layer : int, default=None
+            Of a `DiscreteTreeFlow`, the layer, from 1.
+
+        Returns
+        -------
+        tree : ConditionalTree or TreePermutation
+
+        Raises
+        ------
+        ValueError
+            For a column or layer that is not there, or not given.
+        TypeError
+            For a model without trees of its own.
+        """
+        check_is_fitted(self)
+        return self._tree(column, layer)
+
+    def _tree(self, column, layer):
+        raise TypeError(f"a {type(self).__name__} has no trees of its own to draw; take one of its members")
+
+    def likelihood_curves(self, X=None):
+        """Negative log-likelihood against the number of layers, hidden states or members.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            Rows that the model has not seen; an ensemble needs them.
+
+        Returns
+        -------
+        curves : dict of str to (ndarray of shape (n_points,), ndarray of shape (n_points,))
+            For each set of rows, by what it is called: how many, and the negative log-likelihood with so many, nats per
+            row.
+        counted : str
+            What is counted.
+        kept : int
+            How many the model has.
+
+        Raises
+        ------
+        TypeError
+            For a model that is made of none of these, or an ensemble without ``X``.
+        """
+        check_is_fitted(self)
+        return self._likelihood_curves(X)
+
+    def _likelihood_curves(self, X):
+        raise TypeError(f"a {type(self).__name__} has no layers, hidden states or members to draw a curve of")
+
     def _refuse(self, **given):
         """Raise for what was asked of a model that has no such thing."""
         for name, value in given.items():

@@ -68,8 +68,6 @@ class LikelihoodCurveDisplay:
             For a model that has no such curve, or an ensemble without ``X``.
         """
         fitted_domain(model)
-        if not hasattr(model, "likelihood_curves"):
-            raise TypeError(f"a {type(model).__name__} has no layers, hidden states or members to draw a curve of")
         return cls(*model.likelihood_curves(X)).plot(ax=ax)
 
     def plot(self, *, ax=None):

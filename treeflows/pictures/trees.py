@@ -78,8 +78,6 @@ class TreeDisplay:
             For a column or layer that is not there, or not given.
         """
         fitted_domain(model)
-        if not hasattr(model, "tree"):
-            raise TypeError(f"a {type(model).__name__} has no trees of its own to draw; take one of its members")
         return cls(model.tree(column, layer)).plot(max_depth=max_depth, ax=ax)
 
     def plot(self, *, max_depth=3, ax=None):
