@@ -230,15 +230,16 @@ def ask(model, X, pictures):
         questions += [lambda: model.score_samples(X), lambda: model.sample(3, random_state=0), model.summary]
     if hasattr(model, "transform"):
         questions += [lambda: model.inverse_transform(model.transform(X))]
-    place = {"layer": 0} if isinstance(model, DiscreteTreeFlow) else {"column": 0}
-    if hasattr(model, "tree"):
+    place = {"layer": 1} if isinstance(model, DiscreteTreeFlow) else {"column": 0}
+    has_trees = any(hasattr(model, name) for name in ("trees_", "flows_", "layers_"))
+    if has_trees:
         questions += [lambda: model.tree(**place).to_text(), lambda: model.summary(**dict.fromkeys(place, 1))]
     if pictures:
         import matplotlib.pyplot as plt
 
-        if hasattr(model, "likelihood_curves"):
+        if any(hasattr(model, name) for name in ("layers_", "flows_", "estimators_")):
             questions += [lambda: treeflows.LikelihoodCurveDisplay.from_estimator(model, X).figure_.canvas.draw()]
-        if hasattr(model, "tree"):
+        if has_trees:
             questions += [lambda: treeflows.TreeDisplay.from_estimator(model, **place).figure_.canvas.draw()]
         questions += [lambda: plt.close("all")]
     for question in questions:
