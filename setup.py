@@ -36,6 +36,8 @@ setup(
             extension("averaging"),
             extension("routing"),
             extension("products"),
+            extension("logistic"),
+            extension("pooling"),
             extension("encoding"),
             extension("elementary"),
         ],

@@ -63,6 +63,8 @@ TF_END_TARGET
      compress_candidates_##isa,                                                                   \
      candidate_scores_##isa,                                                                       \
      expect_##isa,                                                                                \
+     add_cells_##isa,                                                                             \
+     regress_##isa,                                                                               \
      cells,                                                                                       \
      wide}
 

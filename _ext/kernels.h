@@ -40,6 +40,16 @@ typedef struct {
     int32_t n_inner;
 } tf_layer;
 
+/* Logistic regressions of the columns first_output .. as a step of their learning reads them. A cell is a value of a
+ * column that is not the column's reference, column after column in order; n_cells: those up to the last output's. */
+typedef struct {
+    const float *base;            /* per output */
+    const float *coefficient;     /* [n_cells, n_outputs] */
+    const int32_t *from;          /* per cell: the first output that it may bear upon, rounded down; 0 stands before it */
+    const int32_t *wide;          /* first output and end of each column of more than one output */
+    int64_t n_wide, n_cells, first_output, n_outputs;
+} tf_regression;
+
 typedef struct {
     const char *name;
 
@@ -86,6 +96,15 @@ typedef struct {
      * n_states: a multiple of TF_LANES; joint: scratch of as many. */
     double (*expect)(const int32_t *cells, const int64_t *starts, int64_t n_rows, const float *base,
                      const float *log_prob, int64_t n_states, float *joint, float *counts, float *rows);
+
+    /* row[o] += coefficient[cell, o] of each cell, from its first output on; n_outputs: a multiple of TF_LANES */
+    void (*add_cells)(const int32_t *cells, int64_t n_cells, const float *coefficient, const int32_t *from,
+                      int64_t n_outputs, float *row);
+
+    /* What rows that have these weights and cells, in ascending order, add to the gradient of their negative
+     * log-likelihood, [1 + n_cells, n_outputs], whose first row is of the base. scratch: 2 * n_outputs. */
+    void (*regress)(const tf_regression *of, const int32_t *cells, const int64_t *starts, const float *weight,
+                    int64_t n_rows, float *scratch, float *gradient);
 
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;

@@ -31,6 +31,16 @@ cdef extern from "kernels.h" nogil:
         int64_t table_stride
         int32_t n_inner
 
+    ctypedef struct tf_regression:
+        const float *base
+        const float *coefficient
+        const int32_t *from_ "from"
+        const int32_t *wide
+        int64_t n_wide
+        int64_t n_cells
+        int64_t first_output
+        int64_t n_outputs
+
     ctypedef struct tf_kernels:
         const char *name
         void (*cooccurrence)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t, int32_t *,
@@ -49,6 +59,9 @@ cdef extern from "kernels.h" nogil:
                                  const int64_t *, int64_t *) noexcept nogil
         double (*expect)(const int32_t *, const int64_t *, int64_t, const float *, const float *, int64_t, float *,
                          float *, float *) noexcept nogil
+        void (*add_cells)(const int32_t *, int64_t, const float *, const int32_t *, int64_t, float *) noexcept nogil
+        void (*regress)(const tf_regression *, const int32_t *, const int64_t *, const float *, int64_t, float *,
+                        float *) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

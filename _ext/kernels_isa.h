@@ -545,6 +545,61 @@ static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, int64
     return score;
 }
 
+/* ---- logistic regressions of all columns at once --------------------------------------------------------------- */
+
+static void TF_NAME(add_cells)(const int32_t *cells, int64_t n_cells, const float *coefficient, const int32_t *from,
+                               int64_t n_outputs, float *row)
+{
+    for (int64_t i = 0; i < n_cells; i++) {
+        const float *of = coefficient + (int64_t)cells[i] * n_outputs;
+        TF_SIMD
+        for (int64_t o = from[cells[i]]; o < n_outputs; o++)
+            row[o] += of[o];
+    }
+}
+
+static void TF_NAME(regress)(const tf_regression *of, const int32_t *cells, const int64_t *starts, const float *weight,
+                             int64_t n_rows, float *scratch, float *gradient)
+{
+    const int64_t n_outputs = of->n_outputs;
+    float *row = scratch, *total = scratch + n_outputs;
+    for (int64_t r = 0; r < n_rows; r++) {
+        const int32_t *cell = cells + starts[r];
+        int64_t n_cells = starts[r + 1] - starts[r];
+        while (n_cells > 0 && cell[n_cells - 1] >= of->n_cells)
+            n_cells--;
+        memcpy(row, of->base, (size_t)n_outputs * sizeof(float));
+        TF_NAME(add_cells)(cell, n_cells, of->coefficient, of->from, n_outputs, row);
+        TF_SIMD
+        for (int64_t o = 0; o < n_outputs; o++) {
+            /* cut where a float's exponential still has room for sums */
+            row[o] = TF_NAME(exp_negative)(row[o] > 60.0f ? 60.0f : row[o]);
+            total[o] = 1.0f + row[o];
+        }
+        for (int64_t j = 0; j < of->n_wide; j++) {
+            float sum = 1.0f;
+            for (int64_t o = of->wide[2 * j]; o < of->wide[2 * j + 1]; o++)
+                sum += row[o];
+            for (int64_t o = of->wide[2 * j]; o < of->wide[2 * j + 1]; o++)
+                total[o] = sum;
+        }
+        TF_SIMD
+        for (int64_t o = 0; o < n_outputs; o++)
+            row[o] = row[o] / total[o] * weight[r];
+        for (int64_t i = n_cells - 1; i >= 0 && cell[i] >= of->first_output; i--)
+            row[cell[i] - of->first_output] -= weight[r];
+        TF_SIMD
+        for (int64_t o = 0; o < n_outputs; o++)
+            gradient[o] += row[o];
+        for (int64_t i = 0; i < n_cells; i++) {
+            float *to = gradient + ((int64_t)cell[i] + 1) * n_outputs;
+            TF_SIMD
+            for (int64_t o = of->from[cell[i]]; o < n_outputs; o++)
+                to[o] += row[o];
+        }
+    }
+}
+
 #undef TF_PREPARE
 #undef TF_EXTRACT
 #undef TF_BITS

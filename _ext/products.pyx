@@ -55,6 +55,32 @@ def conditionals(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int
     return result
 
 
+def distributions(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int32_t[::1] first_category,
+                  const double[:, ::1] prob, const double[::1] weight, int n_threads=1):
+    """Probability of every category given the columns before its own; arguments are those of `conditionals`.
+
+    ndarray of shape (n_rows, n_categories), float64, in the order of the columns given by ``order``.
+    """
+    cdef int64_t n_rows = rows.shape[0], n_columns = rows.shape[1], n_states = weight.shape[0], r, t, s, at
+    cdef int32_t j, v
+    result = np.empty((n_rows, prob.shape[0]))
+    cdef double[:, ::1] out = result, scratch = np.empty((n_threads, n_states))
+    cdef double *w
+    for r in prange(n_rows, nogil=True, num_threads=n_threads,
+                    use_threads_if=n_rows * prob.shape[0] * n_states > PARALLEL_WORK):
+        w = &scratch[threadid(), 0]
+        for s in range(n_states):
+            w[s] = weight[s]
+        at = 0
+        for t in range(n_columns):
+            j = order[t]
+            for v in range(first_category[j], first_category[j + 1]):
+                out[r, at] = dot(w, &prob[v, 0], n_states)
+                at = at + 1
+            meet(w, &prob[first_category[j] + rows[r, j], 0], n_states)
+    return result
+
+
 def observe(double[:, ::1] weights, const double[:, ::1] prob, const uint8_t[::1] values, int n_threads=1):
     """Update the states' weights of each row, (n_rows, n_states), in place by the row's value of one column."""
     cdef int64_t n_rows = weights.shape[0], n_states = weights.shape[1], r

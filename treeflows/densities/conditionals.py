@@ -63,14 +63,21 @@ class Conditionals(OrderedDensity):
         """
         return self._router.values(codes, self.prob, threads, start)
 
-    def distributions(self, t, codes, threads=1):
+    def distributions(self, codes, threads=1, start=0):
+        """Distribution of every column given those before it, in the order of the trees from ``start`` on.
+
+        An array of shape (n_rows, sum of their n_categories).
+        """
+        return self._router.distributions(codes, self.prob, threads, start)
+
+    def distribution(self, t, codes, threads=1):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""
         return self.leaves(self.prob, t)[self._router.leaves(t, codes, threads)]
 
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""
         for t, j in enumerate(self.order.tolist()):
-            yield j, self.distributions(t, codes, threads)
+            yield j, self.distribution(t, codes, threads)
 
     def transform(self, codes, threads=1):
         """The rank of every value at its leaf, the least probable 0."""

@@ -10,6 +10,7 @@ from ..inference.ahead import draw_ahead, forest_of
 from ..inference.estimates import blocks
 from ..inference.given import sample_given
 from ..inference.marginals import log_marginal
+from ..machine.draws import uniform_blocks
 from .stored import Stored
 
 
@@ -61,11 +62,10 @@ class Density(Stored):
 
 @dataclass(frozen=True, eq=False)
 class OrderedDensity(Density):
-    """A density that tells each column given those before it: ``order``, ``walk`` and ``probabilities``."""
+    """A density that tells each column given those before it: ``order``, ``walk`` and ``probabilities``.
 
-    def score(self, codes, threads=1, start=0):
-        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats: (n_rows,)."""
-        raise TypeError(f"{type(self).__name__} does not score rows")
+    What it scores, draws and makes of rows follows from these.
+    """
 
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row, (n_rows, n_categories).
@@ -75,9 +75,50 @@ class OrderedDensity(Density):
         """
         raise TypeError(f"{type(self).__name__} does not walk")
 
-    def probabilities(self, codes, threads=1):
-        """Probability of every value given those before it: (n_rows, n_columns), in the order of the columns."""
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given those before it, in the order of the columns from place ``start`` on.
+
+        An array of shape (n_rows, n_columns - start).
+        """
         raise TypeError(f"{type(self).__name__} has no probabilities of cells")
+
+    def score(self, codes, threads=1, start=0):
+        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats: (n_rows,)."""
+        scores = np.empty(len(codes))
+        for block in blocks(*codes.shape):
+            scores[block] = elementary.log(self.probabilities(codes[block], threads, start)).sum(axis=1)
+        return scores
+
+    def sample(self, n_samples, rng, threads=1):
+        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
+        n_columns = len(self.n_categories)
+        codes = np.empty((n_samples, n_columns), dtype=np.uint8)
+        for start, uniform in uniform_blocks(n_samples, n_columns, rng):
+            for block in blocks(*uniform.shape):
+                drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
+                for t, (j, prob) in enumerate(self.walk(drawn, threads)):
+                    cumulative = np.cumsum(prob, axis=1)[:, :-1]
+                    drawn[:, j] = (uniform[block][:, [t]] >= cumulative).sum(axis=1)
+                codes[start + block.start : start + block.start + len(drawn)] = drawn
+        return codes
+
+    def transform(self, codes, threads=1):
+        """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
+        ranks = np.empty_like(codes)
+        for block in blocks(*codes.shape):
+            for j, prob in self.walk(codes[block], threads):
+                order = np.argsort(prob, axis=1, kind="stable")
+                ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
+        return ranks
+
+    def invert(self, ranks, threads=1):
+        """Rows by the ranks of their values."""
+        codes = np.zeros_like(ranks)
+        for block in blocks(*codes.shape):
+            for j, prob in self.walk(codes[block], threads):
+                order = np.argsort(prob, axis=1, kind="stable")
+                codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
+        return codes
 
     def propose(self, codes, observed, rng, threads=1):
         """Cells are drawn given all before them, so that the weight is the product of what the observed ones are."""

@@ -5,9 +5,6 @@ from typing import Annotated
 
 import numpy as np
 
-from .._ext import elementary
-from ..inference.estimates import blocks
-from ..machine.draws import uniform_blocks
 from .conditionals import Conditionals
 from .density import OrderedDensity
 from .products import ProductMixture
@@ -45,60 +42,32 @@ class Pool(OrderedDensity):
         """The columns in order."""
         return self.trees[0].order
 
-    def score(self, codes, threads=1, start=0):
-        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats."""
-        scores = np.empty(len(codes))
-        for block in blocks(*codes.shape):
-            scores[block] = elementary.log(self.probabilities(codes[block], threads, start)).sum(axis=1)
-        return scores
-
     def probabilities(self, codes, threads=1, start=0):
         """Probability of every value given those before it, in the order of the columns from place ``start`` on."""
         hidden = self.products.conditionals(codes, self.order, threads)
         tree, forest = trees_say(self.trees, codes, threads, start)
         return _blend(tree, forest, hidden[:, start:], self.share[self.order[start:]].T)
 
+    def distributions(self, codes, threads=1, start=0):
+        """Distribution of every column given those before it, in the order of the columns from place ``start`` on.
+
+        An array of shape (n_rows, sum of their n_categories).
+        """
+        k = self.n_categories[self.order]
+        hidden = self.products.distributions(codes, self.order, threads)[:, k[:start].sum() :]
+        tree, *others = (trees.distributions(codes, threads, start) for trees in self.trees)
+        return _blend(tree, _mean(others), hidden, np.repeat(self.share[self.order[start:]].T, k[start:], axis=1))
+
     def walk(self, codes, threads=1):
         """Column after column in order: its number, and its distribution in each row."""
         posterior = self.products.begin(len(codes))
         for t, j in enumerate(self.order.tolist()):
-            tree, *others = (trees.distributions(t, codes, threads) for trees in self.trees)
+            tree, *others = (trees.distribution(t, codes, threads) for trees in self.trees)
             hidden = self.products.predict(posterior, j, threads)
             exchanged = yield j, _blend(tree, _mean(others), hidden, self.share[j])
             if exchanged is not None:
                 posterior = posterior[exchanged]
             self.products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
-
-    def sample(self, n_samples, rng, threads=1):
-        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
-        n_columns = len(self.n_categories)
-        codes = np.empty((n_samples, n_columns), dtype=np.uint8)
-        for start, uniform in uniform_blocks(n_samples, n_columns, rng):
-            for block in blocks(*uniform.shape):
-                drawn = np.zeros((block.stop - block.start, n_columns), dtype=np.uint8)
-                for t, (j, prob) in enumerate(self.walk(drawn, threads)):
-                    cumulative = np.cumsum(prob, axis=1)[:, :-1]
-                    drawn[:, j] = (uniform[block][:, [t]] >= cumulative).sum(axis=1)
-                codes[start + block.start : start + block.start + len(drawn)] = drawn
-        return codes
-
-    def transform(self, codes, threads=1):
-        """The rank of every value among those of its column in its context, the least probable 0, ties by code."""
-        ranks = np.empty_like(codes)
-        for block in blocks(*codes.shape):
-            for j, prob in self.walk(codes[block], threads):
-                order = np.argsort(prob, axis=1, kind="stable")
-                ranks[block, j] = (order == codes[block, j, None]).argmax(axis=1)
-        return ranks
-
-    def invert(self, ranks, threads=1):
-        """Rows by the ranks of their values."""
-        codes = np.zeros_like(ranks)
-        for block in blocks(*codes.shape):
-            for j, prob in self.walk(codes[block], threads):
-                order = np.argsort(prob, axis=1, kind="stable")
-                codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
-        return codes
 
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""

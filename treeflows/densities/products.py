@@ -50,6 +50,11 @@ class ProductMixture(Stored):
         prob, weight = self._padded
         return products.conditionals(codes, order, self.first_category, prob, weight, threads)
 
+    def distributions(self, codes, order, threads=1):
+        """Probability of every category given the columns before its own: (n_rows, sum of n_categories)."""
+        prob, weight = self._padded
+        return products.distributions(codes, order, self.first_category, prob, weight, threads)
+
     def begin(self, n_rows):
         """Posterior of the states before any column is known, a row for each: to be handed to the next two."""
         return np.tile(self._padded[1], (n_rows, 1))

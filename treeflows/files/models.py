@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from numbers import Real
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import numpy as np
 from joblib import cpu_count
@@ -215,7 +215,8 @@ def _check_kinds(model):
     """Raise ValueError unless a model and those inside it have densities of the kind that they learn."""
     kind = get_type_hints(type(model)).get("distribution_", Density)
     if not isinstance(model.distribution_, kind):
-        raise ValueError(f"{type(model).__name__} has no {type(model.distribution_).__name__}, but a {kind.__name__}")
+        wanted = " or a ".join(k.__name__ for k in get_args(kind) or [kind])
+        raise ValueError(f"{type(model).__name__} has no {type(model.distribution_).__name__}, but a {wanted}")
     for name in ("base_", "flows_", "estimators_", "density_"):
         parts = getattr(model, name, None)
         for part in parts if isinstance(parts, list) else [parts]:

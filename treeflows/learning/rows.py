@@ -69,6 +69,13 @@ def in_order(codes):
     return codes[_order(codes)]
 
 
+def distinct(codes):
+    """Rows without repetitions, and how often each is there; in an order that depends on the multiset alone."""
+    codes = in_order(codes)
+    firsts = np.flatnonzero(np.append(True, (codes[1:] != codes[:-1]).any(axis=1)))
+    return codes[firsts], np.diff(np.append(firsts, len(codes)))
+
+
 def _order(codes, observed=None, weight=None):
     """Numbers of the rows by a hash of what is in them, and among equal ones by their weights."""
     table = codes if observed is None else np.hstack([codes, observed.view(np.uint8)])

@@ -64,13 +64,9 @@ class ColumnTables(OrderedDensity):
         """The columns in order."""
         return np.array(list(self.tables))
 
-    def probabilities(self, codes, threads=1):
-        """Probability of every value given the one that tells it: (n_rows, n_columns), in the order of the columns."""
-        return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self.tables])
-
-    def score(self, codes, threads=1, start=0):
-        """Log-likelihood of each row, of what stands in the order from place ``start`` on, nats."""
-        return elementary.log(self.probabilities(codes, threads)[:, start:]).sum(axis=1)
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given the one that tells it, in the order of the columns from place ``start`` on."""
+        return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self.order[start:].tolist()])
 
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""

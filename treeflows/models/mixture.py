@@ -1,4 +1,4 @@
-"""The tree flow with a hidden column: at every column, trees and the states of a mixture share the say."""
+"""The tree flow with voices: at every column, trees, the states of a mixture and a logistic regression have a say."""
 
 from numbers import Integral
 
@@ -6,9 +6,13 @@ import numpy as np
 from sklearn.base import clone
 
 from .._ext import elementary
+from ..densities.logarithmic import LogarithmicPool
 from ..densities.pool import Pool, trees_say
+from ..densities.trees import starts
 from ..inference.estimates import blocks
 from ..learning.em import Learner
+from ..learning.logistic import LogisticLearner
+from ..learning.pooling import learn_exponents
 from ..learning.rows import in_order
 from ..machine.errors import check_number
 from ..machine.progress import progress_bar
@@ -29,16 +33,21 @@ MOST_STATES = 4096
 
 
 class TreeFlowMixture(CategoricalFlow):
-    """Tree flow with several trees a column and a hidden column, for structure that no few columns explain.
+    """Tree flow with several voices a column: trees, a hidden column, logistic regressions.
 
-    A mixture of products (latent class model) explains a row by an unobserved state in which the columns are
-    independent. Given the columns so far its states have a posterior, and so say what the next column may be. At every
-    column, three have a share in the say: the column's tree, the average of further trees whose splits see drawn
-    columns alone, and the hidden column:
-    ``p(x_j | before) = sum over the three of share_je p_e(x_j | before)``.
-    The shares are those of highest likelihood on a tenth of the rows (at most 10,000), held out for that; afterwards
-    the trees are learned from all rows, the states from all or 50,000 of them. So each column is told by whoever tells
-    it best, and the model is an exact, invertible density like the tree flow.
+    At every column, several voices say what it may be given the columns before it:
+
+    - the column's tree, and the average of further trees whose splits see drawn columns alone;
+    - a hidden column: a mixture of products (latent class model) explains a row by an unobserved state in which the
+      columns are independent, and its states have a posterior given the columns so far;
+    - a multinomial logistic regression on all columns before, for dependence that adds up where the others average.
+
+    Trees and hidden column are averaged, ``q(x_j | before) = sum over the three of share_je p_e(x_j | before)``. The
+    average and the logistic regression are multiplied, ``p(x_j | before)`` proportional to
+    ``q(x_j | before) ** a_j * logistic(x_j | before) ** b_j``, summing to one over the values of the column. Shares and
+    exponents are those of highest likelihood on a tenth of the rows (at most 10,000), held out for that; afterwards
+    all voices are learned from all rows, the states from all or 50,000 of them. So each column is told by whoever
+    tells it best, and the model is an exact, invertible density like the tree flow.
 
     Parameters
     ----------
@@ -51,6 +60,9 @@ class TreeFlowMixture(CategoricalFlow):
     n_trees : int, default=8
         Trees of each column: one as the estimator says, the others with a fifth of the columns drawn for each split (or
         the estimator's ``max_features``) and five times its ``prior_split``.
+    logistic : bool, default=True
+        Whether there are logistic regressions. Each column's penalty on the squares of the coefficients is the one of
+        highest held-out likelihood.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
@@ -79,7 +91,9 @@ class TreeFlowMixture(CategoricalFlow):
     weights_ : ndarray of shape (n_components,), float64
         Probability of each state, the largest first.
     share_ : ndarray of shape (n_columns, 3), float64
-        In each column's distribution, the share of its tree, of the further trees, and of the hidden column.
+        In each column's average, the share of its tree, of the further trees, and of the hidden column.
+    exponent_ : ndarray of shape (n_columns, 2), float64
+        Of each column's average, and of its logistic regression; not negative, and 0 where a voice has no say.
     validation_score_ : dict of int to float
         For each number of states that was tried, the mean log-likelihood of the held-out rows, nats; 0 stands for the
         trees alone.
@@ -92,8 +106,9 @@ class TreeFlowMixture(CategoricalFlow):
 
     Notes
     -----
-    Mixtures of experts at every step of the chain rule stay normalised whatever the shares. The mixture is learned by
-    EM (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977).
+    Any pool of conditional distributions that sums to one at every column leaves the whole exact. The hidden column is
+    learned by EM (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977). The product of powers
+    is a logarithmic opinion pool (Genest, Zidek, Statistical Science 1, 1986).
 
     Examples
     --------
@@ -108,7 +123,7 @@ class TreeFlowMixture(CategoricalFlow):
     True
     """
 
-    distribution_: Pool
+    distribution_: Pool | LogarithmicPool
 
     def __init__(
         self,
@@ -116,6 +131,7 @@ class TreeFlowMixture(CategoricalFlow):
         n_components="auto",
         n_trees=8,
         *,
+        logistic=True,
         categories="auto",
         missing="category",
         handle_unknown="error",
@@ -128,6 +144,7 @@ class TreeFlowMixture(CategoricalFlow):
         self.estimator = estimator
         self.n_components = n_components
         self.n_trees = n_trees
+        self.logistic = logistic
         self.categories = categories
         self.missing = missing
         self.handle_unknown = handle_unknown
@@ -138,26 +155,37 @@ class TreeFlowMixture(CategoricalFlow):
         self.verbose = verbose
 
     @property
+    def _average(self):
+        return self.distribution_.average if isinstance(self.distribution_, LogarithmicPool) else self.distribution_
+
+    @property
     def flows_(self):
         """The tree flows, all in the order of the first: list of AutoregressiveTreeFlow."""
-        first, *further = self._voices(self.distribution_.order)
-        estimators = [first] + further * (len(self.distribution_.trees) - 1)
-        return [part_of(self, e, trees) for e, trees in zip(estimators, self.distribution_.trees, strict=True)]
+        first, *further = self._voices(self._average.order)
+        estimators = [first] + further * (len(self._average.trees) - 1)
+        return [part_of(self, e, trees) for e, trees in zip(estimators, self._average.trees, strict=True)]
 
     @property
     def weights_(self):
         """Probability of each state, the largest first: ndarray of shape (n_components,), float64."""
-        return self.distribution_.products.weight
+        return self._average.products.weight
 
     @property
     def share_(self):
         """Shares of tree, further trees and hidden column: ndarray of shape (n_columns, 3), float64."""
-        return self.distribution_.share
+        return self._average.share
+
+    @property
+    def exponent_(self):
+        """Exponents of average and logistic regression: ndarray of shape (n_columns, 2), float64."""
+        if isinstance(self.distribution_, LogarithmicPool):
+            return self.distribution_.exponent
+        return np.tile([1.0, 0.0], (len(self.share_), 1))
 
     @property
     def validation_score_(self):
         """Mean log-likelihood of the held-out rows by number of states: dict of int to float, nats."""
-        return dict(zip(self.distribution_.tried.tolist(), self.distribution_.validation_score.tolist(), strict=True))
+        return dict(zip(self._average.tried.tolist(), self._average.validation_score.tolist(), strict=True))
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
@@ -174,15 +202,18 @@ class TreeFlowMixture(CategoricalFlow):
         self._refuse(layer=layer)
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
-        n_further = len(self.distribution_.trees) - 1
+        n_further = len(self._average.trees) - 1
         shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         told = [
             f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
             f"{', …' if len(states) > 8 else ''}",
-            f"\nshares in each column's distribution: its tree, {n_further} further trees, the hidden column",
+            f"\nshares in each column's average: its tree, {n_further} further trees, the hidden column;"
+            "\nand exponents: of the average, of the logistic regression",
         ]
-        told += [f"  {names[j]}: {', '.join(f'{s:.2f}' for s in self.share_[j])}" for j in self.distribution_.order]
-        figures |= {"states": states.tolist(), "shares": self.share_.tolist()}
+        for j in self._average.order:
+            shares, exponents = ([f"{x:.2f}" for x in part[j]] for part in (self.share_, self.exponent_))
+            told.append(f"  {names[j]}: {', '.join(shares)}; {', '.join(exponents)}")
+        figures |= {"states": states.tolist(), "shares": self.share_.tolist(), "exponents": self.exponent_.tolist()}
         return figures, "\n".join([*told, "", *lines, *shown])
 
     def predict_state_proba(self, X):
@@ -216,7 +247,7 @@ class TreeFlowMixture(CategoricalFlow):
         rows = self.read(X, infer=True)
         for block in blocks(len(rows.codes), len(self.weights_)):
             observed = None if rows.observed is None else rows.observed[block]
-            yield self.distribution_.products.posterior(rows.codes[block], observed)
+            yield self._average.products.posterior(rows.codes[block], observed)
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         codes = in_order(codes)
@@ -233,7 +264,8 @@ class TreeFlowMixture(CategoricalFlow):
             voice = self._voices(first.order)[i > 0]
             return voice.learn(codes, n_categories, np.random.default_rng(seeds[i]), threads, n_ordered)
 
-        tree, forest = trees_say([first, *(grow(seen, i) for i in range(1, self.n_trees))], unseen, threads)
+        further = [grow(seen, i) for i in range(1, self.n_trees)]
+        tree, forest = trees_say([first, *further], unseen, threads)
         of_forest = _shares(tree, forest) if self.n_trees > 1 else np.zeros(len(n_categories))
         grown = (1 - of_forest) * tree + of_forest * forest
         products, of_hidden, scores = self._choose_states(
@@ -245,14 +277,42 @@ class TreeFlowMixture(CategoricalFlow):
         # the rows that were held out come in: trees afresh, states from where they are
         learner = Learner(codes[np.sort(rows[:MOST_ROWS])], n_categories, threads)
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
-        return Pool(
-            n_categories,
-            trees=tuple(grow(codes, i) for i in range(self.n_trees)),
-            products=learner.improve(products).by_weight(),
-            share=share[np.argsort(first.order)],
-            tried=np.array(list(scores), dtype=np.int32),
-            validation_score=np.array(list(scores.values())),
+        by_column = np.argsort(first.order)
+
+        def pool(trees, products):
+            tried, score = np.array(list(scores), dtype=np.int32), np.array(list(scores.values()))
+            return Pool(n_categories, tuple(trees), products, share[by_column], tried, score)
+
+        voice, exponent = None, None
+        if self.logistic:
+            average = pool([first, *further], products)
+            voice, exponent = self._learn_logistic(average, seen, unseen, codes, threads)
+        average = pool((grow(codes, i) for i in range(self.n_trees)), learner.improve(products).by_weight())
+        return average if voice is None else LogarithmicPool(n_categories, average, voice, exponent[by_column])
+
+    def _learn_logistic(self, average, seen, unseen, codes, threads):
+        """Logistic regressions of all rows, and the exponents of the pool in each place of the order.
+
+        None if those of rows that were not held out are of no use.
+        """
+        order, k = average.order, average.n_categories
+        common = [np.bincount(codes[:, j], minlength=n).argmax() for j, n in enumerate(k.tolist())]
+        of = k, order, np.array(common, dtype=np.uint8), threads
+        learner = LogisticLearner(seen, *of)
+        regressions = learner.choose(unseen)
+        voice = learner.density(regressions)
+        exponent = learn_exponents(
+            average.distributions(unseen, threads),
+            voice.logits(unseen, threads),
+            voice.number_in_order,
+            starts(k[order]).astype(np.int32),
+            np.take(unseen, order, axis=1),
+            threads,
         )
+        if not exponent[:, 1].any():
+            return None, None
+        learner = LogisticLearner(codes, *of)
+        return learner.density(learner.improve(regressions)), exponent
 
     def _choose_states(self, learner, grown, say, seed):
         """The mixture of products that the held-out rows like best, its share in each place of the order, all scores.

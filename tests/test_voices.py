@@ -1,0 +1,315 @@
+"""Logistic regressions of every column, and the logarithmic pool of them with the average of trees and hidden column."""
+
+import numpy as np
+import pytest
+from conftest import declared, random_table, whole_domain
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from treeflows import TreeFlowMixture
+from treeflows._ext import isa, logistic, pooling
+from treeflows.densities.logarithmic import LogarithmicPool
+from treeflows.densities.logistic import Cells, LogisticConditionals
+from treeflows.learning.logistic import PRIOR_ROWS, LogisticLearner, Regressions
+from treeflows.learning.pooling import DOUBT, STATUS_QUO, learn_exponents
+from treeflows.learning.rows import distinct
+
+K = np.array([3, 2, 4, 1, 2], dtype=np.int32)
+ORDER = np.array([2, 0, 4, 3, 1], dtype=np.int32)
+
+
+def random_logistic(seed, k=K, order=ORDER):
+    rng = np.random.default_rng(seed)
+    reference = rng.integers(0, k).astype(np.uint8)
+    cells = Cells.of(k, order, reference)
+    n = cells.n
+    size = int((n - cells.bears_from).sum())
+    return LogisticConditionals(
+        k, order, reference, rng.normal(size=n).astype(np.float32), rng.normal(size=size).astype(np.float32)
+    )
+
+
+def readable(density, rows):
+    """log p(value | before) of each value of each column in order, by the formula, cell by cell."""
+    k, order, cells = density.n_categories, density.order.tolist(), density.cells
+    first_category = np.concatenate(([0], np.cumsum(k)))
+    coefficient, at = {}, 0
+    for c in range(cells.n):
+        for o in range(int(cells.bears_from[c]), cells.n):
+            coefficient[c, o] = density.coefficient[at]
+            at += 1
+    told = []
+    for row in rows:
+        line = []
+        for t, j in enumerate(order):
+            scores = np.zeros(k[j])
+            for v in range(k[j]):
+                o = cells.number[first_category[j] + v]
+                if o < 0:
+                    continue
+                scores[v] = density.constant[o]
+                for i in order[:t]:
+                    c = cells.number[first_category[i] + row[i]]
+                    scores[v] += coefficient[c, o] if c >= 0 else 0.0
+            line.extend(log_softmax(scores))
+        told.append(line)
+    return np.array(told)
+
+
+def log_distributions(density, rows):
+    """The same by the engine's logits."""
+    logits = np.pad(density.logits(rows), ((0, 0), (0, 1))).astype(np.float64)
+    logits[:, -1] = 0
+    scores = logits[:, density.number_in_order]
+    ends = np.cumsum(density.n_categories[density.order])[:-1]
+    return np.concatenate([log_softmax(part, axis=1) for part in np.split(scores, ends, axis=1)], axis=1)
+
+
+# ---- logistic regressions ----
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.permutations(range(5)))
+def test_logits_are_sums_of_what_earlier_cells_say(seed, order):
+    density = random_logistic(seed, order=np.array(order, dtype=np.int32))
+    density.check()
+    rows = random_table(seed, 6, K).astype(np.uint8)
+    np.testing.assert_allclose(log_distributions(density, rows), readable(density, rows), atol=1e-5)
+    logits = density.begin(len(rows))
+    for j in order:
+        density.observe(logits, j, np.ascontiguousarray(rows[:, j]), 2)
+    np.testing.assert_array_equal(logits, density.logits(rows, 2))
+
+
+def loss(parameter, cells, rows, weight, penalty, marginal, frequency):
+    """What is minimised, by the formula: negative log-likelihood, half the penalised squares, a prior row in the mean."""
+    hot = np.zeros((len(rows), cells.n))
+    for r, row in enumerate(rows):
+        hot[r, [c for c in row if c >= 0]] = 1
+    mean = hot * 0 + frequency
+    total = 0.0
+    for x, w in ((hot, weight), (mean[:1], np.array([PRIOR_ROWS]))):
+        scores = parameter[0] + x @ parameter[1:]
+        target = hot if x is hot else marginal[None]
+        for start, end in zip(cells.first[:-1], cells.first[1:], strict=True):
+            part = np.column_stack([np.zeros(len(x)), scores[:, start:end]])
+            wanted = np.column_stack([1 - target[:, start:end].sum(axis=1), target[:, start:end]])
+            total -= (w[:, None] * wanted * log_softmax(part, axis=1)).sum()
+    return total + 0.5 * (penalty[cells.place] * parameter[1:] ** 2).sum()
+
+
+def numbers(cells, codes):
+    first_category = np.concatenate(([0], np.cumsum(K)))
+    return cells.number[codes + first_category[:-1]][:, ORDER]
+
+
+def test_the_minimum_is_that_of_a_library():
+    codes = random_table(3, 300, K).astype(np.uint8)
+    codes[:, 1] = codes[:, 0] > 0  # dependence, and separable
+    penalty = np.array([1.0, 3.0, 0.5, 1.0, 10.0])
+    learner = LogisticLearner(codes, K, ORDER, np.zeros(5, dtype=np.uint8))
+    cells = learner.cells
+    rows, weight = distinct(codes)
+    args = numbers(cells, rows), weight, penalty, learner.marginal, learner.frequency
+    free = np.arange(cells.n) >= np.append(0, cells.bears_from)[:, None]
+
+    def whole(values):
+        parameter = np.zeros(free.shape)
+        parameter[free] = values
+        return parameter
+
+    best = minimize(lambda v: loss(whole(v), cells, *args), np.zeros(free.sum()), method="L-BFGS-B", tol=1e-12)
+    found = learner.improve(Regressions(learner.start().parameter, penalty)).parameter
+    assert (found[~free] == 0).all()
+    assert loss(found, cells, *args) < best.fun + 1e-4 * len(codes)
+    np.testing.assert_allclose(found[free], best.x, atol=0.05)
+
+
+@pytest.mark.parametrize("first_output", [0, 7])
+def test_the_gradient_is_the_same_on_every_path_and_that_of_the_formula(first_output):
+    rng = np.random.default_rng(0)
+    k = np.array([3, 2, 5, 2, 4, 2], dtype=np.int32)
+    codes = np.column_stack([rng.integers(0, n, 3000) for n in k]).astype(np.uint8)
+    order = np.arange(6, dtype=np.int32)
+    cells = Cells.of(k, order, np.zeros(6, dtype=np.uint8))
+    number = cells.number[codes + np.concatenate(([0], np.cumsum(k)))[:-1]]
+    told = number >= 0
+    starts = np.concatenate(([0], np.cumsum(told.sum(axis=1))))
+    weight = rng.integers(1, 4, 3000).astype(np.float32)
+    n = cells.n - first_output
+    columns = [t for t in range(6) if cells.first[t] >= first_output]
+    coefficient = np.zeros((cells.n, 16), dtype=np.float32)
+    bears = np.maximum(cells.bears_from - first_output, 0)
+    free = np.arange(n) >= bears[:, None]
+    coefficient[:, :n] = np.where(free, rng.normal(size=(cells.n, n)), 0)
+    base = np.pad(rng.normal(size=n), (0, 16 - n), constant_values=-100).astype(np.float32)
+    ends = np.column_stack([cells.first[columns], cells.first[np.array(columns) + 1]]) - first_output
+    wide = ends[np.diff(ends)[:, 0] > 1].astype(np.int32)
+    found, before = [], isa.current()
+    for path in isa.available():
+        isa.use(path)
+        for threads in (1, 2):
+            found.append(
+                logistic.gradient(
+                    number[told],
+                    starts,
+                    weight,
+                    base,
+                    coefficient,
+                    (bears - bears % 16).astype(np.int32),
+                    wide,
+                    first_output,
+                    threads,
+                )
+            )
+    isa.use(before)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+    hot = np.zeros((3000, cells.n))
+    hot[np.nonzero(told)[0], number[told]] = 1
+    scores = base[:n] + hot @ coefficient[:, :n]
+    residual = np.zeros((3000, n))
+    for start, end in ends:
+        part = softmax(np.column_stack([np.zeros(3000), scores[:, start:end]]), axis=1)[:, 1:]
+        residual[:, start:end] = weight[:, None] * (part - hot[:, first_output + start : first_output + end])
+    np.testing.assert_allclose(found[0][0, :n], residual.sum(axis=0), atol=0.02)
+    np.testing.assert_allclose(found[0][1:, :n][free], (hot.T @ residual)[free], atol=0.02)
+
+
+def test_blocks_of_columns_learn_what_all_together_do(monkeypatch):
+    codes = random_table(5, 400, K).astype(np.uint8)
+    learner = LogisticLearner(codes, K, ORDER, np.zeros(5, dtype=np.uint8))
+    together = learner.improve(learner.start())
+    monkeypatch.setattr("treeflows.learning.logistic.BLOCK_COEFFICIENTS", 1)
+    apart = learner.improve(learner.start())
+    np.testing.assert_allclose(apart.parameter, together.parameter, atol=1e-3)
+
+
+def test_repeated_rows_are_weights():
+    codes = random_table(6, 50, K).astype(np.uint8)
+    rows, weight = distinct(np.repeat(codes, 3, axis=0))
+    assert weight.sum() == 150
+    np.testing.assert_array_equal(np.unique(rows, axis=0), np.unique(codes, axis=0))
+    assert len(rows) == len(np.unique(rows, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("k", "n_rows"), [([1, 1], 5), ([2, 3], 1), ([2] * 40, 8), ([256, 2], 300), ([1], 3), ([2, 2], 4)]
+)
+def test_odd_tables(k, n_rows):
+    k = np.array(k, dtype=np.int32)
+    codes = np.random.default_rng(0).integers(0, k, (n_rows, len(k))).astype(np.uint8)
+    learner = LogisticLearner(codes, k, np.arange(len(k), dtype=np.int32), np.zeros(len(k), dtype=np.uint8))
+    density = learner.density(learner.improve(learner.choose(codes)))
+    density.check()
+    assert np.isfinite(log_distributions(density, codes)).all()
+
+
+# ---- the pool ----
+
+
+def test_the_pool_is_the_product_of_powers():
+    rng = np.random.default_rng(0)
+    density, rows = random_logistic(1), random_table(1, 200, K).astype(np.uint8)
+    k, first = K[ORDER], np.concatenate(([0], np.cumsum(K[ORDER]))).astype(np.int32)
+    prob = np.concatenate([rng.dirichlet(np.ones(n), 200) for n in k], axis=1)
+    exponent = np.array([[1.0, 0.0], [0.3, 0.9], [0.0, 2.0], [1.0, 1.0], [1.5, 0.0]])
+    told = density.logits(rows), density.number_in_order, first
+    found = pooling.pooled(prob, *told, exponent, 2)
+    scores = np.repeat(exponent[:, 0], k) * np.log(prob) + np.repeat(exponent[:, 1], k) * log_distributions(density, rows)
+    expected = np.concatenate([softmax(part, axis=1) for part in np.split(scores, first[1:-1], axis=1)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    values = np.take(rows, ORDER, axis=1)
+    by_value = pooling.pooled_values(prob, *told, exponent, values, 1)
+    np.testing.assert_array_equal(by_value, np.take_along_axis(found, values + first[:-1], axis=1))
+
+
+def test_slopes_are_derivatives():
+    rng = np.random.default_rng(2)
+    density, rows = random_logistic(2), random_table(2, 100, K).astype(np.uint8)
+    k, first = K[ORDER], np.concatenate(([0], np.cumsum(K[ORDER]))).astype(np.int32)
+    log_prob = np.log(np.concatenate([rng.dirichlet(np.ones(n), 100) for n in k], axis=1))
+    told = density.logits(rows), density.number_in_order, first
+    values = np.take(rows, ORDER, axis=1)
+
+    def sums(exponent):
+        return pooling.slopes(log_prob, *told, exponent, values, 2)
+
+    at, step = rng.random((5, 2)), 1e-5
+    here = sums(at)
+    np.testing.assert_array_equal(here, pooling.slopes(log_prob, *told, at, values, 1))
+    for side, (slope, curve) in enumerate([(1, [3, 4]), (2, [4, 5])]):
+        move = np.zeros((5, 2))
+        move[:, side] = step
+        above, below = sums(at + move), sums(at - move)
+        np.testing.assert_allclose((above[:, 0] - below[:, 0]) / (2 * step), here[:, slope], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose((above[:, 1:3] - below[:, 1:3]) / (2 * step), here[:, curve], rtol=1e-4, atol=1e-4)
+
+
+def test_exponents_are_those_of_highest_likelihood_and_not_negative():
+    rng = np.random.default_rng(4)
+    n, k = 4000, np.array([2, 3], dtype=np.int32)
+    first = np.array([0, 2, 5], dtype=np.int32)
+    number = np.array([-1, 0, -1, 1, 2], dtype=np.int32)
+    logits = rng.normal(size=(n, 3)).astype(np.float32)
+    noise = np.concatenate([rng.dirichlet(np.ones(m), n) for m in k], axis=1)
+    # the truth is the logits alone, in the second column with half of what the first voice says against it
+    z = np.pad(logits, ((0, 0), (0, 1)))[:, number].astype(np.float64)
+    truth = [softmax(z[:, :2], axis=1), softmax(z[:, 2:] - 0.5 * np.log(noise[:, 2:]), axis=1)]
+    values = np.column_stack([(rng.random((n, 1)) > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1) for p in truth])
+    exponent = learn_exponents(noise, logits, number, first, values.astype(np.uint8))
+    assert (exponent >= 0).all()
+    assert exponent[1, 0] == 0
+    np.testing.assert_allclose(exponent[0], [0, 1], atol=0.1)
+    # of no rows, nothing is known
+    none = learn_exponents(noise[:0], logits[:0], number, first, values[:0].astype(np.uint8))
+    np.testing.assert_allclose(none, np.tile(STATUS_QUO, (2, 1)))
+    assert DOUBT > 0
+
+
+# ---- the model ----
+
+
+@pytest.fixture(scope="module")
+def additive():
+    """A table whose columns depend on sums of many others."""
+    rng = np.random.default_rng(0)
+    k = [2, 3, 2, 2, 3, 2, 2, 2, 2, 2]
+    codes = np.zeros((1500, 10), dtype=np.uint8)
+    for j, n in enumerate(k):
+        scores = np.zeros((1500, n))
+        for i in range(j):
+            scores += rng.normal(size=(k[i], n))[codes[:, i]]
+        codes[:, j] = (softmax(scores, axis=1).cumsum(axis=1) < rng.random((1500, 1))).sum(axis=1)
+    return k, codes
+
+
+def test_the_whole_sums_to_one_and_is_a_bijection(additive):
+    k, codes = additive
+    model = TreeFlowMixture(n_components=4, n_trees=3, categories=declared(k), random_state=0).fit(codes)
+    assert isinstance(model.distribution_, LogarithmicPool)
+    domain = whole_domain(k)
+    scores = model.score_samples(domain)
+    np.testing.assert_allclose(np.exp(scores).sum(), 1, rtol=1e-9)
+    np.testing.assert_array_equal(model.inverse_transform(model.transform(domain)), domain)
+    assert len(np.unique(model.transform(domain), axis=0)) == len(domain)
+    # what is said column by column is what is scored, also from a place in the order on
+    density, rows = model.distribution_, np.ascontiguousarray(domain[::7], dtype=np.uint8)
+    told = [prob[np.arange(len(rows)), rows[:, j]] for j, prob in density.walk(rows)]
+    np.testing.assert_allclose(np.column_stack(told), density.probabilities(rows), rtol=1e-9)
+    np.testing.assert_array_equal(density.probabilities(rows, 2)[:, 3:], density.probabilities(rows, 1, start=3))
+    drawn = model.sample(4000, random_state=0)
+    assert abs(model.score(drawn) - (np.exp(scores) * scores).sum()) < 0.1
+
+
+def test_what_adds_up_is_told_better(additive):
+    k, codes = additive
+    options = {"categories": declared(k), "random_state": 0}
+    without = TreeFlowMixture(logistic=False, **options).fit(codes[:1000])
+    model = TreeFlowMixture(**options).fit(codes[:1000])
+    assert (without.exponent_ == [1, 0]).all()
+    assert (model.exponent_ >= 0).all()
+    assert model.score(codes[1000:]) > without.score(codes[1000:]) + 0.01
+    assert "logistic" in model.summary()[1]

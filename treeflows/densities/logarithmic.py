@@ -1,0 +1,83 @@
+"""The density of a tree flow mixture with logistic regressions: at every column, a logarithmic pool of two voices."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+
+from .._ext import pooling
+from ..inference.estimates import blocks
+from .density import OrderedDensity
+from .logistic import LogisticConditionals
+from .pool import Pool
+from .stored import Array
+from .trees import starts
+
+MOST_EXPONENT = 100.0
+
+
+@dataclass(frozen=True, eq=False)
+class LogarithmicPool(OrderedDensity):
+    """p(x_j | before) proportional to average(x_j | before)^a_j logistic(x_j | before)^b_j, over the column's values.
+
+    The logarithmic opinion pool (Genest and Zidek, Statistical Science 1, 1986).
+
+    Attributes
+    ----------
+    average : Pool
+        Trees and hidden column, whose probabilities are averaged.
+    logistic : LogisticConditionals
+        In the same order, whose logits add up.
+    exponent : ndarray of shape (n_columns, 2), float64
+        a and b of each column, not negative.
+    """
+
+    average: Pool
+    logistic: LogisticConditionals
+    exponent: Annotated[np.ndarray, Array(np.float64, "columns", 2, low=0, high=MOST_EXPONENT)]
+
+    @property
+    def order(self):
+        """The columns in order."""
+        return self.average.order
+
+    def probabilities(self, codes, threads=1, start=0):
+        """Probability of every value given those before it, in the order of the columns from place ``start`` on."""
+        order, number, first = self.order[start:], self.logistic.number_in_order, self._first
+        exponent, values = self.exponent[order], np.take(codes, order, axis=1)
+        prob = np.empty(values.shape)
+        for block in blocks(len(codes), int(first[-1])):
+            prob[block] = pooling.pooled_values(
+                self.average.distributions(codes[block], threads, start),
+                self.logistic.logits(codes[block], threads),
+                number[first[start] :],
+                first[start:] - first[start],
+                exponent,
+                values[block],
+                threads,
+            )
+        return prob
+
+    def walk(self, codes, threads=1):
+        """Column after column: its number, and its distribution in each row."""
+        logits, number, first = self.logistic.begin(len(codes)), self.logistic.number_in_order, self._first
+        average, exchanged = self.average.walk(codes, threads), None
+        for t in range(len(self.order)):
+            j, prob = average.send(exchanged)
+            cells, one = number[first[t] : first[t + 1]], np.array([0, prob.shape[1]], dtype=np.int32)
+            exchanged = yield j, pooling.pooled(prob, logits, cells, one, self.exponent[[j]], threads)
+            if exchanged is not None:
+                logits = logits[exchanged]
+            self.logistic.observe(logits, j, np.ascontiguousarray(codes[:, j]), threads)
+
+    @cached_property
+    def _first(self):
+        """Where the values of each column start, in order."""
+        return starts(self.n_categories[self.order]).astype(np.int32)
+
+    def check(self):
+        """Raise ValueError unless the parts fit each other; for what comes from a file."""
+        super().check()
+        if not np.array_equal(self.logistic.order, self.order):
+            raise ValueError("the logistic regressions have another order than the trees")
