@@ -196,18 +196,7 @@ def _evaluate(arguments):
     model, table = _unfitted(arguments), _table_to_learn(arguments)
     found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
-    gain, error = found.gain(kind, INDEPENDENT)
-    figures = {
-        "rows": len(table),
-        "columns": table.shape[1],
-        "folds": arguments.folds,
-        "models": {
-            name: dict(zip(("nll", "standard_error"), found.nll(name), strict=True)) | {"seconds": found.seconds[name]}
-            for name in found.scores
-        },
-        "gain": gain,
-        "gain_standard_error": error,
-    }
+    figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -216,6 +205,7 @@ def _evaluate(arguments):
     print(f"{'':{width}}  negative log-likelihood, nats per row  seconds a fit")
     for name, each in figures["models"].items():
         print(f"{name:{width}}  {each['nll']:12.4f} ± {each['standard_error']:.4f}{'':18}{each['seconds']:15.2f}")
+    gain, error = figures["gain"], figures["gain_standard_error"]
     print(f"\n{kind} gains {gain:.4f} ± {error:.4f} nats per row over {INDEPENDENT}")
 
 

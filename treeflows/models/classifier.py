@@ -119,9 +119,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             For labels that are no classes, or a table that is refused; the message names the column.
         """
         self.check_parameters()
-        policy = TablePolicy.of(self)
-        policy.check()
-        density = learner(self._estimator(), "estimator")
+        TablePolicy.of(self).check()
         if y is None:
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
         name = getattr(y, "name", None)
@@ -139,16 +137,15 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
-        table, weight = read_to_learn(self, X, sample_weight)
+        domain, rows, weight = read_to_learn(self, X, sample_weight)
         if weight is not None:
             y = y[np.asarray(sample_weight) > 0]
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) > MAX_CATEGORIES:
             raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
-        domain, threads = policy.learn_domain(table, weight), n_threads(self.n_jobs)
-        rows = policy.encode(domain, table, threads)
         joint = _with_labels(domain, classes, name)
         rows = Rows(_with_label(rows.codes, labels), _with_label(rows.observed, True))
+        density, threads = learner(self._estimator(), "estimator"), n_threads(self.n_jobs)
         return self.take(joint, learn_density(density, rows, joint, self.random_state, threads, weight))
 
     def check_parameters(self):

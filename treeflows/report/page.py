@@ -17,7 +17,7 @@ from ..pictures.samples import DependenceDisplay, MarginalsDisplay
 from ..pictures.saving import embedded, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
-from .evaluation import CHOW_LIU, INDEPENDENT, compare_split, read_domain
+from .evaluation import INDEPENDENT, compare_split, read_domain
 
 HELD_OUT = 0.1  # of the rows
 RARE = 5  # rows: a value of fewer is rare
@@ -69,7 +69,8 @@ def report(model, table, name, *, seed=0):
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
     profile = _profile(table)
-    fit = _fit_figures(model, found, len(seen), len(held_out))
+    kind = type(model).__name__
+    fit = {"kind": kind, "seen": len(seen), "held_out": len(held_out)} | found.figures(kind)
     pictures, quality = _quality(domain, data, samples, generator(seed), threads)
     # by what is written in the cells: codes know no rare values apart, and their missing cells may be drawn
     cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
@@ -110,23 +111,6 @@ def _profile(table):
             }
         )
     return found
-
-
-def _fit_figures(model, found, n_seen, n_held_out):
-    kind = type(model).__name__
-    gain, error = found.gain(kind, INDEPENDENT)
-    models = {
-        name: dict(zip(("nll", "standard_error"), found.nll(name), strict=True)) | {"seconds": found.seconds[name]}
-        for name in (INDEPENDENT, CHOW_LIU, kind)
-    }
-    return {
-        "kind": kind,
-        "seen": n_seen,
-        "held_out": n_held_out,
-        "models": models,
-        "gain": gain,
-        "gain_standard_error": error,
-    }
 
 
 def _quality(domain, data, samples, rng, threads):
