@@ -68,7 +68,6 @@ def report(model, table, name, *, seed=0):
     data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
-    profile = _profile(table)
     kind = type(model).__name__
     fit = {"kind": kind, "seen": len(seen), "held_out": len(held_out)} | found.figures(kind)
     pictures, quality = _quality(domain, data, samples, generator(seed), threads)
@@ -80,7 +79,7 @@ def report(model, table, name, *, seed=0):
     figures = {"rows": n_rows, "columns": len(domain.columns), "fit": fit, "quality": quality, "privacy": privacy}
     page = PAGE.substitute(
         title=html.escape(name),
-        profile=_profile_html(profile, n_rows),
+        profile=_profile_html(_profile(table), n_rows),
         fit=_fit_html(fit),
         quality=_quality_html(quality, pictures),
         privacy=_privacy_html(privacy),
@@ -133,11 +132,7 @@ def _quality(domain, data, samples, rng, threads):
         in_data, in_samples, chance = (float(information[pairs].mean()) for information in shared)
         display = DependenceDisplay({"data": shared[0], "samples": shared[1]}, domain.column_names, chance)
         pictures["dependence"] = embedded(display.plot())
-        quality |= {
-            "information_data": in_data,
-            "information_samples": in_samples,
-            "information_chance": chance,
-        }
+        quality |= {"information_data": in_data, "information_samples": in_samples, "information_chance": chance}
     return pictures, quality
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from itertools import repeat
 
@@ -11,17 +12,7 @@ from sklearn.utils.validation import check_array
 from .._ext import encoding
 from ..machine.errors import ParameterError, TableError
 from .columns import MAX_CATEGORIES, Column
-from .containers import (
-    CATEGORICAL,
-    NUMPY,
-    PANDAS,
-    Table,
-    as_array,
-    is_date,
-    is_missing,
-    make_table,
-    narrowed,
-)
+from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 
 ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
 
@@ -544,7 +535,8 @@ def _dtypes_that_hold(categories, table):
 
     def wide_enough(dtype, found):
         if dtype[1] == "M":
-            return dtype if all(is_date(v) or is_missing(v) for c in found for v in c.tolist()) else "object"
+            dates = all(isinstance(v, date) or is_missing(v) for c in found for v in c.tolist())
+            return dtype if dates else "object"
         text = all(c.dtype.kind in "US" for c in found)
         if dtype[0] not in "<>|":  # a name: pandas' own dtypes and object
             return dtype if dtype in CATEGORICAL or text == dtype.startswith("str") else "object"
