@@ -47,16 +47,17 @@ MODELS = {
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
 SPELLED = {"handle_unknown": "unknown", "n": "rows", "n_samples": "rows", "random_state": "seed"}  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
+TABLES = ("sample", "score", "impute")  # what writes a table, which standard output takes too
+DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
-def run(name, arguments):
+def run(arguments):
     """Run one command, whose output is checked before any work is done."""
-    arguments.run = COMMANDS[name]
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("always", MonteCarloWarning)
         warnings.showwarning = _note
-        arguments.run(arguments)
+        COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
 
 
@@ -314,10 +315,10 @@ def _unfitted(arguments):
 def _output(arguments):
     """The file to write, None for standard output or none; what speaks against it is told before any work is done."""
     output = getattr(arguments, "output", None)
-    if output is None and arguments.run in DEFAULT_ENDINGS:
+    if output is None and arguments.command in DEFAULT_ENDINGS:
         start = "model" if arguments.data == STDIN else without_ending(arguments.data)
-        output = f"{start}.{DEFAULT_ENDINGS[arguments.run]}"
-    if output is None or (output == STDOUT and arguments.run in TABLES):
+        output = f"{start}.{DEFAULT_ENDINGS[arguments.command]}"
+    if output is None or (output == STDOUT and arguments.command in TABLES):
         return output
     if output == STDOUT:
         raise ValueError("only tables are written to standard output; name a file with -o")
@@ -340,7 +341,7 @@ def _output(arguments):
         raise FileNotFoundError(f"cannot write {output}: there is no folder {path.parent}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"cannot write {output}: the folder {path.parent} is not writable")
-    if arguments.run in TABLES:
+    if arguments.command in TABLES:
         check_ending(output)
     return output
 
@@ -368,5 +369,3 @@ COMMANDS = {
     "show": _show,
     "plot": _plot,
 }
-TABLES = (_sample, _score, _impute)  # what writes a table, which standard output takes too
-DEFAULT_ENDINGS = {_fit: "treeflow", _report: "html"}  # of outputs that are named after the data

@@ -298,11 +298,9 @@ def _plain(categories, name):
     values = [v.item() if isinstance(v, np.generic) else v for v in categories.tolist()]
     for value in values:
         if not _is_plain(value):
-            what = (
-                f"the category {value!r}, a text with half a character"
-                if isinstance(value, str)
-                else f"categories that are neither numbers nor strings ({value!r})"
-            )
+            what = f"categories that are neither numbers nor strings ({value!r})"
+            if isinstance(value, str):
+                what = f"the category {value!r}, a text with half a character"
             raise ValueError(f"column {name!r} has {what}, which no file can hold")
     return values
 

@@ -288,15 +288,13 @@ def _compressed(file, compression, kind):
         packed = file
         if compression == ".gz":  # without a date: equal tables give equal files
             packed = stack.enter_context(gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0))
-        elif compression == ".bz2":
-            packed = stack.enter_context(bz2.BZ2File(file, "wb"))
-        elif compression == ".xz":
-            packed = stack.enter_context(lzma.LZMAFile(file, "wb"))
         elif compression == ".zip":
             archive = stack.enter_context(zipfile.ZipFile(file, "w"))
             member = zipfile.ZipInfo(f"table{kind or '.csv'}")
             member.compress_type = zipfile.ZIP_DEFLATED
             packed = stack.enter_context(archive.open(member, "w", force_zip64=True))
+        elif compression:
+            packed = stack.enter_context(OPENING[compression](file, "wb"))
         text = io.TextIOWrapper(packed, encoding="utf-8", newline="")
         yield text
         text.detach()  # writes what is left; others close the file
