@@ -106,7 +106,8 @@ class TreeDisplay:
         self.figure_ = self.ax_.figure
         self.ax_.set(xlim=(-0.05, leaves_at + LEAF + 0.05), ylim=(n_lines, 0))
         self.ax_.set_axis_off()
-        width, height = self._points()
+        pixels, dpi = self.ax_.get_window_extent(), self.figure_.dpi
+        width, height = 72 * pixels.width / dpi, 72 * pixels.height / dpi
         # a line of text must have room, and a question before its fork
         font_size = min(height / n_lines / 1.3, FORK * width / (leaves_at + LEAF) / (EM * (WIDEST + 1)))
         font_size = float(np.clip(font_size, 3, 9))
@@ -122,11 +123,6 @@ class TreeDisplay:
         title = shortened(self.tree.title, max(WIDEST, int(width / (EM * (font_size + 2)))))
         self.ax_.set_title(title, fontsize=font_size + 2, loc="left")
         return self
-
-    def _points(self):
-        """Width and height of the axes as they are."""
-        pixels = self.ax_.get_window_extent()
-        return 72 * pixels.width / self.figure_.dpi, 72 * pixels.height / self.figure_.dpi
 
     def _draw_branch(self, node, leaves_at, font_size):
         fork = node.depth - 1 + FORK

@@ -70,11 +70,6 @@ class Domain:
         return np.array([c.n_codes for c in self.columns], dtype=np.int32)
 
     @cached_property
-    def n_named(self):
-        """Number of codes per column that stand for values: ndarray of shape (n_columns,), int32."""
-        return np.array([c.n_named for c in self.columns], dtype=np.int32)
-
-    @cached_property
     def n_ordered(self):
         """Number of first codes per column that are in a meaningful order: ndarray of shape (n_columns,), int32."""
         return np.array([c.n_ordered for c in self.columns], dtype=np.int32)
