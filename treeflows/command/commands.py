@@ -209,9 +209,8 @@ def _report(arguments):
 
 
 def _show(arguments):
-    figures, text = _density(arguments).summary(
-        column=arguments.column, layer=arguments.layer, max_depth=arguments.depth
-    )
+    model = _density(arguments)
+    figures, text = model.summary(column=arguments.column, layer=arguments.layer, max_depth=arguments.depth)
     if arguments.json:
         print(json.dumps(figures))
         return

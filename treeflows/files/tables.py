@@ -132,12 +132,8 @@ def for_model(model, table, source):
         raise ValueError(
             f"{source} has no column {lacking[0]!r}, which the model has; it has {listing(list(table.columns), 20)}"
         )
-    read = _of_objects(
-        {
-            name: _categories(table[name].tolist(), known.values, name)
-            for name, known in zip(domain.column_names, domain.columns, strict=True)
-        }
-    )
+    columns = dict(zip(domain.column_names, domain.columns, strict=True))
+    read = _of_objects({name: _categories(table[name].tolist(), c.values, name) for name, c in columns.items()})
     if domain.names is None:
         return read.to_numpy()
     read.columns = list(domain.names)

@@ -50,14 +50,8 @@ def weighted_draws(density, codes, observed, rows, threads, last=None):
         poor = []
         for block in blocks(len(rows), n_draws * codes.shape[1], CELLS):
             part = rows[block]
-            draws = density.draw_ahead(
-                codes[part],
-                observed[part],
-                n_draws,
-                row_generators(codes[part], observed[part]),
-                threads,
-                None if last is None else last[part],
-            )
+            rngs, told = row_generators(codes[part], observed[part]), None if last is None else last[part]
+            draws = density.draw_ahead(codes[part], observed[part], n_draws, rngs, threads, told)
             enough = draws.effective >= WANTED if n_draws < DRAWS[-1] else np.ones(len(part), dtype=bool)
             poor.append(part[~enough])
             if enough.any():

@@ -250,15 +250,12 @@ def _with_label(table, label):
 
 def _with_labels(domain, classes, name):
     """The domain of a table with its labels as one more column."""
+    columns = (*domain.columns, Column(classes))
     if domain.names is None:
         dtype = domain.dtypes[0] if classes.dtype.str == domain.dtypes[0] else "object"
-        return replace(domain, columns=(*domain.columns, Column(classes)), dtypes=(dtype,) * (len(domain.columns) + 1))
+        return replace(domain, columns=columns, dtypes=(dtype,) * len(columns))
     name = "class" if name is None else str(name)
-    while name in map(str, domain.names):
+    while name in domain.column_names:
         name += "_"
-    return replace(
-        domain,
-        columns=(*domain.columns, Column(classes)),
-        names=(*domain.names, name),
-        dtypes=(*domain.dtypes, dtype_for(classes, domain.container)),
-    )
+    dtypes = (*domain.dtypes, dtype_for(classes, domain.container))
+    return replace(domain, columns=columns, names=(*domain.names, name), dtypes=dtypes)

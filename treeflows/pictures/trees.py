@@ -127,13 +127,8 @@ class TreeDisplay:
     def _draw_branch(self, node, leaves_at, font_size):
         fork = node.depth - 1 + FORK
         end = node.depth if node.leaves is None else leaves_at
-        self.ax_.plot(
-            [node.depth - 1, fork, fork, end],
-            [node.parent.y, node.parent.y, node.y, node.y],
-            color="0.6",
-            linewidth=0.8,
-            zorder=0,
-        )
+        across, down = [node.depth - 1, fork, fork, end], [node.parent.y, node.parent.y, node.y, node.y]
+        self.ax_.plot(across, down, color="0.6", linewidth=0.8, zorder=0)
         said = "yes" if node.is_yes else "no"
         self.ax_.text(fork + 0.03, node.y, said, va="bottom", fontsize=font_size - 1, color="0.35")
 
@@ -143,14 +138,8 @@ class TreeDisplay:
             if share is not None:
                 for width, color in ((1.0, "0.94"), (share, "#9ecae1")):
                     self.ax_.barh(top + i + 0.5, width * LEAF, 0.84, left=leaves_at, color=color)
-            self.ax_.text(
-                leaves_at + 0.03,
-                top + i + 0.52,
-                text,
-                va="center",
-                fontsize=font_size,
-                color="0.3" if share is None else "black",
-            )
+            color = "0.3" if share is None else "black"
+            self.ax_.text(leaves_at + 0.03, top + i + 0.52, text, va="center", fontsize=font_size, color=color)
 
 
 @dataclass(eq=False)

@@ -72,15 +72,12 @@ def compare(model, table, *, folds=5, seed=0):
     ValueError
         If there are fewer than two folds, or fewer rows than folds; and what ``fit`` raises.
     """
-    n_rows, name = len(table), type(model).__name__
+    n_rows, names = len(table), (INDEPENDENT, CHOW_LIU, type(model).__name__)
     if not 2 <= folds <= n_rows:
         raise ValueError(f"the number of folds must be from 2 to the number of rows, {n_rows:,}; got {folds}")
     domain, rows = read_domain(model, table)
     parts = np.array_split(np.random.default_rng(seed).permutation(n_rows), folds)
-    found = Comparison(
-        {what: np.empty(n_rows) for what in (INDEPENDENT, CHOW_LIU, name)},
-        dict.fromkeys((INDEPENDENT, CHOW_LIU, name), 0.0),
-    )
+    found = Comparison({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
     with progress_bar(folds, "fitting folds", 1) as progress:
         for i, part in enumerate(parts):
             seen = np.sort(np.concatenate(parts[:i] + parts[i + 1 :]))

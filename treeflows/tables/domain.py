@@ -363,14 +363,11 @@ class Domain:
     def _code_of_byte(self):
         """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
         code_of = np.full((len(self.columns), 256), -1, dtype=np.int16)
-        for j, c in enumerate(self.columns):
-            if (
-                c.values.dtype.kind not in "iubf"
-                or c.grouping is not None
-                or not np.isin(c.values, np.arange(256)).all()
-            ):
+        for j, column in enumerate(self.columns):
+            known = column.values
+            if column.grouping or known.dtype.kind not in "iubf" or not np.isin(known, np.arange(256)).all():
                 return None
-            code_of[j, c.values.astype(np.int64)] = np.arange(len(c.values))
+            code_of[j, known.astype(np.int64)] = np.arange(len(known))
         return code_of
 
     def _refuse(self, table, j, values, row):
