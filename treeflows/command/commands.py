@@ -1,4 +1,4 @@
-"""What the commands do, and what they print."""
+"""What the commands do, and what they print; `options.DESCRIPTIONS` tells what each is for."""
 
 import errno
 import json
@@ -16,6 +16,7 @@ from ..files.tables import (
     STDIN,
     STDOUT,
     binned,
+    called,
     category,
     check_ending,
     for_model,
@@ -46,16 +47,17 @@ MODELS = {
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
 SPELLED = {"handle_unknown": "unknown", "n": "rows", "n_samples": "rows", "random_state": "seed"}  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
+TABLES = ("sample", "score", "impute")  # what writes a table, which standard output takes too
+DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
-def run(name, arguments):
+def run(arguments):
     """Run one command, whose output is checked before any work is done."""
-    arguments.run = COMMANDS[name]
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("always", MonteCarloWarning)
         warnings.showwarning = _note
-        arguments.run(arguments)
+        COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
 
 
@@ -66,7 +68,6 @@ def one_line(error):
 
 
 def _fit(arguments):
-    """Learn a model of a table, every column categorical, every value as it is written."""
     from ..report.evaluation import read_domain
 
     model = _unfitted(arguments)
@@ -104,7 +105,6 @@ def _fit(arguments):
 
 
 def _score(arguments):
-    """Print the mean log-likelihood of the rows of a table under a model."""
     model = _load(arguments)
     scores = model.score_samples(_table_for(model, arguments))
     if arguments.output:
@@ -122,7 +122,6 @@ def _score(arguments):
 
 
 def _sample(arguments):
-    """Draw rows from a model and write them as a table."""
     model = _load(arguments)
     given = {}
     for told in arguments.given:
@@ -145,21 +144,13 @@ def _given(model, told):
 
 
 def _impute(arguments):
-    """Fill the missing cells of a table, and leave the others as they are; a binned column is filled with intervals."""
     model = _load(arguments)
     table = _table_of_cells(model, arguments)
     names = list(model.domain_.column_names)
-    filled = to_frame(
-        model.impute(
-            for_model(model, table, arguments.data),
-            draw=arguments.draw,
-            n_sweeps=arguments.sweeps,
-            random_state=arguments.seed,
-        ),
-        names,
-    )
+    read = for_model(model, table, arguments.data)
+    filled = model.impute(read, draw=arguments.draw, n_sweeps=arguments.sweeps, random_state=arguments.seed)
     holes = table[names].isna()
-    table[names] = table[names].where(~holes, filled)
+    table[names] = table[names].where(~holes, to_frame(filled, names))
     write_file(arguments.output, table)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
@@ -167,47 +158,31 @@ def _impute(arguments):
 
 
 def _anomalies(arguments):
-    """Print the rows of lowest likelihood, and of each the cells that the rest of the row lets expect least."""
     model = _load(arguments)
     found = model.anomalies(_table_for(model, arguments), arguments.rows)
     if not arguments.json:
         print(printable(found.to_text(arguments.cells)))
         return
     rows = zip(found.rows, found.log_likelihood, found.values, found.surprise, strict=True)
-    print(
-        json.dumps(
-            [
-                {
-                    "row": int(row),
-                    "log_likelihood": float(score),
-                    "values": dict(zip(found.names, values, strict=True)),
-                    "surprise": dict(zip(found.names, surprise.tolist(), strict=True)),
-                }
-                for row, score, values, surprise in rows
-            ]
-        )
-    )
+    told = [
+        {
+            "row": int(row),
+            "log_likelihood": float(score),
+            "values": dict(zip(found.names, values, strict=True)),
+            "surprise": dict(zip(found.names, surprise.tolist(), strict=True)),
+        }
+        for row, score, values, surprise in rows
+    ]
+    print(json.dumps(told))
 
 
 def _evaluate(arguments):
-    """Cross-validate a model: likelihood of held-out rows, beside independent columns and a Chow-Liu tree."""
     from ..report.evaluation import INDEPENDENT, compare
 
     model, table = _unfitted(arguments), _table_to_learn(arguments)
     found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
-    gain, error = found.gain(kind, INDEPENDENT)
-    figures = {
-        "rows": len(table),
-        "columns": table.shape[1],
-        "folds": arguments.folds,
-        "models": {
-            name: dict(zip(("nll", "standard_error"), found.nll(name), strict=True)) | {"seconds": found.seconds[name]}
-            for name in found.scores
-        },
-        "gain": gain,
-        "gain_standard_error": error,
-    }
+    figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -216,15 +191,15 @@ def _evaluate(arguments):
     print(f"{'':{width}}  negative log-likelihood, nats per row  seconds a fit")
     for name, each in figures["models"].items():
         print(f"{name:{width}}  {each['nll']:12.4f} ± {each['standard_error']:.4f}{'':18}{each['seconds']:15.2f}")
+    gain, error = figures["gain"], figures["gain_standard_error"]
     print(f"\n{kind} gains {gain:.4f} ± {error:.4f} nats per row over {INDEPENDENT}")
 
 
 def _report(arguments):
-    """Write one page about a table: what is in it, how well a model fits, samples, and rows that hardly belong."""
     from ..report.page import report
 
     model = _unfitted(arguments)
-    page, figures = report(model, _table_to_learn(arguments), Path(_called(arguments.data)).name, seed=arguments.seed)
+    page, figures = report(model, _table_to_learn(arguments), Path(called(arguments.data)).name, seed=arguments.seed)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
@@ -234,10 +209,8 @@ def _report(arguments):
 
 
 def _show(arguments):
-    """Describe a model: its columns, what was learned of each or by each layer, and a tree as text."""
-    figures, text = _density(arguments).summary(
-        column=arguments.column, layer=arguments.layer, max_depth=arguments.depth
-    )
+    model = _density(arguments)
+    figures, text = model.summary(column=arguments.column, layer=arguments.layer, max_depth=arguments.depth)
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -247,7 +220,6 @@ def _show(arguments):
 
 
 def _plot(arguments):
-    """Draw a model: its curve of likelihood, a tree, or beside DATA its dependence, marginals or anomalies."""
     from ..pictures.saving import save_picture
 
     model = _load(arguments)
@@ -275,7 +247,7 @@ def _density(arguments):
 
 
 def _table_for(model, arguments):
-    return for_model(model, _table_of_cells(model, arguments), _called(arguments.data))
+    return for_model(model, _table_of_cells(model, arguments), called(arguments.data))
 
 
 def _table_of_cells(model, arguments):
@@ -289,7 +261,7 @@ def _table_of_cells(model, arguments):
 def _table_to_learn(arguments):
     """The table that the options of fit ask for."""
     table = read_file(arguments.data, arguments.na, arguments.drop)
-    table = binned(table, dict.fromkeys(arguments.bin), _called(arguments.data))
+    table = binned(table, dict.fromkeys(arguments.bin), called(arguments.data))
     if arguments.max_categories is None and arguments.min_frequency is None:
         for name in table.columns:
             _refuse_many(name, set(table[name].tolist()) - {None})
@@ -342,10 +314,10 @@ def _unfitted(arguments):
 def _output(arguments):
     """The file to write, None for standard output or none; what speaks against it is told before any work is done."""
     output = getattr(arguments, "output", None)
-    if output is None and arguments.run in DEFAULT_ENDINGS:
+    if output is None and arguments.command in DEFAULT_ENDINGS:
         start = "model" if arguments.data == STDIN else without_ending(arguments.data)
-        output = f"{start}.{DEFAULT_ENDINGS[arguments.run]}"
-    if output is None or (output == STDOUT and arguments.run in TABLES):
+        output = f"{start}.{DEFAULT_ENDINGS[arguments.command]}"
+    if output is None or (output == STDOUT and arguments.command in TABLES):
         return output
     if output == STDOUT:
         raise ValueError("only tables are written to standard output; name a file with -o")
@@ -368,13 +340,9 @@ def _output(arguments):
         raise FileNotFoundError(f"cannot write {output}: there is no folder {path.parent}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"cannot write {output}: the folder {path.parent} is not writable")
-    if arguments.run in TABLES:
+    if arguments.command in TABLES:
         check_ending(output)
     return output
-
-
-def _called(path):
-    return "standard input" if path == STDIN else path
 
 
 def _note(message, *_where, **_how):
@@ -400,5 +368,3 @@ COMMANDS = {
     "show": _show,
     "plot": _plot,
 }
-TABLES = (_sample, _score, _impute)  # what writes a table, which standard output takes too
-DEFAULT_ENDINGS = {_fit: "treeflow", _report: "html"}  # of outputs that are named after the data

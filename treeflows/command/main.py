@@ -22,7 +22,7 @@ def main(argv=None):
     try:
         if sys.stdout is None:
             raise ValueError("standard output is closed")
-        run(arguments.command, arguments)
+        run(arguments)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

@@ -37,11 +37,12 @@ def parser():
         made.set_defaults(command=name)
         return made
 
-    jobs, seed, as_json, model = (_Parser(add_help=False) for _ in range(4))
+    jobs, seed, as_json, model, rows = (_Parser(add_help=False) for _ in range(5))
     jobs.add_argument("--jobs", type=_whole(-4096, 4096), default=-1, metavar="N", help="threads (default: all cores)")
     seed.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
     as_json.add_argument("--json", action="store_true", help="print figures as JSON")
     model.add_argument("model", metavar="MODEL", help="file that fit wrote")
+    rows.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
     data, learning = _data_options(), _learning_options()
 
     fit = command("fit", "learn a model of a table", data, learning, seed, jobs, as_json)
@@ -50,8 +51,7 @@ def parser():
     score = command("score", "log-likelihood of rows", model, data, jobs, as_json)
     score.add_argument("-o", "--output", metavar="OUT", help="also write each row's log-likelihood")
 
-    sample = command("sample", "draw rows from a model", model, seed, jobs)
-    sample.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
+    sample = command("sample", "draw rows from a model", model, seed, jobs, rows)
     sample.add_argument(
         "--given",
         action="append",
@@ -62,23 +62,14 @@ def parser():
     sample.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 
     impute = command("impute", "fill missing cells", model, data, seed, jobs)
-    impute.add_argument(
-        "--draw",
-        action="store_true",
-        help="draw each cell given the rest of its row (default: its most probable value)",
-    )
+    told = "draw each cell given the rest of its row (default: its most probable value)"
+    impute.add_argument("--draw", action="store_true", help=told)
     impute.add_argument("--sweeps", type=int, default=20, metavar="N", help="of Gibbs sampling (default: %(default)s)")
     impute.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 
-    anomalies = command("anomalies", "rows of lowest likelihood, and why", model, data, jobs, as_json)
-    anomalies.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
-    anomalies.add_argument(
-        "--cells",
-        type=_whole(0),
-        default=3,
-        metavar="N",
-        help="most surprising cells to print of each (default: %(default)s)",
-    )
+    anomalies = command("anomalies", "rows of lowest likelihood, and why", model, data, jobs, as_json, rows)
+    told = "most surprising cells to print of each (default: %(default)s)"
+    anomalies.add_argument("--cells", type=_whole(0), default=3, metavar="N", help=told)
 
     evaluate = command("evaluate", "held-out likelihood beside simple models", data, learning, seed, jobs, as_json)
     evaluate.add_argument("--folds", type=int, default=5, metavar="N", help="(default: %(default)s)")
@@ -103,23 +94,15 @@ def parser():
 def _data_options():
     """Options of the commands that read a table."""
     options = _Parser(add_help=False)
-    options.add_argument(
-        "data",
-        metavar="DATA",
-        help="CSV, TSV or Parquet by its ending, perhaps .gz, .bz2, .xz or .zip; - is CSV from stdin",
-    )
+    told = "CSV, TSV or Parquet by its ending, perhaps .gz, .bz2, .xz or .zip; - is CSV from stdin"
+    options.add_argument("data", metavar="DATA", help=told)
     _add_na(options)
     return options
 
 
 def _add_na(parser):
-    parser.add_argument(
-        "--na",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="what marks a missing cell, beside nothing (repeatable)",
-    )
+    told = "what marks a missing cell, beside nothing (repeatable)"
+    parser.add_argument("--na", action="append", default=[], metavar="TEXT", help=told)
 
 
 def _learning_options():

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -101,9 +100,7 @@ class IndependentColumns(Density):
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
         n_columns = len(self.n_categories)
-        cumulative = self.prob.copy()
-        for start, end in pairwise(self.first_category):
-            cumulative[start:end] = np.cumsum(cumulative[start:end])
+        cumulative = np.concatenate([np.cumsum(prob) for prob in np.split(self.prob, self.first_category[1:-1])])
         codes = np.empty((n_samples, n_columns), dtype=np.uint8)
         for start, uniform in uniform_blocks(n_samples, n_columns, rng):
             codes[start : start + len(uniform)] = encoding.draw(uniform, cumulative, self.first_category, threads)

@@ -166,18 +166,15 @@ class TreePermutation(Stored):
         return f"{' '.join(self.question(node))}?"
 
     def _leaf(self, leaf):
-        rows = int(self.leaf_rows[leaf])
-        return f"leaf {leaf}: {rows:,} row{'s' * (rows != 1)}, {self._moved(leaf)}"
-
-    def _moved(self, leaf):
-        """How many columns a leaf's table permutes, the first few written out."""
+        """A leaf: how many columns its table permutes, the first few written out."""
+        heading = f"leaf {leaf}: {rows_of(self.leaf_rows, [leaf])}"
         moved = [
             f"{self.names[j]}: {', '.join(arrows[:3])}{', …' * (len(arrows) > 3)}" for j, arrows in self._arrows(leaf)
         ]
         if not moved:
-            return "identity"
+            return f"{heading}, identity"
         shown = "; ".join([*moved[:2], "…"] if len(moved) > 2 else moved)
-        return f"permutes {len(moved)} column{'s' * (len(moved) > 1)} ({shown})"
+        return f"{heading}, permutes {len(moved)} column{'s' * (len(moved) > 1)} ({shown})"
 
     def _arrows(self, leaf):
         """Each column that a leaf's table permutes, and which category goes where."""

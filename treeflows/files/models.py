@@ -150,7 +150,7 @@ def _take_apart(part, prefix, arrays):
     """The kind of a density or a part of one, and of what it is made of; its arrays go to ``arrays``."""
     if isinstance(part, OtherDensity):
         raise ValueError(f"{part.estimator!r} is no model of treeflows, which no file can hold; use pickle or joblib")
-    _check_depth(prefix)
+    _check_depth(prefix.count("_"))
     written: dict = {"kind": type(part).__name__}
     for name, spec in type(part).parts().items():
         value = getattr(part, name)
@@ -168,7 +168,7 @@ def _take_apart(part, prefix, arrays):
 
 def _put_together(written, prefix, arrays, n_categories):
     """What `_take_apart` took apart, checked; its arrays are taken out of ``arrays``."""
-    _check_depth(prefix)
+    _check_depth(prefix.count("_"))
     kind = Stored.kinds.get(written["kind"])
     if kind is None or kind is OtherDensity or not kind.parts():
         raise ValueError(f"unknown kind of density {written['kind']!r}")
@@ -191,8 +191,7 @@ def _restore(written, n_columns, depth=0):
     """An unfitted model of the parameters that a file tells."""
     if written["class"] not in MODELS:
         raise ValueError(f"unknown model {written['class']!r}")
-    if depth > DEEPEST:
-        raise ValueError(f"models stand within models more than {DEEPEST} deep")
+    _check_depth(depth)
     params = {}
     for key, value in written["params"].items():
         if key == "order" and isinstance(value, list):
@@ -300,11 +299,9 @@ def _plain(categories, name):
     values = [v.item() if isinstance(v, np.generic) else v for v in categories.tolist()]
     for value in values:
         if not _is_plain(value):
-            what = (
-                f"the category {value!r}, a text with half a character"
-                if isinstance(value, str)
-                else f"categories that are neither numbers nor strings ({value!r})"
-            )
+            what = f"categories that are neither numbers nor strings ({value!r})"
+            if isinstance(value, str):
+                what = f"the category {value!r}, a text with half a character"
             raise ValueError(f"column {name!r} has {what}, which no file can hold")
     return values
 
@@ -336,7 +333,7 @@ def _check_strings(written):
         raise ValueError(f"its strings, all as wide as the longest, take more than {MOST_BYTES:,} bytes")
 
 
-def _check_depth(prefix):
-    """Raise ValueError for what stands too deep within others, as the start of its arrays' names tells."""
-    if prefix.count("_") > DEEPEST:
+def _check_depth(depth):
+    """Raise ValueError for what stands too deep within others: of an array, as the start of its name tells."""
+    if depth > DEEPEST:
         raise ValueError(f"models stand within models more than {DEEPEST} deep")

@@ -24,7 +24,8 @@ from ..tables.containers import Table
 from ..tables.domain import listing
 
 STDIN = STDOUT = "-"
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
+OPENING: dict = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSED = (*OPENING, ".zip")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 ENDINGS = (*DELIMITERS, ".txt", *PARQUET)  # of tables to write
@@ -103,6 +104,11 @@ def write_file(path, table):
         table.to_csv(packed, index=False, sep=DELIMITERS.get(kind, ","))
 
 
+def called(path):
+    """What a message calls a file."""
+    return "standard input" if path == STDIN else path
+
+
 def without_ending(path):
     """The path of a table without what says its kind and compression."""
     path = Path(path)
@@ -126,12 +132,8 @@ def for_model(model, table, source):
         raise ValueError(
             f"{source} has no column {lacking[0]!r}, which the model has; it has {listing(list(table.columns), 20)}"
         )
-    read = _of_objects(
-        {
-            name: _categories(table[name].tolist(), known.values, name)
-            for name, known in zip(domain.column_names, domain.columns, strict=True)
-        }
-    )
+    columns = dict(zip(domain.column_names, domain.columns, strict=True))
+    read = _of_objects({name: _categories(table[name].tolist(), c.values, name) for name, c in columns.items()})
     if domain.names is None:
         return read.to_numpy()
     read.columns = list(domain.names)
@@ -171,10 +173,7 @@ def to_frame(X, names):
     table, made = Table(X), {}
     for j, name in enumerate(names):
         values, holes = table.values(j)
-        if holes is not None:
-            values = values.astype(object)
-            values[holes] = None
-        made[name] = values
+        made[name] = values if holes is None else np.where(holes, None, values)
     return _pandas().DataFrame(made)
 
 
@@ -204,8 +203,7 @@ def _read_csv(path):
     """Header and columns of a CSV or TSV file; ValueError if any row is not as long as the header."""
     kind, compression = _kind(path)
     delimiter = DELIMITERS.get(kind, ",")
-    source = "standard input" if path == STDIN else path
-    rows = []
+    source, rows = called(path), []
     try:
         with _opened(path, compression) as file:
             reader = csv.reader(file, strict=True, delimiter=delimiter)
@@ -267,12 +265,8 @@ def _opened(path, compression):
             if len(members) != 1:
                 raise ValueError(f"{path} holds {len(members)} files; a table in a .zip must be the only one")
             file = stack.enter_context(archive.open(members[0]))
-        elif compression == ".gz":
-            file = stack.enter_context(gzip.open(path))
-        elif compression == ".bz2":
-            file = stack.enter_context(bz2.open(path))
-        elif compression == ".xz":
-            file = stack.enter_context(lzma.open(path))
+        elif compression:
+            file = stack.enter_context(OPENING[compression](path))
         else:
             file = stack.enter_context(Path(path).open("rb"))
             _refuse_model(file, path)
@@ -290,15 +284,13 @@ def _compressed(file, compression, kind):
         packed = file
         if compression == ".gz":  # without a date: equal tables give equal files
             packed = stack.enter_context(gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0))
-        elif compression == ".bz2":
-            packed = stack.enter_context(bz2.BZ2File(file, "wb"))
-        elif compression == ".xz":
-            packed = stack.enter_context(lzma.LZMAFile(file, "wb"))
         elif compression == ".zip":
             archive = stack.enter_context(zipfile.ZipFile(file, "w"))
             member = zipfile.ZipInfo(f"table{kind or '.csv'}")
             member.compress_type = zipfile.ZIP_DEFLATED
             packed = stack.enter_context(archive.open(member, "w", force_zip64=True))
+        elif compression:
+            packed = stack.enter_context(OPENING[compression](file, "wb"))
         text = io.TextIOWrapper(packed, encoding="utf-8", newline="")
         yield text
         text.detach()  # writes what is left; others close the file

@@ -5,16 +5,7 @@ import numpy as np
 from .._ext import elementary
 
 LAYER = ("column", "children", "input_sets", "output_sets", "tables", "counts", "leaf_rows")
-TREES = (
-    "order",
-    "first_node",
-    "first_leaf",
-    "column",
-    "children",
-    "leaf_rows",
-    "evidence",
-    "concentration",
-)
+TREES = ("order", "first_node", "first_leaf", "column", "children", "leaf_rows", "evidence", "concentration")
 
 
 def upgraded(written, arrays):
@@ -55,26 +46,25 @@ def _distribution(written, old, new, arrays, found):
         for name in names:
             found[after + name] = arrays[before + name]
 
+    def parts(before, after, models):
+        return [
+            _distribution(model, f"{old}{before}{i}_", f"{new}{after}{i}_", arrays, found)
+            for i, model in enumerate(models)
+        ]
+
     if written["class"] == "TreeFlowClassifier":
         return _distribution(written["density"], old + "density_", new, arrays, found)
     if written["class"] == "TreeFlowEnsemble":
         found[new + "weight"] = arrays[old + "member_weight"]
-        parts = [
-            _distribution(member, f"{old}member{i}_", f"{new}members{i}_", arrays, found)
-            for i, member in enumerate(written["members"])
-        ]
-        return {"kind": "WeightedMean", "members": parts}
+        return {"kind": "WeightedMean", "members": parts("member", "members", written["members"])}
     if written["class"] == "TreeFlowMixture":
         move(["share"])
         move(["weight", "prob"], after=new + "products_")
         scores = {int(n): float(score) for n, score in written["validation_score"]}
         found[new + "tried"] = np.array(list(scores), dtype=np.int32)
         found[new + "validation_score"] = np.array(list(scores.values()))
-        parts = [
-            _distribution(flow, f"{old}flow{i}_", f"{new}trees{i}_", arrays, found)
-            for i, flow in enumerate(written["flows"])
-        ]
-        return {"kind": "Pool", "trees": parts, "products": {"kind": "ProductMixture"}}
+        trees = parts("flow", "trees", written["flows"])
+        return {"kind": "Pool", "trees": trees, "products": {"kind": "ProductMixture"}}
     if written["class"] == "AutoregressiveTreeFlow":
         move(TREES)
         found[new + "low"] = arrays[old + "category"]
@@ -90,8 +80,5 @@ def _distribution(written, old, new, arrays, found):
             found[f"{new}bases{t}_prob"] = elementary.exp(arrays[old + "log_prob"][t])
             found[f"{new}bases{t}_concentration"] = np.array(arrays[old + "concentration"][t])
     else:
-        bases = [
-            _distribution(base, f"{old}base{t}_", f"{new}bases{t}_", arrays, found)
-            for t, base in enumerate(written["bases"])
-        ]
+        bases = parts("base", "bases", written["bases"])
     return {"kind": "Layered", "layers": [{"kind": "TreePermutation"}] * written["n_layers"], "bases": bases}

@@ -75,12 +75,8 @@ class Draws:
 
     def resampled(self, n, rngs):
         """So many draws of each row, (n_rows, n, n_columns), all of the same weight."""
-        return np.stack(
-            [
-                self.codes[i, _systematic(share, n, rng)]
-                for i, (share, rng) in enumerate(zip(shares(self.log_weight), rngs, strict=True))
-            ]
-        )
+        rows = zip(self.codes, shares(self.log_weight), rngs, strict=True)
+        return np.stack([codes[_systematic(share, n, rng)] for codes, share, rng in rows])
 
 
 def joined(parts):

@@ -5,6 +5,8 @@ Statistical Association 85, 1990). Gibbs sampling: Geman and Geman, IEEE Transac
 Intelligence 6, 1984.
 """
 
+from functools import partial
+
 import numpy as np
 
 from ..machine.log_sums import softmax
@@ -52,14 +54,9 @@ def complete(density, codes, observed, shares, n_sweeps, rng, threads, *, draw):
     if many:
         rows = np.sort(np.concatenate(many))
         if draw:
-            filled[rows] = gibbs(
-                lambda codes: density.score(codes, threads),
-                _started(density, codes[rows], observed[rows], n_values, rng, threads),
-                observed[rows],
-                n_values,
-                n_sweeps,
-                rng,
-            )
+            score = partial(density.score, threads=threads)
+            started = _started(density, codes[rows], observed[rows], n_values, rng, threads)
+            filled[rows] = gibbs(score, started, observed[rows], n_values, n_sweeps, rng)
         else:
             filled[rows], doubtful = most_probable(density, codes[rows], observed[rows], shares, threads)
             n_doubtful = int(np.count_nonzero(doubtful))

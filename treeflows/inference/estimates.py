@@ -1,5 +1,7 @@
 """What all answers are made of: patterns of cells, blocks of rows, sums over the states of a few columns."""
 
+from math import prod
+
 import numpy as np
 
 from .._ext import elementary
@@ -27,10 +29,7 @@ def blocks(n_rows, n_columns, cells=CELLS // 8):
 
 def few_states(n_values):
     """Whether columns with so many values have no more joint states than will be enumerated."""
-    n = 1
-    for k in n_values.tolist():
-        n = min(n * k, MOST_STATES + 1)
-    return n <= MOST_STATES
+    return prod(n_values.astype(float).tolist()) <= MOST_STATES  # of many columns, infinity
 
 
 def enumerated(density, codes, rows, columns, n_values, last, threads):

@@ -22,11 +22,7 @@ CELLS = 2_000_000  # of a block of draws
 
 def log_marginal(density, codes, observed, threads):
     """What `Density.marginal` says: of each row by itself, whatever the other rows are."""
-    needed, last = ~observed, None
-    if density.order is not None:
-        # what comes after the last observed column sums to one
-        last = _told(density, observed)
-        needed[:, density.order] &= np.arange(observed.shape[1]) < last[:, None]
+    needed, last = _needed(density, observed)
     log_prob, error, many = np.zeros(len(codes)), np.zeros(len(codes)), []
     some = np.flatnonzero(observed.any(axis=1))  # the marginal of nothing is 0, exactly
     for places, columns in patterns(needed[some]):
@@ -54,14 +50,8 @@ def weighted_draws(density, codes, observed, rows, threads, last=None):
         poor = []
         for block in blocks(len(rows), n_draws * codes.shape[1], CELLS):
             part = rows[block]
-            draws = density.draw_ahead(
-                codes[part],
-                observed[part],
-                n_draws,
-                row_generators(codes[part], observed[part]),
-                threads,
-                None if last is None else last[part],
-            )
+            rngs, told = row_generators(codes[part], observed[part]), None if last is None else last[part]
+            draws = density.draw_ahead(codes[part], observed[part], n_draws, rngs, threads, told)
             enough = draws.effective >= WANTED if n_draws < DRAWS[-1] else np.ones(len(part), dtype=bool)
             poor.append(part[~enough])
             if enough.any():
@@ -94,15 +84,12 @@ def log_joint(density, codes, observed, column, n_values, threads):
     whole = seen.all(axis=1)
     if whole.any():
         joint[whole] = possible(values_of(density, codes[whole], column, n_values, threads))
-    needed = ~seen
-    if density.order is not None:
-        needed[:, density.order] &= np.arange(seen.shape[1]) < _told(density, seen)[:, None]
-    exact, many = [], []
+    needed, exact, many = _needed(density, seen)[0], [], []
     partly = np.flatnonzero(~whole)
     for places, columns in patterns(needed[partly]):
         (exact if few_states(density.n_categories[columns]) else many).append(partly[places])
-    rows = np.sort(np.concatenate([*exact, np.zeros(0, dtype=np.intp)]))
-    if len(rows):
+    if exact:
+        rows = np.sort(np.concatenate(exact))
         some = codes[rows]
         for value in range(n_values):
             some[:, column] = value
@@ -141,8 +128,15 @@ def values_of(density, codes, column, n_values, threads):
     return joint
 
 
-def _told(density, observed):
-    """How many columns, in order, are told of each row: those up to the last observed one."""
+def _needed(density, observed):
+    """Which cells are to be summed out, and how many columns, in order, are told of each row; None without an order.
+
+    Those up to the last observed one: what comes after it sums to one.
+    """
+    needed = ~observed
+    if density.order is None:
+        return needed, None
     in_order = observed[:, density.order]
-    last = in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1)
-    return np.where(in_order.any(axis=1), last, 0)
+    last = np.where(in_order.any(axis=1), in_order.shape[1] - np.argmax(in_order[:, ::-1], axis=1), 0)
+    needed[:, density.order] &= np.arange(observed.shape[1]) < last[:, None]
+    return needed, last

@@ -188,13 +188,10 @@ def align(column, category, children, cells, counts, first_category):
             np.array([0, k], dtype=np.int32),
         )[0]
         tables[first:end, here] = where[tables[first:end, here]]
-        moved = np.empty_like(aligned[first:end, here])
-        moved[:, where] = aligned[first:end, here]
-        aligned[first:end, here] = moved
+        back = np.argsort(where)
+        aligned[first:end, here] = aligned[first:end, here][:, back]
         below = (column == s) & (ranges[:, 0] >= first) & (ranges[:, 1] <= end)
-        sets = output_sets[below]
-        sets[:, where] = output_sets[below, :k]
-        output_sets[below] = sets
+        output_sets[below, :k] = output_sets[below, :k][:, back]
     return tables, output_sets, aligned
 
 

@@ -51,12 +51,9 @@ class CategoricalDensity(TableModel):
             parameter out of range; the message names the column.
         """
         self.check_parameters()
-        policy = TablePolicy.of(self)
-        policy.check()
-        table, weight = read_to_learn(self, X, sample_weight)
-        domain, threads = policy.learn_domain(table, weight), n_threads(self.n_jobs)
-        rows = policy.encode(domain, table, threads)
-        return self.take(domain, learn_density(self, rows, domain, self.random_state, threads, weight))
+        TablePolicy.of(self).check()
+        domain, rows, weight = read_to_learn(self, X, sample_weight)
+        return self.take(domain, learn_density(self, rows, domain, self.random_state, n_threads(self.n_jobs), weight))
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
@@ -220,13 +217,17 @@ def part_of(model, estimator, distribution):
     return clone(estimator).set_params(**table, n_jobs=model.n_jobs).take(model.domain_, distribution)
 
 
-def read_to_learn(estimator, X, sample_weight):
-    """A table to learn from and its weights, None for none; rows of weight 0 are as if they were not there."""
-    table = read_table(estimator, X, reset=True)
+def read_to_learn(estimator, X, sample_weight=None):
+    """The domain of a table under an estimator's parameters, what the table says in terms of it, and weights or None.
+
+    Rows of weight 0 are as if they were not there.
+    """
+    policy, table = TablePolicy.of(estimator), read_table(estimator, X, reset=True)
     weight = check_weight(sample_weight, table.n_rows)
-    if weight is None or weight.all():
-        return table, weight
-    return table.rows(weight > 0), weight[weight > 0]
+    if weight is not None and not weight.all():
+        table, weight = table.rows(weight > 0), weight[weight > 0]
+    domain = policy.learn_domain(table, weight)
+    return domain, policy.encode(domain, table, n_threads(estimator.n_jobs)), weight
 
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):

@@ -119,9 +119,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             For labels that are no classes, or a table that is refused; the message names the column.
         """
         self.check_parameters()
-        policy = TablePolicy.of(self)
-        policy.check()
-        density = learner(self._estimator(), "estimator")
+        TablePolicy.of(self).check()
         if y is None:
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
         name = getattr(y, "name", None)
@@ -139,16 +137,15 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(X, y)
-        table, weight = read_to_learn(self, X, sample_weight)
+        domain, rows, weight = read_to_learn(self, X, sample_weight)
         if weight is not None:
             y = y[np.asarray(sample_weight) > 0]
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) > MAX_CATEGORIES:
             raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
-        domain, threads = policy.learn_domain(table, weight), n_threads(self.n_jobs)
-        rows = policy.encode(domain, table, threads)
         joint = _with_labels(domain, classes, name)
         rows = Rows(_with_label(rows.codes, labels), _with_label(rows.observed, True))
+        density, threads = learner(self._estimator(), "estimator"), n_threads(self.n_jobs)
         return self.take(joint, learn_density(density, rows, joint, self.random_state, threads, weight))
 
     def check_parameters(self):
@@ -253,15 +250,12 @@ def _with_label(table, label):
 
 def _with_labels(domain, classes, name):
     """The domain of a table with its labels as one more column."""
+    columns = (*domain.columns, Column(classes))
     if domain.names is None:
         dtype = domain.dtypes[0] if classes.dtype.str == domain.dtypes[0] else "object"
-        return replace(domain, columns=(*domain.columns, Column(classes)), dtypes=(dtype,) * (len(domain.columns) + 1))
+        return replace(domain, columns=columns, dtypes=(dtype,) * len(columns))
     name = "class" if name is None else str(name)
-    while name in map(str, domain.names):
+    while name in domain.column_names:
         name += "_"
-    return replace(
-        domain,
-        columns=(*domain.columns, Column(classes)),
-        names=(*domain.names, name),
-        dtypes=(*domain.dtypes, dtype_for(classes, domain.container)),
-    )
+    dtypes = (*domain.dtypes, dtype_for(classes, domain.container))
+    return replace(domain, columns=columns, names=(*domain.names, name), dtypes=dtypes)

@@ -179,9 +179,9 @@ class DiscreteTreeFlow(CategoricalFlow):
         base = self.distribution_.bases[-1]
         if isinstance(base, IndependentColumns):
             return base
-        return (
-            base.estimator if isinstance(base, OtherDensity) else clone(self._base()).take(self.domain_.of_codes, base)
-        )
+        if isinstance(base, OtherDensity):
+            return base.estimator
+        return clone(self._base()).take(self.domain_.of_codes, base)
 
     @property
     def train_score_(self):
@@ -298,10 +298,8 @@ class DiscreteTreeFlow(CategoricalFlow):
     def _hold_out(self, codes, rng):
         n_held_out = max(1, round(self.validation_fraction * len(codes)))
         if n_held_out >= len(codes):
-            told = (
-                f"early_stopping would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn"
-            )
-            raise ParameterError(told, parameter="early_stopping", value=True)
+            told = f"would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn"
+            raise ParameterError(f"early_stopping {told}", parameter="early_stopping", value=True)
         order = rng.permutation(len(codes))
         return codes[order[n_held_out:]], codes[order[:n_held_out]]
 

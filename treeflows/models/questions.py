@@ -542,10 +542,8 @@ class Anomalies:
         -------
         text : str
         """
-        lines = []
-        for row, score, surprise, values in zip(
-            self.rows, self.log_likelihood, self.surprise, self.values, strict=True
-        ):
+        lines, told = [], zip(self.rows, self.log_likelihood, self.surprise, self.values, strict=True)
+        for row, score, surprise, values in told:
             lines.append(f"row {row}: log-likelihood {score:.2f} nats")
             lines += [
                 f"  {self.names[j]} = {values[j]}: probability {elementary.exp(-surprise[j]):.2g} given the rest"

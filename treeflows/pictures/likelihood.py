@@ -187,15 +187,8 @@ class AnomaliesDisplay:
         top = max(surprise.max(), 1e-3)
         shown = self.ax_.imshow(surprise, cmap="Purples", vmin=0, vmax=top, aspect="auto")
         for (i, j), nats in np.ndenumerate(surprise):
-            self.ax_.text(
-                j,
-                i,
-                shortened(found.values[i, columns[j]], 15),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if nats > 0.6 * top else "black",
-            )
+            cell, color = shortened(found.values[i, columns[j]], 15), "white" if nats > 0.6 * top else "black"
+            self.ax_.text(j, i, cell, ha="center", va="center", fontsize=8, color=color)
         told = [f"row {row}: {nats:.1f}" for row, nats in zip(found.rows, found.log_likelihood, strict=True)]
         self.ax_.set_yticks(range(n_rows), told, fontsize=8)
         self.ax_.set_ylabel("log-likelihood, nats")

@@ -41,12 +41,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     if what == "curve":
         display = LikelihoodCurveDisplay.from_estimator(model, X)
     elif what == "tree":
-        display = TreeDisplay.from_estimator(
-            model,
-            column=column,
-            layer=layer,
-            **({} if depth is None else {"max_depth": depth}),
-        )
+        bounded = {} if depth is None else {"max_depth": depth}
+        display = TreeDisplay.from_estimator(model, column=column, layer=layer, **bounded)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
     elif what == "dependence":
@@ -54,13 +50,13 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     else:
         display = MarginalsDisplay.from_estimator(model, X, random_state=seed)
     with whole_file(path) as file:
-        _draw(display, file, ending, DPI)
+        _draw(display, file, ending)
 
 
 def embedded(display):
     """A display as the address of a PNG picture that needs no file."""
     picture = io.BytesIO()
-    _draw(display, picture, "png", DPI)
+    _draw(display, picture, "png")
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 
@@ -73,8 +69,8 @@ def use_no_window():
     matplotlib.use("Agg")
 
 
-def _draw(display, file, ending, dpi):
+def _draw(display, file, ending):
     from matplotlib import pyplot
 
-    display.figure_.savefig(file, format=ending, dpi=dpi)
+    display.figure_.savefig(file, format=ending, dpi=DPI)
     pyplot.close(display.figure_)

@@ -106,7 +106,8 @@ class TreeDisplay:
         self.figure_ = self.ax_.figure
         self.ax_.set(xlim=(-0.05, leaves_at + LEAF + 0.05), ylim=(n_lines, 0))
         self.ax_.set_axis_off()
-        width, height = self._points()
+        pixels, dpi = self.ax_.get_window_extent(), self.figure_.dpi
+        width, height = 72 * pixels.width / dpi, 72 * pixels.height / dpi
         # a line of text must have room, and a question before its fork
         font_size = min(height / n_lines / 1.3, FORK * width / (leaves_at + LEAF) / (EM * (WIDEST + 1)))
         font_size = float(np.clip(font_size, 3, 9))
@@ -123,21 +124,11 @@ class TreeDisplay:
         self.ax_.set_title(title, fontsize=font_size + 2, loc="left")
         return self
 
-    def _points(self):
-        """Width and height of the axes as they are."""
-        pixels = self.ax_.get_window_extent()
-        return 72 * pixels.width / self.figure_.dpi, 72 * pixels.height / self.figure_.dpi
-
     def _draw_branch(self, node, leaves_at, font_size):
         fork = node.depth - 1 + FORK
         end = node.depth if node.leaves is None else leaves_at
-        self.ax_.plot(
-            [node.depth - 1, fork, fork, end],
-            [node.parent.y, node.parent.y, node.y, node.y],
-            color="0.6",
-            linewidth=0.8,
-            zorder=0,
-        )
+        across, down = [node.depth - 1, fork, fork, end], [node.parent.y, node.parent.y, node.y, node.y]
+        self.ax_.plot(across, down, color="0.6", linewidth=0.8, zorder=0)
         said = "yes" if node.is_yes else "no"
         self.ax_.text(fork + 0.03, node.y, said, va="bottom", fontsize=font_size - 1, color="0.35")
 
@@ -147,14 +138,8 @@ class TreeDisplay:
             if share is not None:
                 for width, color in ((1.0, "0.94"), (share, "#9ecae1")):
                     self.ax_.barh(top + i + 0.5, width * LEAF, 0.84, left=leaves_at, color=color)
-            self.ax_.text(
-                leaves_at + 0.03,
-                top + i + 0.52,
-                text,
-                va="center",
-                fontsize=font_size,
-                color="0.3" if share is None else "black",
-            )
+            color = "0.3" if share is None else "black"
+            self.ax_.text(leaves_at + 0.03, top + i + 0.52, text, va="center", fontsize=font_size, color=color)
 
 
 @dataclass(eq=False)

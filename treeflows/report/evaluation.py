@@ -1,8 +1,4 @@
-"""Held-out likelihood of a model beside those of two that everybody knows: independent columns and a Chow-Liu tree.
-
-A Chow-Liu tree (IEEE Transactions on Information Theory 14, 1968) tells each column given one other, those of the tree
-of largest mutual information.
-"""
+"""Held-out likelihood of a model beside those of two that everybody knows: independent columns and a Chow-Liu tree."""
 
 import time
 from dataclasses import dataclass
@@ -35,23 +31,22 @@ class Comparison:
     scores: dict
     seconds: dict
 
-    def nll(self, name):
-        """Mean negative log-likelihood of a model, and its standard error over rows."""
-        return _mean(-self.scores[name])
-
-    def gain(self, name, over):
-        """How much more log-likelihood a model has than another, and the standard error of that over rows."""
-        return _mean(self.scores[name] - self.scores[over])
+    def figures(self, name):
+        """Mean negative log-likelihoods, what a model gains over independent columns, and standard errors over rows."""
+        models = {}
+        for each, scores in self.scores.items():
+            nll, error = _mean(-scores)
+            models[each] = {"nll": nll, "standard_error": error, "seconds": self.seconds[each]}
+        gain, error = _mean(self.scores[name] - self.scores[INDEPENDENT])
+        return {"models": models, "gain": gain, "gain_standard_error": error}
 
 
 def read_domain(model, table):
     """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows."""
-    policy = TablePolicy.of(model)
-    policy.check()
+    TablePolicy.of(model).check()
     model.check_parameters()
-    read, _ = read_to_learn(model, table, None)
-    domain = policy.learn_domain(read)
-    return domain, policy.encode(domain, read, n_threads(model.n_jobs))
+    domain, rows, _ = read_to_learn(model, table)
+    return domain, rows
 
 
 def compare(model, table, *, folds=5, seed=0):
@@ -77,15 +72,12 @@ def compare(model, table, *, folds=5, seed=0):
     ValueError
         If there are fewer than two folds, or fewer rows than folds; and what ``fit`` raises.
     """
-    n_rows, name = len(table), type(model).__name__
+    n_rows, names = len(table), (INDEPENDENT, CHOW_LIU, type(model).__name__)
     if not 2 <= folds <= n_rows:
         raise ValueError(f"the number of folds must be from 2 to the number of rows, {n_rows:,}; got {folds}")
     domain, rows = read_domain(model, table)
     parts = np.array_split(np.random.default_rng(seed).permutation(n_rows), folds)
-    found = Comparison(
-        {what: np.empty(n_rows) for what in (INDEPENDENT, CHOW_LIU, name)},
-        dict.fromkeys((INDEPENDENT, CHOW_LIU, name), 0.0),
-    )
+    found = Comparison({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
     with progress_bar(folds, "fitting folds", 1) as progress:
         for i, part in enumerate(parts):
             seen = np.sort(np.concatenate(parts[:i] + parts[i + 1 :]))

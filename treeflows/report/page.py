@@ -17,7 +17,7 @@ from ..pictures.samples import DependenceDisplay, MarginalsDisplay
 from ..pictures.saving import embedded, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
-from .evaluation import CHOW_LIU, INDEPENDENT, compare_split, read_domain
+from .evaluation import INDEPENDENT, compare_split, read_domain
 
 HELD_OUT = 0.1  # of the rows
 RARE = 5  # rows: a value of fewer is rare
@@ -68,8 +68,8 @@ def report(model, table, name, *, seed=0):
     data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
-    profile = _profile(table)
-    fit = _fit_figures(model, found, len(seen), len(held_out))
+    kind = type(model).__name__
+    fit = {"kind": kind, "seen": len(seen), "held_out": len(held_out)} | found.figures(kind)
     pictures, quality = _quality(domain, data, samples, generator(seed), threads)
     # by what is written in the cells: codes know no rare values apart, and their missing cells may be drawn
     cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
@@ -79,7 +79,7 @@ def report(model, table, name, *, seed=0):
     figures = {"rows": n_rows, "columns": len(domain.columns), "fit": fit, "quality": quality, "privacy": privacy}
     page = PAGE.substitute(
         title=html.escape(name),
-        profile=_profile_html(profile, n_rows),
+        profile=_profile_html(_profile(table), n_rows),
         fit=_fit_html(fit),
         quality=_quality_html(quality, pictures),
         privacy=_privacy_html(privacy),
@@ -112,23 +112,6 @@ def _profile(table):
     return found
 
 
-def _fit_figures(model, found, n_seen, n_held_out):
-    kind = type(model).__name__
-    gain, error = found.gain(kind, INDEPENDENT)
-    models = {
-        name: dict(zip(("nll", "standard_error"), found.nll(name), strict=True)) | {"seconds": found.seconds[name]}
-        for name in (INDEPENDENT, CHOW_LIU, kind)
-    }
-    return {
-        "kind": kind,
-        "seen": n_seen,
-        "held_out": n_held_out,
-        "models": models,
-        "gain": gain,
-        "gain_standard_error": error,
-    }
-
-
 def _quality(domain, data, samples, rng, threads):
     """Pictures of data and samples side by side, and figures of how they differ."""
     k = domain.n_categories
@@ -149,11 +132,7 @@ def _quality(domain, data, samples, rng, threads):
         in_data, in_samples, chance = (float(information[pairs].mean()) for information in shared)
         display = DependenceDisplay({"data": shared[0], "samples": shared[1]}, domain.column_names, chance)
         pictures["dependence"] = embedded(display.plot())
-        quality |= {
-            "information_data": in_data,
-            "information_samples": in_samples,
-            "information_chance": chance,
-        }
+        quality |= {"information_data": in_data, "information_samples": in_samples, "information_chance": chance}
     return pictures, quality
 
 

@@ -79,7 +79,8 @@ class Bins:
     @property
     def labels(self):
         """Intervals as text, ascending: list of str."""
-        ends = ["-inf", *map(_short, self.edges), "inf"]
+        # numbers as short as they read back the same
+        ends = ["-inf", *(repr(edge).removesuffix(".0") for edge in self.edges), "inf"]
         return [f"{'[' if i else '('}{ends[i]}, {ends[i + 1]})" for i in range(len(ends) - 1)]
 
     def place(self, cells, column):
@@ -111,8 +112,3 @@ def _number(cell, row, column):
             "if it marks missing values, say so with --na"
         )
     return number
-
-
-def _short(edge):
-    """A number as short as it reads back the same."""
-    return repr(edge).removesuffix(".0")

@@ -128,11 +128,9 @@ class Column:
     @cached_property
     def top_share(self):
         """Share of the most common value of each code that stands for values: ndarray of float64."""
-        return (
-            np.ones(self.n_named)
-            if self.grouping is None
-            else elementary.exp(self.grouping.log_share[self.most_common])
-        )
+        if self.grouping is None:
+            return np.ones(self.n_named)
+        return elementary.exp(self.grouping.log_share[self.most_common])
 
     def spread(self, prob):
         """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""

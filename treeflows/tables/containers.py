@@ -10,7 +10,6 @@ The policy for dtypes, the same for pandas, polars and pyarrow:
 - times with a zone, durations, decimals of frames, lists and the like are refused.
 """
 
-import datetime
 import numbers
 from decimal import Decimal
 from functools import cached_property
@@ -343,11 +342,6 @@ def is_missing(value):
         return value.is_nan()  # a signalling one cannot even be compared
     unknown = value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
     return unknown or (_is_number(value) and value != value) or (isinstance(value, np.datetime64) and np.isnat(value))
-
-
-def is_date(value):
-    """Whether an object is a date, or a date and a time."""
-    return isinstance(value, datetime.date)
 
 
 def _unmasked(X):

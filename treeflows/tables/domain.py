@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from itertools import repeat
 
@@ -11,17 +12,7 @@ from sklearn.utils.validation import check_array
 from .._ext import encoding
 from ..machine.errors import ParameterError, TableError
 from .columns import MAX_CATEGORIES, Column
-from .containers import (
-    CATEGORICAL,
-    NUMPY,
-    PANDAS,
-    Table,
-    as_array,
-    is_date,
-    is_missing,
-    make_table,
-    narrowed,
-)
+from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 
 ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
 
@@ -79,11 +70,6 @@ class Domain:
         return np.array([c.n_codes for c in self.columns], dtype=np.int32)
 
     @cached_property
-    def n_named(self):
-        """Number of codes per column that stand for values: ndarray of shape (n_columns,), int32."""
-        return np.array([c.n_named for c in self.columns], dtype=np.int32)
-
-    @cached_property
     def n_ordered(self):
         """Number of first codes per column that are in a meaningful order: ndarray of shape (n_columns,), int32."""
         return np.array([c.n_ordered for c in self.columns], dtype=np.int32)
@@ -122,17 +108,7 @@ class Domain:
         )
 
     @classmethod
-    def learn(
-        cls,
-        table,
-        categories="auto",
-        *,
-        missing="category",
-        handle_unknown="error",
-        min_frequency=None,
-        max_categories=None,
-        weight=None,
-    ):
+    def learn(cls, table, weight, *, categories, missing, handle_unknown, min_frequency, max_categories):
         """Domain of a table, by what it holds or by what ``categories`` or a dtype declares."""
         declared = None if isinstance(categories, str) and categories == "auto" else _declared(table, categories)
         columns: list = []
@@ -153,8 +129,7 @@ class Domain:
             if column.n_codes > MAX_CATEGORIES:
                 told = f"{table.column(j)} has {column.n_codes:,} categories; at most {MAX_CATEGORIES} are supported"
                 if values.dtype.kind in "iuf":
-                    told += f": bin it if it is a quantity: {table.remedy(j)}"
-                    raise TableError(told, column=table.label(j))
+                    raise TableError(f"{told}: bin it if it is a quantity: {table.remedy(j)}", column=table.label(j))
                 raise TableError(told, [("max_categories", MAX_CATEGORIES // 2)], column=table.label(j))
             columns.append(column)
         if declared is None:
@@ -219,16 +194,13 @@ class Domain:
                     log_share = log_share + np.where(known, column.grouping.log_share[places], 0.0)
                 if holes is not None and missing != "marginalize":
                     if missing == "error":
-                        _refuse_missing(
-                            table, j, "and none is allowed", [("missing", "category"), ("missing", "marginalize")]
-                        )
-                    elif column.missing:
+                        _refuse_missing(table, j, "and none is allowed", ALLOWING)
+                    if column.missing:
                         codes[holes, j] = column.n_named
                         known |= holes
+                        holes = None
                     elif not infer:
                         _refuse_missing(table, j, "and fit saw none in this column", [("missing", "marginalize")])
-                    if column.missing or missing == "error":
-                        holes = None
                 bad = ~known if holes is None else ~known & ~holes
                 if bad.any():
                     if not column.unseen:
@@ -280,15 +252,11 @@ class Domain:
         cells = []
         for j, column in enumerate(self.columns):
             values, holes = table.values(j)
-            places = np.arange(len(values))
+            known, places, offset = values, np.arange(len(values)), 0
             if self.dtypes[j].startswith(CATEGORICAL):  # which has no room for other values
-                places = _places(values, column.values)
-                known = column.values
-                offset = 0
+                known, places = column.values, _places(values, column.values)
             elif holes is not None:
                 known, offset = np.concatenate([values.astype(object), column.values.astype(object)]), len(values)
-            else:
-                known, offset = values, 0
             if holes is not None:
                 places = np.where(holes, offset + column.places(codes[:, j], rng), places)
             if (places < 0).any():
@@ -386,14 +354,8 @@ class Domain:
         for name, a, b in zip(self.column_names, self.columns, other.columns, strict=True):
             if a.labels != b.labels or a.values.tolist() != b.values.tolist():
                 return f"column {name!r} has the categories {listing(a.labels)} and {listing(b.labels)}"
-            if (
-                a.grouping
-                and b.grouping
-                and not (
-                    np.array_equal(a.grouping.code, b.grouping.code)
-                    and np.array_equal(a.grouping.log_share, b.grouping.log_share)
-                )
-            ):
+            grouped = [(c.grouping.code.tolist(), c.grouping.log_share.tolist()) for c in (a, b) if c.grouping]
+            if len(grouped) == 2 and grouped[0] != grouped[1]:
                 return f"column {name!r} has other shares of its rare values"
         return None
 
@@ -401,14 +363,11 @@ class Domain:
     def _code_of_byte(self):
         """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
         code_of = np.full((len(self.columns), 256), -1, dtype=np.int16)
-        for j, c in enumerate(self.columns):
-            if (
-                c.values.dtype.kind not in "iubf"
-                or c.grouping is not None
-                or not np.isin(c.values, np.arange(256)).all()
-            ):
+        for j, column in enumerate(self.columns):
+            known = column.values
+            if column.grouping or known.dtype.kind not in "iubf" or not np.isin(known, np.arange(256)).all():
                 return None
-            code_of[j, c.values.astype(np.int64)] = np.arange(len(c.values))
+            code_of[j, known.astype(np.int64)] = np.arange(len(known))
         return code_of
 
     def _refuse(self, table, j, values, row):
@@ -469,17 +428,21 @@ def _found(table):
 
 
 def _found_in(table, j):
-    """Categories of a column."""
+    """Categories of a column, in order; where types are mixed, numbers first and each other type by itself."""
     declared = table.declared(j)
     if declared is not None:
         return declared
     table.check(j)
+    distinct = table.distinct(j)
+    if isinstance(distinct, np.ndarray):
+        return distinct
+    found, real = np.empty(len(distinct), dtype=object), (bool, int, float, np.number)
     try:
-        return _sorted(table.distinct(j))
+        found[:] = sorted(distinct, key=lambda v: ("" if isinstance(v, real) else type(v).__name__, v))
     except TypeError as error:
-        raise TableError(
-            f"{table.column(j)} mixes values that have no order ({error})", column=table.label(j)
-        ) from None
+        told = f"{table.column(j)} mixes values that have no order ({error})"
+        raise TableError(told, column=table.label(j)) from None
+    return found
 
 
 def _in_order(table, j, values):
@@ -488,19 +451,6 @@ def _in_order(table, j, values):
     Whole numbers do not: they as often name things, and then "x <= v" costs likelihood (0.028 nats on splice).
     """
     return table.dtypes[j].startswith(CATEGORICAL[True]) and values.tolist() == table.declared(j).tolist()
-
-
-def _sorted(distinct):
-    """Distinct values in order; where types are mixed, numbers first and each other type by itself."""
-    if isinstance(distinct, np.ndarray):
-        return distinct
-    found = np.empty(len(distinct), dtype=object)
-    found[:] = sorted(distinct, key=lambda v: ("" if _is_real(v) else type(v).__name__, v))
-    return found
-
-
-def _is_real(value):
-    return isinstance(value, (bool, int, float, np.number))
 
 
 def _places(values, known):
@@ -527,7 +477,7 @@ def _counts(table, j, known, weight):
     return np.bincount(places[seen], None if weight is None else weight[seen], len(known)).astype(np.float64)
 
 
-def _refuse_missing(table, j, why, remedies=()):
+def _refuse_missing(table, j, why, remedies):
     """Raise TableError if a column has missing values."""
     missing = None if table.as_bytes is not None else table.values(j)[1]
     if missing is not None:
@@ -557,15 +507,11 @@ def _declared(table, categories):
         c = given if isinstance(given, np.ndarray) else as_array(list(given))
         if c.dtype.kind == "M":
             c = Table(c[:, None]).values(0)[0]
-        if (
-            c is not given
-            and c.dtype.kind == "f"
-            and any(v != w and v == v for v, w in zip(given, c.tolist(), strict=True))
-        ):
-            rounded = next(v for v, w in zip(given, c.tolist(), strict=True) if v != w and v == v)
-            raise ParameterError(
-                f"{told}, but {rounded!r} would be rounded among floats", parameter="categories", value=given
-            )
+        if c is not given and c.dtype.kind == "f":
+            for v, w in zip(given, c.tolist(), strict=True):
+                if v != w and v == v:
+                    rounded = f"{told}, but {v!r} would be rounded among floats"
+                    raise ParameterError(rounded, parameter="categories", value=given)
         marks = [is_missing(v) for v in c.tolist()] if c.ndim == 1 else []
         distinct = {v for v, mark in zip(c.tolist(), marks, strict=True) if not mark} if marks else set()
         if len(distinct) == 0 or sum(marks) > 1 or len(distinct) + sum(marks) != len(c):
@@ -581,7 +527,8 @@ def _dtypes_that_hold(categories, table):
 
     def wide_enough(dtype, found):
         if dtype[1] == "M":
-            return dtype if all(is_date(v) or is_missing(v) for c in found for v in c.tolist()) else "object"
+            dates = all(isinstance(v, date) or is_missing(v) for c in found for v in c.tolist())
+            return dtype if dates else "object"
         text = all(c.dtype.kind in "US" for c in found)
         if dtype[0] not in "<>|":  # a name: pandas' own dtypes and object
             return dtype if dtype in CATEGORICAL or text == dtype.startswith("str") else "object"

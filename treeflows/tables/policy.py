@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from ..machine.errors import ParameterError, check_number
 from .domain import Domain
 
-CATEGORY, MARGINALIZE, ERROR = MISSING = ("category", "marginalize", "error")
+MISSING = ("category", "marginalize", "error")
 UNKNOWN = ("error", "reserve")
 
 
@@ -29,7 +29,7 @@ class TablePolicy:
     """
 
     categories: object = "auto"
-    missing: str = CATEGORY
+    missing: str = "category"
     handle_unknown: str = "error"
     min_frequency: float | None = None
     max_categories: int | None = None
@@ -56,15 +56,7 @@ class TablePolicy:
 
     def learn_domain(self, table, weight=None):
         """The domain of a table: Domain."""
-        return Domain.learn(
-            table,
-            self.categories,
-            missing=self.missing,
-            handle_unknown=self.handle_unknown,
-            min_frequency=self.min_frequency,
-            max_categories=self.max_categories,
-            weight=weight,
-        )
+        return Domain.learn(table, weight, **vars(self))
 
     def encode(self, domain, table, n_threads=1, ignore=(), *, infer=False):
         """What a table says in terms of a domain: Rows, as `Domain.encode` makes them."""
