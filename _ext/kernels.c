@@ -63,6 +63,7 @@ TF_END_TARGET
      compress_candidates_##isa,                                                                   \
      candidate_scores_##isa,                                                                       \
      expect_##isa,                                                                                \
+     state_sums_##isa,                                                                            \
      add_cells_##isa,                                                                             \
      regress_##isa,                                                                               \
      cells,                                                                                       \

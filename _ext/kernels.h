@@ -97,6 +97,9 @@ typedef struct {
     double (*expect)(const int32_t *cells, const int64_t *starts, int64_t n_rows, const float *base,
                      const float *log_prob, int64_t n_states, float *joint, float *counts, float *rows);
 
+    /* out[v] = sum over states of w[s] theta[v, s]; n_states: a multiple of eight */
+    void (*state_sums)(const double *w, const double *theta, int64_t n_values, int64_t n_states, double *out);
+
     /* row[o] += coefficient[cell, o] of each cell, from its first output on; n_outputs: a multiple of TF_LANES */
     void (*add_cells)(const int32_t *cells, int64_t n_cells, const float *coefficient, const int32_t *from,
                       int64_t n_outputs, float *row);

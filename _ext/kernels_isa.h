@@ -545,6 +545,19 @@ static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, int64
     return score;
 }
 
+/* Eight strands over the states, each a lane, summed in one order. */
+static void TF_NAME(state_sums)(const double *w, const double *theta, int64_t n_values, int64_t n_states, double *out)
+{
+    for (int64_t v = 0; v < n_values; v++, theta += n_states) {
+        double sum[8] = {0};
+        for (int64_t s = 0; s < n_states; s += 8)
+            TF_SIMD
+            for (int i = 0; i < 8; i++)
+                sum[i] += w[s + i] * theta[s + i];
+        out[v] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    }
+}
+
 /* ---- logistic regressions of all columns at once --------------------------------------------------------------- */
 
 static void TF_NAME(add_cells)(const int32_t *cells, int64_t n_cells, const float *coefficient, const int32_t *from,

@@ -2,7 +2,8 @@
 
 The posterior of the states given the columns so far, w, weighs their distributions of the next column:
 p(x_j = v) = sum over s of w_s theta_sj(v); once x_j is known, w_s becomes w_s theta_sj(x_j) / p(x_j).
-Sums run over the states in eight strands, the same on every machine.
+Sums run over the states in eight strands, the same on every machine, and states are padded to a multiple of eight with
+ones of weight zero.
 """
 
 import numpy as np
@@ -13,7 +14,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from _ext.kernels cimport current_kernels, tf_kernels
 
 cdef enum:
-    STRANDS = 8             # states are padded to a multiple of these with ones of weight zero
     BLOCKS = 16             # of rows at most, each with sums of its own
     BLOCK_SUMS = 16777216   # of all blocks together
     PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves
@@ -40,6 +40,7 @@ def conditionals(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int
         In the order of the columns given by ``order``.
     """
     cdef int64_t n_rows = rows.shape[0], n_columns = rows.shape[1], n_states = weight.shape[0], r, t, s
+    cdef const tf_kernels *kernels = current_kernels()
     cdef int32_t j
     result = np.empty((n_rows, n_columns))
     cdef double[:, ::1] out = result, scratch = np.empty((n_threads, n_states))
@@ -51,19 +52,30 @@ def conditionals(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int
             w[s] = weight[s]
         for t in range(n_columns):
             j = order[t]
-            out[r, t] = meet(w, &prob[first_category[j] + rows[r, j], 0], n_states)
+            out[r, t] = meet(kernels, w, &prob[first_category[j] + rows[r, j], 0], n_states)
     return result
 
 
 def distributions(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int32_t[::1] first_category,
-                  const double[:, ::1] prob, const double[::1] weight, int n_threads=1):
-    """Probability of every category given the columns before its own; arguments are those of `conditionals`.
+                  const double[:, ::1] prob, const double[::1] weight, const uint8_t[::1] whole, int n_threads=1):
+    """Probability of every category given the columns before its own.
 
-    ndarray of shape (n_rows, n_categories), float64, in the order of the columns given by ``order``.
+    Other arguments are those of `conditionals`.
+
+    Parameters
+    ----------
+    whole : ndarray of shape (n_columns,), uint8
+        Which columns, in order, to tell of. Of others only the row's value is told, and the rest of their part left 0.
+
+    Returns
+    -------
+    probability : ndarray of shape (n_rows, n_categories), float64
+        In the order of the columns given by ``order``.
     """
     cdef int64_t n_rows = rows.shape[0], n_columns = rows.shape[1], n_states = weight.shape[0], r, t, s, at
-    cdef int32_t j, v
-    result = np.empty((n_rows, prob.shape[0]))
+    cdef int32_t j, k
+    cdef const tf_kernels *kernels = current_kernels()
+    result = np.zeros((n_rows, prob.shape[0]))
     cdef double[:, ::1] out = result, scratch = np.empty((n_threads, n_states))
     cdef double *w
     for r in prange(n_rows, nogil=True, num_threads=n_threads,
@@ -74,28 +86,32 @@ def distributions(const uint8_t[:, ::1] rows, const int32_t[::1] order, const in
         at = 0
         for t in range(n_columns):
             j = order[t]
-            for v in range(first_category[j], first_category[j + 1]):
-                out[r, at] = dot(w, &prob[v, 0], n_states)
-                at = at + 1
-            meet(w, &prob[first_category[j] + rows[r, j], 0], n_states)
+            k = first_category[j + 1] - first_category[j]
+            if whole[t]:
+                kernels.state_sums(w, &prob[first_category[j], 0], k, n_states, &out[r, at])
+                move(w, &prob[first_category[j] + rows[r, j], 0], out[r, at + rows[r, j]], n_states)
+            else:
+                out[r, at + rows[r, j]] = meet(kernels, w, &prob[first_category[j] + rows[r, j], 0], n_states)
+            at = at + k
     return result
 
 
 def observe(double[:, ::1] weights, const double[:, ::1] prob, const uint8_t[::1] values, int n_threads=1):
     """Update the states' weights of each row, (n_rows, n_states), in place by the row's value of one column."""
     cdef int64_t n_rows = weights.shape[0], n_states = weights.shape[1], r
+    cdef const tf_kernels *kernels = current_kernels()
     for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states > PARALLEL_WORK):
-        meet(&weights[r, 0], &prob[values[r], 0], n_states)
+        meet(kernels, &weights[r, 0], &prob[values[r], 0], n_states)
 
 
 def predict(const double[:, ::1] weights, const double[:, ::1] prob, int n_threads=1):
     """Distribution of one column by the states' weights of each row: ndarray of shape (n_rows, n_categories)."""
-    cdef int64_t n_rows = weights.shape[0], n_states = weights.shape[1], k = prob.shape[0], r, v
+    cdef int64_t n_rows = weights.shape[0], n_states = weights.shape[1], k = prob.shape[0], r
+    cdef const tf_kernels *kernels = current_kernels()
     result = np.empty((n_rows, k))
     cdef double[:, ::1] out = result
     for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * k * n_states > PARALLEL_WORK):
-        for v in range(k):
-            out[r, v] = dot(&weights[r, 0], &prob[v, 0], n_states)
+        kernels.state_sums(&weights[r, 0], &prob[0, 0], k, n_states, &out[r, 0])
     return result
 
 
@@ -142,22 +158,17 @@ def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1]
     return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / n_rows
 
 
-cdef inline double dot(const double *w, const double *theta, int64_t n_states) noexcept nogil:
-    cdef double sums[STRANDS]
-    cdef int64_t s
-    cdef int i
-    for i in range(STRANDS):
-        sums[i] = 0.0
-    for s in range(n_states // STRANDS):
-        for i in range(STRANDS):
-            sums[i] += w[STRANDS * s + i] * theta[STRANDS * s + i]
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
-
-
-cdef inline double meet(double *w, const double *theta, int64_t n_states) noexcept nogil:
+cdef inline double meet(const tf_kernels *kernels, double *w, const double *theta, int64_t n_states) noexcept nogil:
     """Probability of a value; the weights become those given the value."""
-    cdef double p = dot(w, theta, n_states), scale = 1.0 / p
+    cdef double p
+    kernels.state_sums(w, theta, 1, n_states, &p)
+    move(w, theta, p, n_states)
+    return p
+
+
+cdef inline void move(double *w, const double *theta, double p, int64_t n_states) noexcept nogil:
+    """The weights become those given a value that had the probability p."""
+    cdef double scale = 1.0 / p
     cdef int64_t s
     for s in range(n_states):
         w[s] = w[s] * theta[s] * scale
-    return p

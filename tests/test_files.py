@@ -20,6 +20,7 @@ from sklearn.neighbors import KernelDensity
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.densities.logarithmic import LogarithmicPool
 from treeflows.machine.archives import whole_file
 from treeflows.models.parameters import MIN_SMOOTHING
 
@@ -240,13 +241,33 @@ MIXTURE_DAMAGES = {
 @pytest.mark.parametrize("damage", MIXTURE_DAMAGES)
 def test_damage_of_mixtures_is_named(tmp_path, damage):
     _, table = some_flow()
-    mixture = TreeFlowMixture(n_components=3, n_trees=2, random_state=0).fit(table)
+    mixture = TreeFlowMixture(n_components=3, n_trees=2, logistic=False, random_state=0).fit(table)
     assert_damage_is_named(mixture, tmp_path, *MIXTURE_DAMAGES[damage])
+
+
+LOGISTIC_DAMAGES = {
+    "order": (replaced("logistic_order", lambda a: array_of(a[::-1], "<i4")), "another order"),
+    "no order": (replaced("logistic_order", lambda a: array_of(a * 0, "<i4")), "no permutation"),
+    "reference": (replaced("logistic_reference", lambda a: array_of(a + 200, "u1")), "no category"),
+    "other reference": (replaced("logistic_constant", lambda a: array_of(a[1:], "<f4")), "too few or too many"),
+    "coefficients": (replaced("logistic_coefficient", lambda a: array_of(a[1:], "<f4")), "too few or too many"),
+    "no number": (replaced("logistic_coefficient", lambda a: array_of(a * np.nan, "<f4")), "holds values outside"),
+    "exponent": (replaced("exponent", lambda a: array_of(a - 5, "<f8")), "holds values outside"),
+    "average": (with_json(lambda m: m["distribution"]["average"].update(kind="LogisticConditionals")), "damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", LOGISTIC_DAMAGES)
+def test_damage_of_logistic_regressions_is_named(tmp_path, damage):
+    _, table = some_flow()
+    mixture = TreeFlowMixture(n_components=3, n_trees=2, random_state=0).fit(table)
+    assert isinstance(mixture.distribution_, LogarithmicPool)
+    assert_damage_is_named(mixture, tmp_path, *LOGISTIC_DAMAGES[damage])
 
 
 def test_trees_that_are_not_there_have_no_share(tmp_path):
     _, table = some_flow()
-    mixture = TreeFlowMixture(n_components=np.int64(3), n_trees=1, random_state=0).fit(table)
+    mixture = TreeFlowMixture(n_components=np.int64(3), n_trees=1, logistic=False, random_state=0).fit(table)
     change = replaced("share", lambda a: array_of(np.ascontiguousarray(a[:, [1, 0, 2]]), "<f8"))
     assert_damage_is_named(mixture, tmp_path, change, "not there")
 
@@ -364,12 +385,12 @@ LIES = {  # files that are true to every header, and no model
     "other density": (
         AutoregressiveTreeFlow(),
         with_json(lambda m: m.update(model={"class": "TreeFlowMixture", "params": {}})),
-        "TreeFlowMixture has no Conditionals, but a Pool",
+        "TreeFlowMixture has no Conditionals, but a Pool or a LogarithmicPool",
     ),
     "other members": (
         TreeFlowEnsemble(AutoregressiveTreeFlow(), 2),
         params(estimator={"class": "TreeFlowMixture", "params": {}}),
-        "TreeFlowMixture has no Conditionals, but a Pool",
+        "TreeFlowMixture has no Conditionals, but a Pool or a LogarithmicPool",
     ),
     "layer as a member": (
         TreeFlowEnsemble(DiscreteTreeFlow(1), 2),

@@ -218,7 +218,9 @@ def test_the_pool_is_the_product_of_powers():
     exponent = np.array([[1.0, 0.0], [0.3, 0.9], [0.0, 2.0], [1.0, 1.0], [1.5, 0.0]])
     told = density.logits(rows), density.number_in_order, first
     found = pooling.pooled(prob, *told, exponent, 2)
-    scores = np.repeat(exponent[:, 0], k) * np.log(prob) + np.repeat(exponent[:, 1], k) * log_distributions(density, rows)
+    scores = np.repeat(exponent[:, 0], k) * np.log(prob) + np.repeat(exponent[:, 1], k) * log_distributions(
+        density, rows
+    )
     expected = np.concatenate([softmax(part, axis=1) for part in np.split(scores, first[1:-1], axis=1)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     values = np.take(rows, ORDER, axis=1)

@@ -63,12 +63,13 @@ class Conditionals(OrderedDensity):
         """
         return self._router.values(codes, self.prob, threads, start)
 
-    def distributions(self, codes, threads=1, start=0):
+    def distributions(self, codes, whole, threads=1, start=0):
         """Distribution of every column given those before it, in the order of the trees from ``start`` on.
 
-        An array of shape (n_rows, sum of their n_categories).
+        Where ``whole``, (n_columns,), is 0 of a tree, the probability of the row's value alone. An array of shape
+        (n_rows, sum of their n_categories).
         """
-        return self._router.distributions(codes, self.prob, threads, start)
+        return self._router.distributions(codes, self.prob, whole, threads, start)
 
     def distribution(self, t, codes, threads=1):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""

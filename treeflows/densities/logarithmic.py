@@ -49,7 +49,7 @@ class LogarithmicPool(OrderedDensity):
         prob = np.empty(values.shape)
         for block in blocks(len(codes), int(first[-1])):
             prob[block] = pooling.pooled_values(
-                self.average.distributions(codes[block], threads, start),
+                self.average.distributions(codes[block], self._pooled, threads, start),
                 self.logistic.logits(codes[block], threads),
                 number[first[start] :],
                 first[start:] - first[start],
@@ -70,6 +70,11 @@ class LogarithmicPool(OrderedDensity):
             if exchanged is not None:
                 logits = logits[exchanged]
             self.logistic.observe(logits, j, np.ascontiguousarray(codes[:, j]), threads)
+
+    @cached_property
+    def _pooled(self):
+        """Whether each column, in order, has more than its average: ndarray of uint8."""
+        return (self.exponent[self.order] != [1, 0]).any(axis=1).astype(np.uint8)
 
     @cached_property
     def _first(self):

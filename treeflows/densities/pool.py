@@ -48,14 +48,15 @@ class Pool(OrderedDensity):
         tree, forest = trees_say(self.trees, codes, threads, start)
         return _blend(tree, forest, hidden[:, start:], self.share[self.order[start:]].T)
 
-    def distributions(self, codes, threads=1, start=0):
+    def distributions(self, codes, whole, threads=1, start=0):
         """Distribution of every column given those before it, in the order of the columns from place ``start`` on.
 
-        An array of shape (n_rows, sum of their n_categories).
+        Where ``whole``, (n_columns,), is 0 of a column in order, the probability of the row's value alone. An array of
+        shape (n_rows, sum of their n_categories).
         """
         k = self.n_categories[self.order]
-        hidden = self.products.distributions(codes, self.order, threads)[:, k[:start].sum() :]
-        tree, *others = (trees.distributions(codes, threads, start) for trees in self.trees)
+        hidden = self.products.distributions(codes, self.order, whole, threads)[:, k[:start].sum() :]
+        tree, *others = (trees.distributions(codes, whole, threads, start) for trees in self.trees)
         return _blend(tree, _mean(others), hidden, np.repeat(self.share[self.order[start:]].T, k[start:], axis=1))
 
     def walk(self, codes, threads=1):

@@ -50,10 +50,13 @@ class ProductMixture(Stored):
         prob, weight = self._padded
         return products.conditionals(codes, order, self.first_category, prob, weight, threads)
 
-    def distributions(self, codes, order, threads=1):
-        """Probability of every category given the columns before its own: (n_rows, sum of n_categories)."""
+    def distributions(self, codes, order, whole, threads=1):
+        """Probability of every category given the columns before its own: (n_rows, sum of n_categories).
+
+        Where ``whole``, (n_columns,), is 0 of a column in order, of the row's value alone.
+        """
         prob, weight = self._padded
-        return products.distributions(codes, order, self.first_category, prob, weight, threads)
+        return products.distributions(codes, order, self.first_category, prob, weight, whole, threads)
 
     def begin(self, n_rows):
         """Posterior of the states before any column is known, a row for each: to be handed to the next two."""

@@ -22,7 +22,8 @@ MOST_PASSES = 60  # for one penalty
 TOLERANCE = 2e-4  # nats per row, of all columns together, that steps still promise at the end
 FLATTER = 0.5  # than at its start a step's slope is at its end, if uphill; otherwise the step is shortened
 PRIOR_ROWS = 1.0  # of a column's own distribution, that each regression sees besides the data
-BLOCK_COEFFICIENTS = 4_000_000  # of columns that are learned together
+BLOCK_COEFFICIENTS = 60_000  # of columns that are learned together: they stay in the second-level cache
+MOST_CELLS = 10_000  # of a table whose columns are regressed; the coefficients of more would fill the memory
 OFF = -100.0  # logit of an output that is none
 NOT_CONVERGED = (
     f"some logistic regressions of a column on those before it still improve after {MOST_PASSES} passes over the rows; "
@@ -73,18 +74,17 @@ class LogisticLearner:
 
     def choose(self, held_out):
         """The regressions of each column that tell held-out rows best, of those by all penalties."""
-        n_columns = len(self.order)
-        best, loss = self.start(), np.full(n_columns, np.inf)
+        best = self.start()
         for columns in self._blocks():
             block, worse = _Block(self, columns), np.zeros(len(columns), dtype=np.int64)
             at = block.part(best.parameter)
+            loss = block.loss(at, held_out)
             for penalty in PENALTIES:
                 # a column that two weaker penalties in turn have told worse stays as it is
                 at, _ = block.improve(at, np.full(len(columns), penalty), worse < 2)
                 told = block.loss(at, held_out)
-                better = told < loss[columns]
-                worse = np.where(better, 0, worse + 1)
-                loss[columns] = np.where(better, told, loss[columns])
+                better = told < loss
+                worse, loss = np.where(better, 0, worse + 1), np.minimum(told, loss)
                 best.penalty[columns[better]] = penalty
                 block.write(at, best.parameter, better)
                 if (worse >= 2).all():
@@ -191,7 +191,10 @@ class _Block:
             at, slope_at = at + moved, slope_at + bent
             product = self._dot(moved, bent)
             known = product > 0
-            pairs = [*pairs[1 - MEMORY :], (moved, bent, np.divide(1.0, product, where=known, out=np.zeros_like(product)))]
+            pairs = [
+                *pairs[1 - MEMORY :],
+                (moved, bent, np.divide(1.0, product, where=known, out=np.zeros_like(product))),
+            ]
             scale = np.divide(product, self._dot(bent, bent / diagonal), where=known, out=scale)
             turned = self._direction(slope_at, diagonal, pairs, scale, active)
             direction = np.where(took > 0, turned, direction)

@@ -11,7 +11,7 @@ from ..densities.pool import Pool, trees_say
 from ..densities.trees import starts
 from ..inference.estimates import blocks
 from ..learning.em import Learner
-from ..learning.logistic import LogisticLearner
+from ..learning.logistic import MOST_CELLS, LogisticLearner
 from ..learning.pooling import learn_exponents
 from ..learning.rows import in_order
 from ..machine.errors import check_number
@@ -62,7 +62,8 @@ class TreeFlowMixture(CategoricalFlow):
         the estimator's ``max_features``) and five times its ``prior_split``.
     logistic : bool, default=True
         Whether there are logistic regressions. Each column's penalty on the squares of the coefficients is the one of
-        highest held-out likelihood.
+        highest held-out likelihood. There are none where the categories of all columns, less one each, are more than
+        10,000.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
@@ -284,7 +285,7 @@ class TreeFlowMixture(CategoricalFlow):
             return Pool(n_categories, tuple(trees), products, share[by_column], tried, score)
 
         voice, exponent = None, None
-        if self.logistic:
+        if self.logistic and np.sum(n_categories - 1) <= MOST_CELLS:
             average = pool([first, *further], products)
             voice, exponent = self._learn_logistic(average, seen, unseen, codes, threads)
         average = pool((grow(codes, i) for i in range(self.n_trees)), learner.improve(products).by_weight())
@@ -302,7 +303,7 @@ class TreeFlowMixture(CategoricalFlow):
         regressions = learner.choose(unseen)
         voice = learner.density(regressions)
         exponent = learn_exponents(
-            average.distributions(unseen, threads),
+            average.distributions(unseen, np.ones(len(k), dtype=np.uint8), threads),
             voice.logits(unseen, threads),
             voice.number_in_order,
             starts(k[order]).astype(np.int32),
