@@ -104,8 +104,9 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
             &prob_of[first_prob[t]])
     values = np.repeat(n_categories, np.diff(first_node))
     n_kept = np.add.reduceat(np.where(kind == LEAF, values, 0), first_node[:n_trees])
-    in_tree = np.arange(len(prob)) - np.repeat(first_prob[:n_trees], leaves)
-    return evidence, chosen, kind, prob[in_tree < np.repeat(n_kept, leaves)]
+    # memory that no leaf was written to is not touched
+    kept = [prob[start:start + n] for start, n in zip(np.asarray(first_prob)[:n_trees], n_kept, strict=True)]
+    return evidence, chosen, kind, np.concatenate(kept)
 
 
 cdef int32_t average_tree(Tree tree, Prior prior, double negligible, double *scratch, double *above, double *evidence,
@@ -146,17 +147,19 @@ cdef inline void leaf_evidence(const Tree *tree, const Prior *prior, int64_t nod
     """Log-evidence of a node as a leaf under every concentration."""
     cdef const int32_t *counts = tree.counts + node * tree.n_categories
     cdef const double *table
+    cdef int32_t some[256]  # counts above 0
     cdef int64_t g, n = 0
-    cdef int32_t v
+    cdef int32_t v, n_some = 0
     cdef double sum, a
     for v in range(tree.n_categories):
         n += counts[v]
+        some[n_some] = counts[v]
+        n_some += counts[v] > 0
     for g in range(prior.n_concentrations):
         table, a = prior.rising + 2 * g * prior.n_tabled, prior.concentrations[g]
         sum = -log_rising(table + prior.n_tabled, prior.n_tabled, n, tree.n_categories * a)
-        for v in range(tree.n_categories):
-            if counts[v] > 0:
-                sum = sum + log_rising(table, prior.n_tabled, counts[v], a)
+        for v in range(n_some):
+            sum = sum + log_rising(table, prior.n_tabled, some[v], a)
         out[g] = sum
 
 

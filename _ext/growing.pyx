@@ -31,7 +31,8 @@ from _ext.choosing cimport Failure, choose
 from _ext.grown cimport Grown, grown_append, grown_free
 from _ext.kernels cimport current_kernels, objective_function
 from _ext.node_counts cimport (
-    Domain, Node, Training, count_node, first_domain, left_counts, narrow, part, root_of, take_table,
+    Domain, Node, Training, count_node, first_domain, is_sparse, left_counts, narrow, narrow_rows, part, root_of,
+    take_away, take_table,
 )
 from _ext.rules cimport Rules, may_split, path_of_child, path_of_root
 from _ext.stopping cimport Stop, Watch, look, stopped
@@ -359,7 +360,9 @@ cdef int grow_tree(Work *work, Grown *tree, int64_t t) noexcept nogil:
 cdef int grow_subtree(Work *work, const Domain *given, Node node) noexcept nogil:
     """Grow what is below a node that has a split; -1 if that failed."""
     cdef Domain domains[2]     # the one in use, and the one that replaces it
+    cdef Domain few            # of a smaller child of few rows
     cdef const Domain *domain = given
+    cdef const Domain *of_small
     cdef const Rules *rules = work.rules
     cdef Node small, large
     cdef Mark mark = arena_mark(&work.arena), before
@@ -370,7 +373,8 @@ cdef int grow_subtree(Work *work, const Domain *given, Node node) noexcept nogil
         if stopped(&work.watch, domain.n_targets * domain.width + node.n_rows):
             return -1
         if 2 * node.n_rows <= domain.n_rows and (domain.n_words > 1 or domain.n_coded > 0):
-            if narrow(domain, &domains[at], &node, rules, &work.arena) < 0:
+            if narrow(domain, &domains[at], &node, node.table + (domain.n_targets - 1) * domain.width, rules,
+                      &work.arena) < 0:
                 return -1
             domain = &domains[at]
             at = 1 - at
@@ -398,7 +402,17 @@ cdef int grow_subtree(Work *work, const Domain *given, Node node) noexcept nogil
             return -1
         small_may = may_split(rules, small.n, small.depth, small.counts, domain.n_targets)
         large_may = may_split(rules, large.n, large.depth, large.counts, domain.n_targets)
-        if small_may or large_may:
+        of_small = domain
+        if domain.n_words == 0 and is_sparse(domain, small.n_rows):
+            if large_may and (take_away(domain, &small, large.table, &work.arena) < 0
+                              or find_split(work, domain, &large) < 0):
+                return -1
+            if small_may:
+                of_small = &few
+                if (narrow_rows(domain, &few, &small, rules, &work.arena) < 0
+                        or find_split(work, &few, &small) < 0):
+                    return -1
+        elif small_may or large_may:
             small.table = take_table(domain, &work.arena)
             if small.table == NULL or count_node(domain, &small, &work.arena) < 0:
                 return -1
@@ -408,7 +422,7 @@ cdef int grow_subtree(Work *work, const Domain *given, Node node) noexcept nogil
                 return -1
             if large_may and find_split(work, domain, &large) < 0:
                 return -1
-        if small.split >= 0 and grow_subtree(work, domain, small) < 0:
+        if small.split >= 0 and grow_subtree(work, of_small, small) < 0:
             return -1
         arena_release(&work.arena, before)
         if large.split < 0:

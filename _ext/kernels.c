@@ -13,6 +13,11 @@
 #define TF_SIMD
 #endif
 
+/* From so many categories on, most cells of a table of counts are taken to be zero, or below TF_FEW. */
+#define TF_MANY 24
+#define TF_FEW 16
+#define TF_BLOCK 256 /* candidates that are scored together then, a multiple of TF_LANES */
+
 /* Pragmas that switch the instruction set inside a file; compilers without them get plain C. */
 #if (defined(__x86_64__) || defined(__amd64__)) && defined(__GNUC__) && !defined(__APPLE__)
 #define TF_X86 1

@@ -429,11 +429,104 @@ static void TF_NAME(compress_candidates)(const uint64_t *words, int64_t stride, 
     }
 }
 
+/* Counts of a row are taken from `rest`, and what is tabled for them is added to `sum`: unless one of them is TF_FEW or
+ * more. Then nothing is done, and 0 returned. */
+static inline int TF_NAME(add_few)(const int32_t *row, const int32_t *possible, const int64_t *term, int32_t *rest,
+                                   int64_t *sum)
+{
+#ifdef TF_AVX512
+    const __m512i count = _mm512_and_si512(_mm512_loadu_si512(row), _mm512_loadu_si512(possible));
+    if (!_mm512_test_epi32_mask(count, count))
+        return 1;
+    if (_mm512_cmpge_epi32_mask(count, _mm512_set1_epi32(TF_FEW)))
+        return 0;
+    const __m512i low = _mm512_loadu_si512(term), high = _mm512_loadu_si512(term + 8);
+    const __m512i first = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(count));
+    const __m512i second = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(count, 1));
+    _mm512_storeu_si512(rest, _mm512_sub_epi32(_mm512_loadu_si512(rest), count));
+    _mm512_storeu_si512(sum, _mm512_add_epi64(_mm512_loadu_si512(sum), _mm512_permutex2var_epi64(low, first, high)));
+    _mm512_storeu_si512(
+        sum + 8, _mm512_add_epi64(_mm512_loadu_si512(sum + 8), _mm512_permutex2var_epi64(low, second, high)));
+#else
+    int32_t count[TF_LANES], most = 0;
+    TF_SIMD
+    for (int l = 0; l < TF_LANES; l++)
+        count[l] = row[l] & possible[l];
+    for (int l = 0; l < TF_LANES; l++)
+        most |= count[l];
+    if (most >= TF_FEW)
+        return 0;
+    if (most == 0)
+        return 1;
+    TF_SIMD
+    for (int l = 0; l < TF_LANES; l++) {
+        rest[l] -= count[l];
+        sum[l] += term[count[l]];
+    }
+#endif
+    return 1;
+}
+
+/* Of many categories most counts are zero or small. A count of zero adds what it would alone at every candidate; what
+ * small ones add to that is tabled for each category. Candidates are taken by the block, since a row of the table is
+ * longer than a page. */
+static void TF_NAME(scores_of_many)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
+                                    int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost,
+                                    int64_t *out)
+{
+    const int32_t *n_left = table + (n_counts - 1) * stride;
+    int64_t alone = 0;
+    for (int32_t v = 0; v + 1 < n_counts; v++)
+        alone += cost[counts[v]];
+    for (int64_t first = 0; first < n_candidates; first += TF_BLOCK) {
+        const int64_t last = first + TF_BLOCK < n_candidates ? first + TF_BLOCK : n_candidates;
+        const int n = (int)(last - first + TF_LANES - 1) / TF_LANES * TF_LANES;
+        int32_t rest[TF_BLOCK], possible[TF_BLOCK]; /* all ones, or zero */
+        int64_t sum[TF_BLOCK], term[TF_FEW] = {0};
+        int32_t any = 0;
+        TF_SIMD
+        for (int l = 0; l < n; l++) {
+            const int32_t left = n_left[first + l], right = n_rows - left;
+            possible[l] = -((left >= min_rows) & (right >= min_rows));
+            /* what lies past the last candidate is no count */
+            rest[l] = left & possible[l];
+            sum[l] = alone - cost[rest[l]] - cost[n_rows - rest[l]];
+        }
+        for (int l = 0; l < n; l++)
+            any |= possible[l];
+        for (int32_t v = 0; v + 1 < n_counts && any; v++) {
+            const int32_t *row = table + v * stride + first;
+            const int32_t all = counts[v];
+            for (int c = 0; c < TF_FEW && c <= all; c++)
+                term[c] = cost[c] + cost[all - c] - cost[all];
+            for (int g = 0; g < n; g += TF_LANES) {
+                if (TF_NAME(add_few)(row + g, possible + g, term, rest + g, sum + g))
+                    continue;
+                TF_SIMD
+                for (int l = g; l < g + TF_LANES; l++) {
+                    const int32_t c = row[l] & possible[l];
+                    sum[l] += cost[c] + cost[all - c] - cost[all];
+                    rest[l] -= c;
+                }
+            }
+        }
+        TF_SIMD
+        for (int l = 0; l < n; l++) {
+            sum[l] += cost[rest[l]] + cost[counts[n_counts - 1] - rest[l]];
+            out[first + l] = possible[l] ? (sum[l] + (1 << (TF_TIE_BITS - 1))) >> TF_TIE_BITS : INT64_MIN;
+        }
+    }
+}
+
 static void TF_NAME(candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
                                      int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost,
                                      int64_t *out)
 {
     const int32_t *n_left = table + (n_counts - 1) * stride;
+    if (n_counts >= TF_MANY) {
+        TF_NAME(scores_of_many)(table, stride, n_candidates, counts, n_counts, n_rows, min_rows, cost, out);
+        return;
+    }
     for (int64_t i = 0; i < n_candidates; i += TF_LANES) {
         int32_t rest[TF_LANES], right[TF_LANES], possible[TF_LANES], any = 0;
         int64_t sum[TF_LANES];

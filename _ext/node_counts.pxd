@@ -2,7 +2,9 @@
 # by popcount; columns of many, and everything with a target of many, are counted row by row. A node's table has a row
 # for each category of the target that occurs in the domain, but for the last, which counts all rows; and a cell for
 # each question: "= v" of the planes, "= v" of the columns counted row by row, then "<= v", the sums over runs of the
-# others. It is linear in the rows: the table of one child, subtracted from its parent's, leaves that of the other.
+# others. It is linear in the rows: the table of one child, subtracted from its parent's, leaves that of the other. A
+# child of so few rows that most cells of such a table were zero is taken from its parent's row by row, and gets a
+# domain of its own, of the codes and targets that occur in it.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -11,6 +13,9 @@ from _ext.arena cimport Arena, Mark, arena_mark, arena_release, arena_take
 from _ext.asked cimport Question, equality, goes_left, n_equalities, n_ranges, up_to
 from _ext.kernels cimport TF_LANES, tf_kernels
 from _ext.rules cimport Rules, splits
+
+cdef enum:
+    SPARSE = 4  # cells that are looked at in the time of one code of one row
 
 
 # The training rows, the same for all trees.
@@ -45,7 +50,8 @@ ctypedef struct Domain:
     int32_t n_planes               # the first cells of tables
     int32_t n_coded                # columns counted row by row
     const int32_t *coded           # which
-    const int32_t *first_coded     # where the cells of each start
+    const int32_t *first_coded     # where the cells of each start; one more at the end
+    const uint8_t *cell_of_code    # [n_coded, 256], counted from there; 0 for codes of no rows
     int32_t n_ranges               # cells that are sums over runs of others
     int32_t first_range            # where they start
     const int32_t *run             # first cell of each
@@ -80,7 +86,8 @@ cdef inline int first_domain(Domain *domain, const Training *training, int64_t t
     cdef int64_t i, j, r, width, n_ranged = 0
     cdef bint wide = training.first_plane[target] < 0
     cdef int32_t *coded = <int32_t *> arena_take(arena, t * sizeof(int32_t))
-    cdef int32_t *first_coded = <int32_t *> arena_take(arena, t * sizeof(int32_t))
+    cdef int32_t *first_coded = <int32_t *> arena_take(arena, (t + 1) * sizeof(int32_t))
+    cdef uint8_t *cell_of_code
     cdef int32_t *all_counts = <int32_t *> arena_take(arena, k * sizeof(int32_t))
     cdef int32_t *targets = <int32_t *> arena_take(arena, k * sizeof(int32_t))
     cdef int32_t *target_planes = <int32_t *> arena_take(arena, k * sizeof(int32_t))
@@ -99,19 +106,23 @@ cdef inline int first_domain(Domain *domain, const Training *training, int64_t t
             coded[domain.n_coded], first_coded[domain.n_coded] = j, width
             width += training.n_categories[j]
             domain.n_coded += 1
-    domain.first_range = width
+    domain.first_range = first_coded[domain.n_coded] = width
     domain.width = padded(width + n_ranged)
+    cell_of_code = <uint8_t *> arena_take(arena, domain.n_coded * 256)
     cdef Question *asked = <Question *> arena_take(arena, domain.width * sizeof(Question))
     cdef int32_t *run = <int32_t *> arena_take(arena, n_ranged * sizeof(int32_t))
     cdef int32_t *run_end = <int32_t *> arena_take(arena, n_ranged * sizeof(int32_t))
-    if asked == NULL or run == NULL or run_end == NULL:
+    if cell_of_code == NULL or asked == NULL or run == NULL or run_end == NULL:
         return -1
     for i in range(domain.width):
         asked[i] = Question(-1, 0, 0)
     memcpy(asked, training.asked, domain.n_planes * sizeof(Question))
     for i in range(domain.n_coded):
-        for v in range(n_equalities(training.n_categories[coded[i]])):
-            asked[first_coded[i] + v] = equality(coded[i], v)
+        for v in range(training.n_categories[coded[i]]):
+            # a cell that is asked nothing tells its code too
+            asked[first_coded[i] + v] = equality(
+                coded[i] if v < n_equalities(training.n_categories[coded[i]]) else -1, v)
+            cell_of_code[256 * i + v] = <uint8_t> v
     width = 0
     for i in range(t):
         j = training.order[i]
@@ -131,7 +142,7 @@ cdef inline int first_domain(Domain *domain, const Training *training, int64_t t
             n += 1
     domain.n_targets, domain.targets, domain.target_planes = n, targets, target_planes
     domain.coded, domain.first_coded, domain.run, domain.run_end = coded, first_coded, run, run_end
-    domain.asked = asked
+    domain.cell_of_code, domain.asked = cell_of_code, asked
     return 0
 
 
@@ -188,12 +199,13 @@ cdef inline int root_of(const Domain *domain, Node *node, Arena *arena) noexcept
 cdef inline int count_node(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
     """Fill a zeroed table; -1 if memory ran out."""
     cdef Mark mark = arena_mark(arena)
+    cdef int32_t v
     if domain.n_planes > 0 and count_planes(domain, node, arena) < 0:
         return -1
     if domain.n_coded > 0 and count_codes(domain, node, arena) < 0:
         return -1
-    if domain.n_ranges > 0:
-        sum_runs(domain, node.table)
+    for v in range(domain.n_targets if domain.n_ranges > 0 else 0):
+        sum_runs(domain, node.table + v * domain.width)
     arena_release(arena, mark)
     return 0
 
@@ -248,50 +260,90 @@ cdef inline void select_targets(const Domain *domain, const int32_t *where, int6
 
 
 cdef inline int count_codes(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
+    cdef const int32_t *first = domain.first_coded
+    cdef int32_t *all_rows = node.table + (domain.n_targets - 1) * domain.width
+    cdef const int32_t *row = node.table
+    cdef int32_t v, i
+    if is_sparse(domain, node.n_rows):
+        return add_rows(domain, node, node.table, 1, True, arena)
+    if add_rows(domain, node, node.table, 1, False, arena) < 0:
+        return -1
+    for v in range(domain.n_targets - 1):
+        for i in range(first[0], first[domain.n_coded]):
+            all_rows[i] += row[i]
+        row += domain.width
+    return 0
+
+
+cdef inline bint is_sparse(const Domain *domain, int64_t n_rows) noexcept nogil:
+    """Whether looking at so many rows takes less time than looking at all cells."""
+    return SPARSE * n_rows * domain.n_coded < domain.n_targets * domain.width
+
+
+cdef inline int add_rows(const Domain *domain, const Node *rows, int32_t *table, int32_t sign, bint to_all,
+                         Arena *arena) noexcept nogil:
+    """Add a node's rows to the cells of columns counted row by row, or take them away; -1 if memory ran out.
+
+    Rows of the last target are counted with all, those of the others with all if `to_all`.
+    """
     cdef const Training *training = domain.training
     cdef const uint8_t *codes = training.codes + domain.target * training.n_rows
-    cdef int64_t n_last = (domain.n_targets - 1) * domain.width, r, j, i, v
+    cdef const uint8_t *cell_of_code = domain.cell_of_code
+    cdef int32_t last = (domain.n_targets - 1) * domain.width, r, v, j
     cdef int32_t row_of[256]
     cdef int32_t *cell
-    cdef int32_t *start = <int32_t *> arena_take(arena, node.n_rows * sizeof(int32_t))
-    if start == NULL:
+    cdef Mark mark = arena_mark(arena)
+    cdef int32_t *start = <int32_t *> arena_take(arena, rows.n_rows * sizeof(int32_t))
+    cdef int32_t *amount = <int32_t *> arena_take(arena, rows.n_rows * sizeof(int32_t))
+    if start == NULL or amount == NULL:
         return -1
     if training.weight != NULL:
         memset(row_of, 0, sizeof(row_of))  # rows of weight 0 may have other targets
     for v in range(domain.n_targets):
         row_of[domain.targets[v]] = v * domain.width
-    for r in range(node.n_rows):
-        start[r] = row_of[codes[node.rows[r]]]
+    for r in range(rows.n_rows):
+        start[r] = row_of[codes[rows.rows[r]]]
+        amount[r] = sign if training.weight == NULL else sign * training.weight[rows.rows[r]]
     for j in range(domain.n_coded):
         codes = training.codes + domain.coded[j] * training.n_rows
-        cell = node.table + domain.first_coded[j]
-        if training.weight == NULL:
-            for r in range(node.n_rows):
-                cell[start[r] + codes[node.rows[r]]] += 1
+        cell = table + domain.first_coded[j]
+        if to_all:
+            for r in range(rows.n_rows):
+                v = cell_of_code[codes[rows.rows[r]]]
+                cell[last + v] += amount[r]
+                if start[r] != last:
+                    cell[start[r] + v] += amount[r]
         else:
-            for r in range(node.n_rows):
-                cell[start[r] + codes[node.rows[r]]] += training.weight[node.rows[r]]
-        for i in range(training.n_categories[domain.coded[j]]):
-            for v in range(domain.n_targets - 1):
-                cell[n_last + i] += cell[v * domain.width + i]
+            for r in range(rows.n_rows):
+                cell[start[r] + cell_of_code[codes[rows.rows[r]]]] += amount[r]
+        cell_of_code += 256
+    arena_release(arena, mark)
     return 0
 
 
-cdef inline void sum_runs(const Domain *domain, int32_t *table) noexcept nogil:
+cdef inline int take_away(const Domain *domain, const Node *rows, int32_t *table, Arena *arena) noexcept nogil:
+    """Take a node's rows from the table of its parent, whose columns are all counted row by row."""
+    cdef int32_t v
+    if add_rows(domain, rows, table, -1, True, arena) < 0:
+        return -1
+    for v in range(domain.n_targets if domain.n_ranges > 0 else 0):
+        if rows.counts[v] > 0 or v == domain.n_targets - 1:
+            sum_runs(domain, table + v * domain.width)
+    return 0
+
+
+cdef inline void sum_runs(const Domain *domain, int32_t *row) noexcept nogil:
     """The cells of "<= v": runs of one column grow from the first cell on, each by what the one before lacks."""
-    cdef int32_t v, i, j, sum = 0
-    cdef int32_t *row
-    for v in range(domain.n_targets):
-        row = table + v * domain.width
-        for i in range(domain.n_ranges):
-            if i == 0 or domain.run[i] != domain.run[i - 1]:
-                sum, j = 0, domain.run[i]
-            else:
-                j = domain.run_end[i - 1]
-            while j < domain.run_end[i]:
-                sum += row[j]
-                j += 1
-            row[domain.first_range + i] = sum
+    cdef int32_t i, j, sum = 0
+    for i in range(domain.n_ranges):
+        if i == 0 or domain.run[i] != domain.run[i - 1]:
+            sum, j = 0, domain.run[i]
+        else:
+            j = domain.run_end[i - 1]
+        while j < domain.run_end[i]:
+            sum += row[j]
+            j += 1
+        row[domain.first_range + i] = sum
 
 
 cdef inline void left_counts(const Domain *domain, const Node *node, int32_t *counts) noexcept nogil:
@@ -375,13 +427,16 @@ cdef inline void part(const Domain *domain, const Node *node, Node *small, Node 
     large.n_rows = node.n_rows - small.n_rows
 
 
-cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rules *rules, Arena *arena) noexcept nogil:
-    """Give a node a domain of its own: its rows, the questions that can still split it, the targets that occur."""
+cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const int32_t *n_left, const Rules *rules,
+                       Arena *arena) noexcept nogil:
+    """Give a node a domain of its own: its rows, the questions that can still split it, the targets that occur.
+
+    `n_left` has its rows that answer each question yes. Its table is moved, or counted anew where it has none.
+    """
     cdef const Training *training = wide.training
-    cdef int32_t v, k, last = wide.n_targets - 1, n_targets = 0, n = 0, n_moved
+    cdef int32_t v, last = wide.n_targets - 1, n_targets = 0, n = 0, n_moved
     cdef int64_t n_words = (node.n_rows + 63) // 64, i, j, end, width
     cdef bint is_ranged, may
-    cdef const int32_t *n_left = node.table + last * wide.width
     cdef int32_t *which = <int32_t *> arena_take(
         arena, (wide.n_planes + wide.n_targets + training.n_digits) * sizeof(int32_t))
     cdef int32_t *from_cell = <int32_t *> arena_take(arena, wide.width * sizeof(int32_t))
@@ -390,7 +445,8 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
     cdef int32_t *targets = <int32_t *> arena_take(arena, wide.n_targets * sizeof(int32_t))
     cdef int32_t *target_planes = <int32_t *> arena_take(arena, wide.n_targets * sizeof(int32_t))
     cdef int32_t *coded = <int32_t *> arena_take(arena, wide.n_coded * sizeof(int32_t))
-    cdef int32_t *first_coded = <int32_t *> arena_take(arena, wide.n_coded * sizeof(int32_t))
+    cdef int32_t *first_coded = <int32_t *> arena_take(arena, (wide.n_coded + 1) * sizeof(int32_t))
+    cdef uint8_t *cell_of_code = <uint8_t *> arena_take(arena, wide.n_coded * 256)
     cdef int32_t *run = <int32_t *> arena_take(arena, wide.n_ranges * sizeof(int32_t))
     cdef int32_t *run_end = <int32_t *> arena_take(arena, wide.n_ranges * sizeof(int32_t))
     cdef int32_t *counts = <int32_t *> arena_take(arena, wide.n_targets * sizeof(int32_t))
@@ -399,8 +455,8 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
     cdef uint64_t *mask
     cdef int32_t *table
     if (which == NULL or from_cell == NULL or to_cell == NULL or asked == NULL or targets == NULL
-            or target_planes == NULL or coded == NULL or first_coded == NULL or run == NULL or run_end == NULL
-            or counts == NULL or row_of == NULL):
+            or target_planes == NULL or coded == NULL or first_coded == NULL or cell_of_code == NULL or run == NULL
+            or run_end == NULL or counts == NULL or row_of == NULL):
         return -1
     domain[0] = wide[0]
     domain.n_rows, domain.n_coded, domain.n_ranges = node.n_rows, 0, 0
@@ -426,18 +482,20 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
     for i in range(n, width):
         from_cell[i] = -1
     for j in range(wide.n_coded):
-        k, i = training.n_categories[wide.coded[j]], wide.first_coded[j]
-        if n_ranges(k, training.n_ordered[wide.coded[j]]) > 0:
-            if not any_splits(rules, n_left + i, k, node.n):
+        i, end = wide.first_coded[j], wide.first_coded[j + 1]
+        if n_ranges(training.n_categories[wide.coded[j]], training.n_ordered[wide.coded[j]]) > 0:
+            if not any_splits(rules, n_left + i, end - i, node.n):
                 continue
-        elif not one_splits(rules, n_left + i, k, node.n):
+        elif not one_splits(rules, n_left + i, end - i, node.n):
             continue
         coded[domain.n_coded], first_coded[domain.n_coded] = wide.coded[j], width
+        memset(cell_of_code + 256 * domain.n_coded, 0, 256)
+        for i in range(i, end):
+            if n_left[i] > 0:
+                cell_of_code[256 * domain.n_coded + wide.asked[i].low] = <uint8_t> (width - first_coded[domain.n_coded])
+                from_cell[width], to_cell[i], width = i, width, width + 1
         domain.n_coded += 1
-        for v in range(k):
-            from_cell[width + v], to_cell[i + v] = i + v, width + v
-        width += k
-    domain.first_range = width
+    domain.first_range = first_coded[domain.n_coded] = width
     for i in range(wide.n_ranges):
         # of equal sums the first is asked: that whose last part is not empty
         j, end = wide.first_range + i, wide.run_end[i] - 1
@@ -463,12 +521,16 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
             target_planes[n_targets] = n + n_targets
             n_targets += 1
     domain.n_targets, domain.targets, domain.target_planes = n_targets, targets, target_planes
-    domain.asked, domain.coded, domain.first_coded = asked, coded, first_coded
+    domain.asked, domain.coded, domain.first_coded, domain.cell_of_code = asked, coded, first_coded, cell_of_code
     domain.run, domain.run_end = run, run_end
 
     table = take_table(domain, arena)
     if table == NULL:
         return -1
+    node.counts = counts
+    if node.table == NULL:
+        node.table = table
+        return count_node(domain, node, arena)
     for v in range(n_targets):
         for i in range(domain.width):
             # the last row holds all rows that go left
@@ -479,7 +541,7 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
         if from_cell[i] == node.split:
             node.split = i
             break
-    node.table, node.counts = table, counts
+    node.table = table
     if wide.n_words == 0:
         return 0
     n += n_targets - 1
@@ -497,6 +559,28 @@ cdef inline int narrow(const Domain *wide, Domain *domain, Node *node, const Rul
     domain.words, domain.n_words, node.mask = words, n_words, mask
     fill_mask(mask, node.n_rows)
     return 0
+
+
+cdef inline int narrow_rows(const Domain *wide, Domain *domain, Node *node, const Rules *rules,
+                            Arena *arena) noexcept nogil:
+    """Like `narrow` for a node that has no table, where all columns are counted row by row."""
+    cdef int32_t *n_left = <int32_t *> arena_take(arena, wide.width * sizeof(int32_t))
+    cdef const Training *training = wide.training
+    cdef const uint8_t *codes
+    cdef const uint8_t *cell_of_code = wide.cell_of_code
+    cdef int32_t *cell
+    cdef int32_t j, r
+    if n_left == NULL:
+        return -1
+    memset(n_left, 0, wide.width * sizeof(int32_t))
+    for j in range(wide.n_coded):
+        codes, cell = training.codes + wide.coded[j] * training.n_rows, n_left + wide.first_coded[j]
+        for r in range(node.n_rows):
+            cell[cell_of_code[codes[node.rows[r]]]] += 1 if training.weight == NULL else training.weight[node.rows[r]]
+        cell_of_code += 256
+    sum_runs(wide, n_left)
+    node.table = NULL
+    return narrow(wide, domain, node, n_left, rules, arena)
 
 
 cdef inline bint one_splits(const Rules *rules, const int32_t *n_left, int64_t k, int32_t n) noexcept nogil:
