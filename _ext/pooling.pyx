@@ -84,7 +84,8 @@ def slopes(const double[:, ::1] log_prob, const float[:, ::1] logits, const int3
     summed = np.zeros((BLOCKS, n_columns, SUMS))
     cdef double[:, :, ::1] sums = summed
     cdef double[:, ::1] scratch = np.empty((n_threads, WIDEST))
-    for b in prange(BLOCKS, nogil=True, num_threads=n_threads, use_threads_if=n_rows * log_prob.shape[1] > PARALLEL_WORK):
+    for b in prange(BLOCKS, nogil=True, num_threads=n_threads,
+                    use_threads_if=n_rows * log_prob.shape[1] > PARALLEL_WORK):
         for r in range(n_rows * b // BLOCKS, n_rows * (b + 1) // BLOCKS):
             for t in range(n_columns):
                 add_slopes(&log_prob[r, first[t]], &logits[r, 0], &cell[first[t]], first[t + 1] - first[t],
@@ -98,7 +99,7 @@ cdef inline double logit(const float *logits, int32_t cell) noexcept nogil:
 
 cdef inline void pool(const double *prob, const float *logits, const int32_t *cell, int32_t k, double a, double b,
                       double *out) noexcept nogil:
-    cdef double most, total = 0.0, difference
+    cdef double difference
     cdef int32_t v
     if a == 1.0 and b == 0.0:
         for v in range(k):

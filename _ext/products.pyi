@@ -9,6 +9,15 @@ def conditionals(
     weight: NDArray[np.float64],
     n_threads: int = 1,
 ) -> NDArray[np.float64]: ...
+def distributions(
+    rows: NDArray[np.uint8],
+    order: NDArray[np.int32],
+    first_category: NDArray[np.int32],
+    prob: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    whole: NDArray[np.uint8],
+    n_threads: int = 1,
+) -> NDArray[np.float64]: ...
 def observe(
     weights: NDArray[np.float64], prob: NDArray[np.float64], values: NDArray[np.uint8], n_threads: int = 1
 ) -> None: ...

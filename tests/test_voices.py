@@ -1,4 +1,4 @@
-"""Logistic regressions of every column, and the logarithmic pool of them with the average of trees and hidden column."""
+"""Logistic regressions of every column, and their logarithmic pool with the average of trees and hidden column."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def random_logistic(seed, k=K, order=ORDER):
 
 
 def readable(density, rows):
-    """log p(value | before) of each value of each column in order, by the formula, cell by cell."""
+    """Log p(value | before) of each value of each column in order, by the formula, cell by cell."""
     k, order, cells = density.n_categories, density.order.tolist(), density.cells
     first_category = np.concatenate(([0], np.cumsum(k)))
     coefficient, at = {}, 0
@@ -84,7 +84,7 @@ def test_logits_are_sums_of_what_earlier_cells_say(seed, order):
 
 
 def loss(parameter, cells, rows, weight, penalty, marginal, frequency):
-    """What is minimised, by the formula: negative log-likelihood, half the penalised squares, a prior row in the mean."""
+    """What is minimised: negative log-likelihood, half the penalised squares, a prior row in the mean."""
     hot = np.zeros((len(rows), cells.n))
     for r, row in enumerate(rows):
         hot[r, [c for c in row if c >= 0]] = 1
@@ -147,23 +147,11 @@ def test_the_gradient_is_the_same_on_every_path_and_that_of_the_formula(first_ou
     base = np.pad(rng.normal(size=n), (0, 16 - n), constant_values=-100).astype(np.float32)
     ends = np.column_stack([cells.first[columns], cells.first[np.array(columns) + 1]]) - first_output
     wide = ends[np.diff(ends)[:, 0] > 1].astype(np.int32)
+    told_of = number[told], starts, weight, base, coefficient, (bears - bears % 16).astype(np.int32), wide, first_output
     found, before = [], isa.current()
     for path in isa.available():
         isa.use(path)
-        for threads in (1, 2):
-            found.append(
-                logistic.gradient(
-                    number[told],
-                    starts,
-                    weight,
-                    base,
-                    coefficient,
-                    (bears - bears % 16).astype(np.int32),
-                    wide,
-                    first_output,
-                    threads,
-                )
-            )
+        found += [logistic.gradient(*told_of, threads) for threads in (1, 2)]
     isa.use(before)
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])

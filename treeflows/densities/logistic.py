@@ -60,7 +60,7 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class LogisticConditionals(Stored):
-    """log p(x_j = v | before) = constant_v + sum over columns i before j of coefficient_(i, x_i), v, but for a constant.
+    """log p(x_j = v | before) is constant_v + sum over columns i before j of coefficient_(i, x_i), v, normalised.
 
     A fully visible belief net (Neal, "Connectionist learning of belief networks", Artificial Intelligence 56, 1992).
 
@@ -82,7 +82,9 @@ class LogisticConditionals(Stored):
 
     def logits(self, codes, threads=1):
         """Logits of the cells given the columns before theirs: (n_rows, n), n at least their number, float32."""
-        return logistic.logits(codes, self.order, self.first_category, self.cells.number, *self._engine, threads)
+        constant, coefficient, first = self._engine
+        number = self.cells.number
+        return logistic.logits(codes, self.order, self.first_category, number, constant, coefficient, first, threads)
 
     def begin(self, n_rows):
         """Logits before any column is known, a row for each: to be handed to `observe`."""
@@ -91,7 +93,8 @@ class LogisticConditionals(Stored):
     def observe(self, logits, column, values, threads=1):
         """Update logits, in place, by each row's value of a column."""
         number = self.cells.number[self.first_category[column] : self.first_category[column + 1]]
-        logistic.observe(logits, number, values, *self._engine[1:], threads)
+        _, coefficient, first = self._engine
+        logistic.observe(logits, number, values, coefficient, first, threads)
 
     @cached_property
     def cells(self):

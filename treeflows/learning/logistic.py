@@ -34,7 +34,7 @@ NOT_CONVERGED = (
 
 @dataclass(frozen=True)
 class Regressions:
-    """Constants and coefficients of all cells: ``parameter[0]``, ``parameter[1:]``; by each column in order, a penalty."""
+    """Constants ``parameter[0]`` and coefficients ``parameter[1:]`` of all cells; by place in the order, penalties."""
 
     parameter: np.ndarray
     penalty: np.ndarray
@@ -154,7 +154,7 @@ class _Block:
         self.curvature = (spread[:, None] * (self.marginal * (1 - self.marginal)) + PRIOR_ROWS).astype(np.float32)
 
     def part(self, parameter):
-        """This block's part of the parameters of all cells."""
+        """The part of the parameters of all cells that the block learns."""
         at = np.zeros_like(self.free)
         part = parameter[: len(at), self.first_output : len(at) - 1]
         at[:, : part.shape[1]] = part

@@ -41,8 +41,8 @@ def learn_exponents(prob, logits, number, first, values, threads=1):
 
     enough = ENOUGH * len(values)
     common, _ = _newton(shared, STATUS_QUO[None], DOUBT, STATUS_QUO[None], enough)
-    best, most = None, -np.inf
-    exponent = np.repeat(common, n_columns, axis=0)
+    best = exponent = np.repeat(common, n_columns, axis=0)
+    most = -np.inf
     for strength in STRENGTHS[::-1]:
         exponent, evidence = _newton(slopes, common, strength, exponent, enough)
         if evidence <= most:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._ext import elementary
 from ..densities.density import OrderedDensity
 from ..densities.independent import CONCENTRATIONS, leave_one_out
 from ..learning.orders import mutual_information
@@ -65,7 +64,7 @@ class ColumnTables(OrderedDensity):
         return np.array(list(self.tables))
 
     def probabilities(self, codes, threads=1, start=0):
-        """Probability of every value given the one that tells it, in the order of the columns from place ``start`` on."""
+        """Probability of every value given the one that tells it, in the order of the columns from place ``start``."""
         return np.column_stack([self._distribution(j, codes, codes[:, j]) for j in self.order[start:].tolist()])
 
     def walk(self, codes, threads=1):

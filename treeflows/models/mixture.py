@@ -284,18 +284,14 @@ class TreeFlowMixture(CategoricalFlow):
             tried, score = np.array(list(scores), dtype=np.int32), np.array(list(scores.values()))
             return Pool(n_categories, tuple(trees), products, share[by_column], tried, score)
 
-        voice, exponent = None, None
-        if self.logistic and np.sum(n_categories - 1) <= MOST_CELLS:
-            average = pool([first, *further], products)
-            voice, exponent = self._learn_logistic(average, seen, unseen, codes, threads)
+        added = None
+        if self.logistic and n_held_out and np.sum(n_categories - 1) <= MOST_CELLS:
+            added = self._learn_logistic(pool([first, *further], products), seen, unseen, codes, threads)
         average = pool((grow(codes, i) for i in range(self.n_trees)), learner.improve(products).by_weight())
-        return average if voice is None else LogarithmicPool(n_categories, average, voice, exponent[by_column])
+        return average if added is None else LogarithmicPool(n_categories, average, *added)
 
     def _learn_logistic(self, average, seen, unseen, codes, threads):
-        """Logistic regressions of all rows, and the exponents of the pool in each place of the order.
-
-        None if those of rows that were not held out are of no use.
-        """
+        """Logistic regressions of all rows, and each column's exponents of the pool; None if they are of no use."""
         order, k = average.order, average.n_categories
         common = [np.bincount(codes[:, j], minlength=n).argmax() for j, n in enumerate(k.tolist())]
         of = k, order, np.array(common, dtype=np.uint8), threads
@@ -311,9 +307,9 @@ class TreeFlowMixture(CategoricalFlow):
             threads,
         )
         if not exponent[:, 1].any():
-            return None, None
+            return None
         learner = LogisticLearner(codes, *of)
-        return learner.density(learner.improve(regressions)), exponent
+        return learner.density(learner.improve(regressions)), exponent[np.argsort(order)]
 
     def _choose_states(self, learner, grown, say, seed):
         """The mixture of products that the held-out rows like best, its share in each place of the order, all scores.
