@@ -263,12 +263,12 @@ cdef inline int count_codes(const Domain *domain, Node *node, Arena *arena) noex
     cdef const int32_t *first = domain.first_coded
     cdef int32_t *all_rows = node.table + (domain.n_targets - 1) * domain.width
     cdef const int32_t *row = node.table
-    cdef int32_t v, i
+    cdef int32_t _v, i
     if is_sparse(domain, node.n_rows):
         return add_rows(domain, node, node.table, 1, True, arena)
     if add_rows(domain, node, node.table, 1, False, arena) < 0:
         return -1
-    for v in range(domain.n_targets - 1):
+    for _v in range(domain.n_targets - 1):
         for i in range(first[0], first[domain.n_coded]):
             all_rows[i] += row[i]
         row += domain.width

@@ -104,6 +104,16 @@ def test_more_rows_than_a_domain_holds_at_once(each_isa):
     assert_same_trees(random_table(1, 5000, n_categories), n_categories, list(range(6)), 5)
 
 
+@pytest.mark.parametrize("skewed", [False, True])
+@pytest.mark.parametrize("in_order", [False, True])
+def test_targets_of_many_categories(each_isa, in_order, skewed):
+    # children of fewer rows than a table has cells; counts of 0, below 16 and above in one row of it
+    n_categories = [40, 2, 200]
+    codes = np.random.default_rng(0).random((600, 3)) ** (4 if skewed else 1) * n_categories
+    n_ordered = n_categories if in_order else None
+    assert_same_trees(codes.astype(int), n_categories, [0, 1, 2], 3, n_ordered=n_ordered)
+
+
 # ---- columns in order ----
 
 
@@ -153,7 +163,7 @@ def test_weights_are_repeated_rows(table, min_samples_leaf, most, max_features, 
     assert_equal(grow(codes, n_categories, order, weight=weight, **options), repeated)
 
 
-@pytest.mark.parametrize("n_categories", [[2, 3, 2, 4, 2, 6], [2, 17, 3, 16, 40, 2]])
+@pytest.mark.parametrize("n_categories", [[2, 3, 2, 4, 2, 6], [2, 17, 3, 16, 40, 2], [200, 256, 2, 256, 30, 256]])
 def test_weights_of_a_large_table(each_isa, n_categories):
     codes = random_table(4, 3000, n_categories)
     weight = np.random.default_rng(0).integers(0, 6, len(codes))
