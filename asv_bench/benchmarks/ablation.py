@@ -15,8 +15,10 @@ from .likelihood import ensemble, load, mixture, tree_flow
 VARIANTS = {
     "tree flow, natural order": lambda c: tree_flow(c).set_params(order="natural"),
     "order by evidence": tree_flow,
-    "and further trees": lambda c: mixture(c, n_components=1),
-    "order and hidden column": lambda c: mixture(c, n_trees=1),
+    "and further trees": lambda c: mixture(c, n_components=1, logistic=False),
+    "order and hidden column": lambda c: mixture(c, n_trees=1, logistic=False),
+    "order and logistic regressions": lambda c: mixture(c, n_trees=1, n_components=1),
+    "all but the logistic regressions": lambda c: mixture(c, logistic=False),
     "all: TreeFlowMixture": mixture,
     "all but the order": lambda c: mixture(c, estimator=AutoregressiveTreeFlow(order="natural", min_samples_leaf=2)),
     "ten of all, uniform": lambda c: ensemble(c, weights="uniform"),

@@ -15,6 +15,7 @@ from .stored import Array
 from .trees import starts
 
 MOST_EXPONENT = 100.0
+BLOCK_VALUES = 60_000  # that are computed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class LogarithmicPool(OrderedDensity):
         order, number, first = self.order[start:], self.logistic.number_in_order, self._first
         exponent, values = self.exponent[order], np.take(codes, order, axis=1)
         prob = np.empty(values.shape)
-        for block in blocks(len(codes), int(first[-1])):
+        for block in blocks(len(codes), int(first[-1]), BLOCK_VALUES):
             prob[block] = pooling.pooled_values(
                 self.average.distributions(codes[block], self._pooled, threads, start),
                 self.logistic.logits(codes[block], threads),

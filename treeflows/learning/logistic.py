@@ -17,8 +17,10 @@ from ..densities.trees import starts
 from .rows import distinct
 
 PENALTIES = 100.0 * 10.0 ** -np.arange(0, 3.6, 0.5)  # halves of which times the squared coefficients are added, nats
+SHARED = 100.0  # held-out rows' worth of all columns' loss in the choice of each column's penalty
 MEMORY = 6  # steps that the curvature is known from
-MOST_PASSES = 60  # for one penalty
+PASSES = 30  # over the rows for each penalty on the way
+MOST_PASSES = 300  # at the end
 TOLERANCE = 2e-4  # nats per row, of all columns together, that steps still promise at the end
 FLATTER = 0.5  # than at its start a step's slope is at its end, if uphill; otherwise the step is shortened
 PRIOR_ROWS = 1.0  # of a column's own distribution, that each regression sees besides the data
@@ -78,13 +80,14 @@ class LogisticLearner:
         for columns in self._blocks():
             block, worse = _Block(self, columns), np.zeros(len(columns), dtype=np.int64)
             at = block.part(best.parameter)
-            loss = block.loss(at, held_out)
+            start, least = block.loss(at, held_out), np.zeros(len(columns))
             for penalty in PENALTIES:
                 # a column that two weaker penalties in turn have told worse stays as it is
-                at, _ = block.improve(at, np.full(len(columns), penalty), worse < 2)
-                told = block.loss(at, held_out)
-                better = told < loss
-                worse, loss = np.where(better, 0, worse + 1), np.minimum(told, loss)
+                at, _ = block.improve(at, np.full(len(columns), penalty), worse < 2, PASSES)
+                loss = block.loss(at, held_out) - start
+                loss += SHARED / len(held_out) * loss.mean()
+                better = loss < least
+                worse, least = np.where(better, 0, worse + 1), np.minimum(loss, least)
                 best.penalty[columns[better]] = penalty
                 block.write(at, best.parameter, better)
                 if (worse >= 2).all():
@@ -96,7 +99,8 @@ class LogisticLearner:
         improved, converged = Regressions(regressions.parameter.copy(), regressions.penalty), True
         for columns in self._blocks():
             block, every = _Block(self, columns), np.ones(len(columns), dtype=bool)
-            at, there = block.improve(block.part(regressions.parameter), regressions.penalty[columns], every)
+            start, penalty = block.part(regressions.parameter), regressions.penalty[columns]
+            at, there = block.improve(start, penalty, every, MOST_PASSES)
             block.write(at, improved.parameter, every)
             converged = converged and there
         if not converged:
@@ -167,7 +171,7 @@ class _Block:
         at = np.vstack([self._base(at), at[1:]])[:, : part.shape[1]]
         part[:] = np.where(which[self.column[: part.shape[1]]], at, part)
 
-    def improve(self, at, penalty, active):
+    def improve(self, at, penalty, active, most_passes):
         """L-BFGS until no active column's step promises more than its part of `TOLERANCE`; whether it got there too."""
         penalty = penalty.astype(np.float32)[self.column]
         enough = TOLERANCE * self.learner.n_rows / len(self.learner.order)
@@ -176,7 +180,7 @@ class _Block:
         pairs, scale = [], np.ones(len(active))
         direction, step = self._direction(slope_at, diagonal, pairs, scale, active), np.ones(len(active))
         promised = self._dot(direction, slope_at)
-        for _ in range(MOST_PASSES):
+        for _ in range(most_passes):
             active = active & (promised < -2 * enough)
             if not active.any():
                 break
