@@ -267,12 +267,12 @@ def additive():
     """A table whose columns depend on sums of many others."""
     rng = np.random.default_rng(0)
     k = [2, 3, 2, 2, 3, 2, 2, 2, 2, 2]
-    codes = np.zeros((1500, 10), dtype=np.uint8)
+    codes = np.zeros((5000, 10), dtype=np.uint8)
     for j, n in enumerate(k):
-        scores = np.zeros((1500, n))
+        scores = np.zeros((5000, n))
         for i in range(j):
             scores += rng.normal(size=(k[i], n))[codes[:, i]]
-        codes[:, j] = (softmax(scores, axis=1).cumsum(axis=1) < rng.random((1500, 1))).sum(axis=1)
+        codes[:, j] = (softmax(scores, axis=1).cumsum(axis=1) < rng.random((5000, 1))).sum(axis=1)
     return k, codes
 
 
@@ -297,9 +297,9 @@ def test_the_whole_sums_to_one_and_is_a_bijection(additive):
 def test_what_adds_up_is_told_better(additive):
     k, codes = additive
     options = {"categories": declared(k), "random_state": 0}
-    without = TreeFlowMixture(logistic=False, **options).fit(codes[:1000])
-    model = TreeFlowMixture(**options).fit(codes[:1000])
+    without = TreeFlowMixture(logistic=False, **options).fit(codes[:4000])
+    model = TreeFlowMixture(**options).fit(codes[:4000])
     assert (without.exponent_ == [1, 0]).all()
     assert (model.exponent_ >= 0).all()
-    assert model.score(codes[1000:]) > without.score(codes[1000:]) + 0.01
+    assert model.score(codes[4000:]) > without.score(codes[4000:]) + 0.01
     assert "logistic" in model.summary()[1]

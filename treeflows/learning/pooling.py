@@ -5,7 +5,7 @@ import numpy as np
 from .._ext import elementary, pooling
 
 STATUS_QUO = np.array([1.0, 0.0])  # the first voice alone
-DOUBT = 100.0  # rows' worth of it in the exponents that all columns share
+DOUBT = 10.0  # rows' worth of it in the exponents that all columns share
 STRENGTHS = 10.0 ** np.arange(1, 5)  # rows' worth of the shared exponents in each column's, of which evidence chooses
 WORTH = 0.0  # nats of all held-out rows that a column's second voice must bring more than, to be computed at all
 STEPS = 30

@@ -1,5 +1,6 @@
 """What every density model of the package shares: how it is fitted, and how models are made of models."""
 
+from copy import deepcopy
 from dataclasses import asdict
 
 import numpy as np
@@ -22,7 +23,8 @@ TABLE_PARAMETERS = asdict(TablePolicy())
 class CategoricalDensity(TableModel):
     """Base class of exact probability models of categorical tables.
 
-    A model says ``check_parameters``, and ``_learn`` as ``learn`` is described. This class does the rest.
+    A model says ``check_parameters``, and ``_learn`` as ``learn`` is described; one that holds out rows itself says
+    ``_learn_and_score`` too. This class does the rest.
     """
 
     def fit(self, X, y=None, sample_weight=None):
@@ -77,6 +79,32 @@ class CategoricalDensity(TableModel):
         distribution : Density
         """
         return self._learn(codes, n_categories, rng, threads, n_ordered)
+
+    def learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered=None):
+        """Learn a density from codes, and say how well one of those rows that are not held out tells those that are.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_held_out : int
+            How many of the first rows are held out of the other density, which has the same parameters.
+        n_categories : ndarray of shape (n_columns,), int32
+        rng : numpy.random.Generator
+        threads : int
+        n_ordered : ndarray of shape (n_columns,), int32, default=None
+            As ``learn`` takes it.
+
+        Returns
+        -------
+        distribution : Density
+            Learned from all rows.
+        scores : ndarray of shape (n_held_out,), float64
+            Log-likelihood of the rows that are held out, nats.
+        """
+        return self._learn_and_score(codes, n_held_out, n_categories, rng, threads, n_ordered)
+
+    def _learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered):
+        return _learn_twice(self, codes, n_held_out, n_categories, rng, threads, n_ordered)
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         raise NotImplementedError
@@ -178,6 +206,18 @@ class Other:
             estimator.set_params(random_state=int(rng.integers(2**31)))
         estimator.fit(codes)
         return OtherDensity(n_categories, estimator)
+
+    def learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered=None):
+        """As models do."""
+        return _learn_twice(self, codes, n_held_out, n_categories, rng, threads, n_ordered)
+
+
+def _learn_twice(model, codes, n_held_out, n_categories, rng, threads, n_ordered):
+    """What `learn_and_score` is of models that hold out no rows themselves."""
+    same_draws = deepcopy(rng)
+    without = model.learn(codes[n_held_out:], n_categories, same_draws, threads, n_ordered)
+    scores = without.score(codes[:n_held_out], threads)
+    return model.learn(codes, n_categories, rng, threads, n_ordered), scores
 
 
 def learner(estimator, what):

@@ -20,7 +20,8 @@ from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
 from .questions import log_likelihood
 
-HELD_OUT = 0.1  # of the rows
+HELD_OUT = 0.1  # of the rows, and at most so many:
+MOST_HELD_OUT = 10_000
 STEPS = 200  # of EM
 
 
@@ -39,8 +40,9 @@ class TreeFlowEnsemble(CategoricalDensity):
     n_estimators : int, default=10
         Number of members.
     weights : "held-out" or "uniform", default="held-out"
-        "held-out": the weights of highest likelihood on a tenth of the rows, found with members that have not seen
-        them; then all members are fitted again, to all rows. "uniform" takes half the time and holds out none.
+        "held-out": the weights of highest likelihood on a tenth of the rows (at most 10,000), by members that have not
+        seen them; the members that are kept are learned from all rows. Mixtures hold these rows out anyway; with other
+        members "uniform" takes half the time.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
@@ -179,46 +181,26 @@ class TreeFlowEnsemble(CategoricalDensity):
         return {"members": kinds, "weights": weights}, "\n".join(["members and their weights:", *lines])
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
-        codes = in_order(codes)
-        seeds = rng.integers(2**31, size=self.n_estimators).tolist()
-        n_held_out = round(HELD_OUT * len(codes))
-        weight = np.full(self.n_estimators, 1 / self.n_estimators)
-        weighted = self.weights == "held-out" and self.n_estimators > 1 and n_held_out > 0
-        with progress_bar((1 + weighted) * self.n_estimators, "fitting members", self.verbose) as progress:
-            if weighted:
-                rows = rng.permutation(len(codes))
-                held_out, rest = codes[rows[:n_held_out]], codes[rows[n_held_out:]]
-                members = self._learn_members(rest, n_categories, n_ordered, seeds, threads, progress)
-                weight = _weights(np.stack([member.score(held_out, threads) for member in members]))
-            members = self._learn_members(
-                codes,
-                n_categories,
-                n_ordered,
-                seeds,
-                threads,
-                lambda done: progress(weighted * self.n_estimators + done),
+        codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
+        n, n_held_out = self.n_estimators, min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
+        weighted, at_once = self.weights == "held-out" and n > 1 and n_held_out > 0, min(threads, n)
+        tasks = []
+        for estimator, seed in zip(self._estimators(n), rng.integers(2**31, size=n).tolist(), strict=True):
+            member, of = (
+                learner(estimator, "estimator"),
+                (n_categories, np.random.default_rng(seed), threads // at_once),
             )
-        return WeightedMean(n_categories, tuple(members), weight)
-
-    def _learn_members(self, codes, n_categories, n_ordered, seeds, threads, progress):
-        """Members learned side by side."""
-        at_once = min(threads, self.n_estimators)
-        tasks = [
-            partial(
-                learner(estimator, "estimator").learn,
-                codes,
-                n_categories,
-                np.random.default_rng(seed),
-                threads // at_once,
-                n_ordered,
-            )
-            for estimator, seed in zip(self._estimators(self.n_estimators), seeds, strict=True)
-        ]
+            learn = partial(member.learn_and_score, codes, n_held_out) if weighted else partial(member.learn, codes)
+            tasks.append(partial(learn, *of, n_ordered))
         learned = []
-        for member in side_by_side(tasks, at_once):
-            learned.append(member)
-            progress(len(learned))
-        return learned
+        with progress_bar(n, "fitting members", self.verbose) as progress:
+            for member in side_by_side(tasks, at_once):
+                learned.append(member)
+                progress(len(learned))
+        if not weighted:
+            return WeightedMean(n_categories, tuple(learned), np.full(n, 1 / n))
+        members, scores = zip(*learned, strict=True)
+        return WeightedMean(n_categories, members, _weights(np.stack(scores)))
 
     def _estimators(self, n):
         """An unfitted estimator for each of n members."""

@@ -27,6 +27,7 @@ FEWEST_DRAWN = 4
 DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 HELD_OUT = 0.1  # of the rows, and at most so many:
 MOST_HELD_OUT = 10_000
+FEWEST_HELD_OUT = 25  # rows that can tell whether logistic regressions help
 MOST_ROWS = 50_000  # that EM learns from
 SHARED = 20.0  # rows' worth of the whole table in the share of each column
 MOST_STATES = 4096
@@ -62,8 +63,8 @@ class TreeFlowMixture(CategoricalFlow):
         the estimator's ``max_features``) and five times its ``prior_split``.
     logistic : bool, default=True
         Whether there are logistic regressions. Each column's penalty on the squares of the coefficients is the one of
-        highest held-out likelihood. There are none where the categories of all columns, less one each, are more than
-        10,000.
+        highest held-out likelihood. There are none of a table of fewer than 250 rows, or where the categories of all
+        columns, less one each, are more than 10,000.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
@@ -251,14 +252,16 @@ class TreeFlowMixture(CategoricalFlow):
             yield self._average.products.posterior(rows.codes[block], observed)
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
-        codes = in_order(codes)
-        # draws first: on fewer rows the same order of columns is drawn, which an ensemble that weighs its members needs
-        em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
-        rows = rng.permutation(len(codes))
+        # by a stream of their own: what else is drawn does not depend on the rows
+        codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
         n_held_out = min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
+        return self._learn_and_score(codes, n_held_out, n_categories, rng, threads, n_ordered)[0]
+
+    def _learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered):
+        # rows are in random order: the first are held out anyway
+        em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
         # too few rows to hold any out: then all are looked at twice
-        held_out, rest = (rows[:n_held_out], rows[n_held_out:]) if n_held_out else (rows, rows)
-        unseen, seen = codes[held_out], codes[rest]
+        unseen, seen = (codes[:n_held_out], codes[n_held_out:]) if n_held_out else (codes, codes)
         first = self._estimator().learn(seen, n_categories, np.random.default_rng(seeds[0]), threads, n_ordered)
 
         def grow(codes, i):
@@ -276,7 +279,7 @@ class TreeFlowMixture(CategoricalFlow):
             em_seed,
         )
         # the rows that were held out come in: trees afresh, states from where they are
-        learner = Learner(codes[np.sort(rows[:MOST_ROWS])], n_categories, threads)
+        learner = Learner(codes[:MOST_ROWS], n_categories, threads)
         share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
         by_column = np.argsort(first.order)
 
@@ -284,14 +287,17 @@ class TreeFlowMixture(CategoricalFlow):
             tried, score = np.array(list(scores), dtype=np.int32), np.array(list(scores.values()))
             return Pool(n_categories, tuple(trees), products, share[by_column], tried, score)
 
-        added = None
-        if self.logistic and n_held_out and np.sum(n_categories - 1) <= MOST_CELLS:
-            added = self._learn_logistic(pool([first, *further], products), seen, unseen, codes, threads)
-        average = pool((grow(codes, i) for i in range(self.n_trees)), learner.improve(products).by_weight())
-        return average if added is None else LogarithmicPool(n_categories, average, *added)
+        known = pool([first, *further], products)
+        whole = pool((grow(codes, i) for i in range(self.n_trees)), learner.improve(products).by_weight())
+        if self.logistic and n_held_out >= FEWEST_HELD_OUT and np.sum(n_categories - 1) <= MOST_CELLS:
+            known, whole = self._with_logistic(known, whole, seen, unseen, codes, threads)
+        return whole, known.score(unseen, threads)
 
-    def _learn_logistic(self, average, seen, unseen, codes, threads):
-        """Logistic regressions of all rows, and each column's exponents of the pool; None if they are of no use."""
+    def _with_logistic(self, average, whole, seen, unseen, codes, threads):
+        """Averages of rows that are not held out and of all rows, pooled with logistic regressions of as many.
+
+        They are as they were if those are of no use.
+        """
         order, k = average.order, average.n_categories
         common = [np.bincount(codes[:, j], minlength=n).argmax() for j, n in enumerate(k.tolist())]
         of = k, order, np.array(common, dtype=np.uint8), threads
@@ -307,9 +313,10 @@ class TreeFlowMixture(CategoricalFlow):
             threads,
         )
         if not exponent[:, 1].any():
-            return None
-        learner = LogisticLearner(codes, *of)
-        return learner.density(learner.improve(regressions)), exponent[np.argsort(order)]
+            return average, whole
+        exponent, learner = exponent[np.argsort(order)], LogisticLearner(codes, *of)
+        all_rows = learner.density(learner.improve(regressions))
+        return LogarithmicPool(k, average, voice, exponent), LogarithmicPool(k, whole, all_rows, exponent)
 
     def _choose_states(self, learner, grown, say, seed):
         """The mixture of products that the held-out rows like best, its share in each place of the order, all scores.
