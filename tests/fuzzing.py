@@ -22,9 +22,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.special import logsumexp
+from sklearn.base import clone
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.densities.logarithmic import LogarithmicPool
+from treeflows.densities.logistic import Cells, LogisticConditionals
 
 GIGABYTE = 2**30
 AT_ONCE = 5_000  # files that a process tries
@@ -61,14 +64,27 @@ def models():
     X[::9, 2] = None
     y = X[:, 0] == X[::-1, 0]
     tree = AutoregressiveTreeFlow(max_categories=4, handle_unknown="reserve")
+    mixture = TreeFlowMixture(n_components=2, n_trees=2, random_state=0)
     return X, [
         tree.fit(X),
         DiscreteTreeFlow(2, min_samples_split=10).fit(X),
         DiscreteTreeFlow(1, base="tree", min_samples_split=10).fit(X),
-        TreeFlowMixture(n_components=2, n_trees=2, random_state=0).fit(X),
+        mixture.fit(X),
         TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 2, random_state=0).fit(X),
         TreeFlowClassifier(AutoregressiveTreeFlow(order="natural"), max_categories=3).fit(X, y),
+        clone(mixture).take(mixture.domain_, with_logistic(mixture.distribution_)),
     ]
+
+
+def with_logistic(pool):
+    """The average pooled with random logistic regressions, which so few rows would not get."""
+    k, rng = pool.n_categories, np.random.default_rng(1)
+    reference = np.zeros(len(k), dtype=np.uint8)
+    cells = Cells.of(k, pool.order, reference)
+    sizes = cells.n, (cells.n - cells.bears_from).sum()
+    parameters = [rng.normal(size=size).astype(np.float32) for size in sizes]
+    exponent = np.tile([0.7, 0.4], (len(k), 1))
+    return LogarithmicPool(k, pool, LogisticConditionals(k, pool.order, reference, *parameters), exponent)
 
 
 def members(data):

@@ -6,8 +6,10 @@ from conftest import declared, random_table, whole_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.exceptions import ConvergenceWarning
 
+import treeflows
 from treeflows import TreeFlowMixture
 from treeflows._ext import isa, logistic, pooling
 from treeflows.densities.logarithmic import LogarithmicPool
@@ -195,6 +197,17 @@ def test_odd_tables(k, n_rows):
     assert np.isfinite(log_distributions(density, codes)).all()
 
 
+def test_what_does_not_converge_is_told_once(monkeypatch):
+    codes = np.repeat(np.array([[0, 0, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8), 200, axis=0)
+    k, order = np.full(3, 2, dtype=np.int32), np.arange(3, dtype=np.int32)
+    learner = LogisticLearner(codes, k, order, np.zeros(3, dtype=np.uint8))
+    monkeypatch.setattr("treeflows.learning.logistic.MOST_PASSES", 1)
+    monkeypatch.setattr("treeflows.learning.logistic.BLOCK_COEFFICIENTS", 1)  # a block for each column
+    with pytest.warns(ConvergenceWarning, match="max_categories") as told:
+        learner.improve(Regressions(learner.start().parameter, np.full(3, 0.01)))
+    assert len(told) == 1
+
+
 # ---- the pool ----
 
 
@@ -303,3 +316,29 @@ def test_what_adds_up_is_told_better(additive):
     assert (model.exponent_ >= 0).all()
     assert model.score(codes[4000:]) > without.score(codes[4000:]) + 0.01
     assert "logistic" in model.summary()[1]
+
+
+def test_marginals_and_files_of_the_whole(additive, tmp_path):
+    k, codes = additive
+    options = {"n_components": 4, "n_trees": 2, "categories": declared(k), "missing": "marginalize", "random_state": 0}
+    model = TreeFlowMixture(**options).fit(codes.astype(float))
+    assert isinstance(model.distribution_, LogarithmicPool)
+    domain = whole_domain(k)
+    log_prob = model.score_samples(domain)
+    rng = np.random.default_rng(0)
+    asked = np.where(rng.random((8, 10)) < 0.5, np.nan, codes[:8])
+    agree = [(np.isnan(row) | (domain == row)).all(axis=1) for row in asked]
+    exact = np.array([logsumexp(log_prob[rows]) for rows in agree])
+    np.testing.assert_allclose(model.score_samples(asked), exact, atol=1e-9)
+    # by draws that look ahead, whose rows are exchanged on the way
+    draws = model.distribution_.draw_ahead(
+        np.nan_to_num(asked).astype(np.uint8), ~np.isnan(asked), 4000, [np.random.default_rng(i) for i in range(8)]
+    )
+    assert (np.abs(draws.log_mean - exact) < 5 * draws.error).all()
+    treeflows.save(model, tmp_path / "m")
+    copy = treeflows.load(tmp_path / "m")
+    np.testing.assert_array_equal(copy.score_samples(domain), log_prob)
+    order = np.random.default_rng(1).permutation(len(codes))
+    treeflows.save(TreeFlowMixture(**options, n_jobs=2).fit(codes[order].astype(float)), tmp_path / "other")
+    other = treeflows.load(tmp_path / "other")
+    np.testing.assert_array_equal(other.score_samples(domain), log_prob)

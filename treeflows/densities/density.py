@@ -7,7 +7,7 @@ import numpy as np
 
 from .._ext import elementary
 from ..inference.ahead import draw_ahead, forest_of
-from ..inference.estimates import blocks
+from ..inference.estimates import blocks, choose
 from ..inference.given import sample_given
 from ..inference.marginals import log_marginal
 from ..machine.draws import uniform_blocks
@@ -126,9 +126,7 @@ class OrderedDensity(Density):
         for block in blocks(*codes.shape):
             for j, prob in self.walk(codes[block], threads):
                 seen = observed[block, j]
-                cumulative = np.cumsum(prob, axis=1)[:, :-1]
-                drawn = (rng.random((len(seen), 1)) >= cumulative).sum(axis=1)
-                codes[block, j] = np.where(seen, codes[block, j], drawn)
+                codes[block, j] = np.where(seen, codes[block, j], choose(prob, rng))
                 told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
                 log_weight[block] += np.where(seen, elementary.log(told), 0.0)
         return codes, log_weight

@@ -14,7 +14,7 @@ from .pool import Pool
 from .stored import Array
 from .trees import starts
 
-MOST_EXPONENT = 100.0
+MOST_EXPONENT = 100.0  # that is learned, and that a file may hold
 BLOCK_VALUES = 60_000  # that are computed at a time
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from .._ext import elementary, pooling
+from ..densities.logarithmic import MOST_EXPONENT
 
 STATUS_QUO = np.array([1.0, 0.0])  # the first voice alone
 DOUBT = 10.0  # rows' worth of it in the exponents that all columns share
 STRENGTHS = 10.0 ** np.arange(1, 5)  # rows' worth of the shared exponents in each column's, of which evidence chooses
-WORTH = 0.0  # nats of all held-out rows that a column's second voice must bring more than, to be computed at all
 STEPS = 30
 ENOUGH = 1e-6  # nats a row that a step must gain
 
@@ -50,7 +50,8 @@ def learn_exponents(prob, logits, number, first, values, threads=1):
         best, most = exponent, evidence
     status_quo = np.tile(STATUS_QUO, (n_columns, 1))
     gain = slopes(status_quo)[:, 0] - slopes(best)[:, 0]
-    return np.where((gain > WORTH)[:, None], best, status_quo)
+    # a voice that brings nothing is not computed
+    return np.where((gain > 0)[:, None], np.minimum(best, MOST_EXPONENT), status_quo)
 
 
 def _newton(slopes, centre, strength, exponent, enough):
