@@ -2,7 +2,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 def pooled(
-    prob: NDArray[np.float64],
+    tree: NDArray[np.float64],
+    forest: NDArray[np.float64],
+    hidden: NDArray[np.float64],
+    share: NDArray[np.float64],
     logits: NDArray[np.float32],
     cell: NDArray[np.int32],
     first: NDArray[np.int32],
@@ -10,7 +13,10 @@ def pooled(
     n_threads: int = 1,
 ) -> NDArray[np.float64]: ...
 def pooled_values(
-    prob: NDArray[np.float64],
+    tree: NDArray[np.float64],
+    forest: NDArray[np.float64],
+    hidden: NDArray[np.float64],
+    share: NDArray[np.float64],
     logits: NDArray[np.float32],
     cell: NDArray[np.int32],
     first: NDArray[np.int32],
@@ -26,4 +32,7 @@ def slopes(
     exponent: NDArray[np.float64],
     values: NDArray[np.uint8],
     n_threads: int = 1,
+) -> NDArray[np.float64]: ...
+def least_quadratic(
+    sums: NDArray[np.float64], exponent: NDArray[np.float64], free: NDArray[np.uint8]
 ) -> NDArray[np.float64]: ...

@@ -64,7 +64,7 @@ def models():
     X[::9, 2] = None
     y = X[:, 0] == X[::-1, 0]
     tree = AutoregressiveTreeFlow(max_categories=4, handle_unknown="reserve")
-    mixture = TreeFlowMixture(n_components=2, n_trees=2, random_state=0)
+    mixture = TreeFlowMixture(n_components=2, n_trees=2, logistic=False, random_state=0)
     return X, [
         tree.fit(X),
         DiscreteTreeFlow(2, min_samples_split=10).fit(X),
@@ -77,13 +77,13 @@ def models():
 
 
 def with_logistic(pool):
-    """The average pooled with random logistic regressions, which so few rows would not get."""
+    """The average pooled with random logistic regressions, each voice having its say."""
     k, rng = pool.n_categories, np.random.default_rng(1)
     reference = np.zeros(len(k), dtype=np.uint8)
     cells = Cells.of(k, pool.order, reference)
     sizes = cells.n, (cells.n - cells.bears_from).sum()
     parameters = [rng.normal(size=size).astype(np.float32) for size in sizes]
-    exponent = np.tile([0.7, 0.4], (len(k), 1))
+    exponent = np.tile([0.5, 0.1, 0.0, 0.2, 0.4], (len(k), 1))
     return LogarithmicPool(k, pool, LogisticConditionals(k, pool.order, reference, *parameters), exponent)
 
 

@@ -11,7 +11,7 @@ from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
 from treeflows._ext import isa, products
 from treeflows.densities.products import ProductMixture
 from treeflows.learning.em import Learner
-from treeflows.models.mixture import _shares
+from treeflows.learning.pooling import learn_shares
 
 K = [3, 2, 4, 1, 2]
 FIRST = np.concatenate(([0], np.cumsum(K))).astype(np.int32)
@@ -168,14 +168,14 @@ def test_shares_are_those_of_highest_likelihood():
     newcomer[:, 1] = 0.01  # bad at this column, good at that
     newcomer[:, 2] = 0.99
     grid = np.linspace(0, 1, 1001)[1:-1]
-    shares = _shares(present, newcomer)
+    shares = learn_shares(present, newcomer)
     for j in range(3):
         mixed = np.log((1 - grid) * present[:, [j]] + grid * newcomer[:, [j]]).sum(axis=0)
         assert shares[j] == pytest.approx(grid[mixed.argmax()], abs=0.02)
     assert shares[1] < 0.01
     assert shares[2] > 0.98
     assert ((shares > 0) & (shares < 1)).all()
-    few = _shares(present[:2], newcomer[:2])  # little is known of each column: the table's share
+    few = learn_shares(present[:2], newcomer[:2])  # little is known of each column: the table's share
     assert np.ptp(few) < np.ptp(shares)
 
 

@@ -12,11 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 import treeflows
 from treeflows import TreeFlowMixture
 from treeflows._ext import isa, logistic, pooling
-from treeflows.densities.logarithmic import LogarithmicPool
+from treeflows.densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
 from treeflows.densities.logistic import Cells, LogisticConditionals
-from treeflows.learning.logistic import PRIOR_ROWS, LogisticLearner, Regressions
-from treeflows.learning.pooling import DOUBT, STATUS_QUO, learn_exponents
-from treeflows.learning.rows import distinct
+from treeflows.learning.logistic import PRIOR_ROWS, LogisticLearner, Regressions, choose_penalties
+from treeflows.learning.pooling import DOUBT, learn_exponents
+from treeflows.learning.rows import distinct, folds, others
 
 K = np.array([3, 2, 4, 1, 2], dtype=np.int32)
 ORDER = np.array([2, 0, 4, 3, 1], dtype=np.int32)
@@ -192,7 +192,7 @@ def test_odd_tables(k, n_rows):
     k = np.array(k, dtype=np.int32)
     codes = np.random.default_rng(0).integers(0, k, (n_rows, len(k))).astype(np.uint8)
     learner = LogisticLearner(codes, k, np.arange(len(k), dtype=np.int32), np.zeros(len(k), dtype=np.uint8))
-    density = learner.density(learner.improve(learner.choose(codes)))
+    density = learner.density(learner.improve(*choose_penalties([learner], [codes])))
     density.check()
     assert np.isfinite(log_distributions(density, codes)).all()
 
@@ -208,47 +208,89 @@ def test_what_does_not_converge_is_told_once(monkeypatch):
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_a_penalty_is_chosen_by_all_folds(repeat):
+    codes = random_table(7, 400, K).astype(np.uint8)
+    codes[:, 1] = codes[:, 0] > 0
+    of = K, ORDER, np.zeros(5, dtype=np.uint8)
+    halves = [codes[:200], codes[200:]] * repeat
+    found = choose_penalties([LogisticLearner(half, *of) for half in halves], halves[::-1])
+    assert len(found) == 2 * repeat
+    for one in found[1:]:
+        np.testing.assert_array_equal(one.penalty, found[0].penalty)
+    assert found[0].penalty.min() < found[0].penalty.max()  # what depends is penalised less
+
+
 # ---- the pool ----
 
+N_ROWS = 200
 
-def test_the_pool_is_the_product_of_powers():
+
+@pytest.fixture
+def said():
+    """What four voices say of random rows, and the value of each column, in order."""
     rng = np.random.default_rng(0)
-    density, rows = random_logistic(1), random_table(1, 200, K).astype(np.uint8)
+    density, rows = random_logistic(1), random_table(1, N_ROWS, K).astype(np.uint8)
     k, first = K[ORDER], np.concatenate(([0], np.cumsum(K[ORDER]))).astype(np.int32)
-    prob = np.concatenate([rng.dirichlet(np.ones(n), 200) for n in k], axis=1)
-    exponent = np.array([[1.0, 0.0], [0.3, 0.9], [0.0, 2.0], [1.0, 1.0], [1.5, 0.0]])
+    three = [np.concatenate([rng.dirichlet(np.ones(n), N_ROWS) for n in k], axis=1) for _ in range(3)]
     told = density.logits(rows), density.number_in_order, first
-    found = pooling.pooled(prob, *told, exponent, 2)
-    scores = np.repeat(exponent[:, 0], k) * np.log(prob) + np.repeat(exponent[:, 1], k) * log_distributions(
-        density, rows
+    return k, three, told, log_distributions(density, rows), np.take(rows, ORDER, axis=1)
+
+
+def test_the_pool_is_the_product_of_powers(said):
+    k, three, told, logistic_says, values = said
+    first = told[-1]
+    share = np.random.default_rng(1).dirichlet(np.ones(3), 5)
+    exponent = np.array(
+        [AVERAGE_ALONE, [0.3, 0, 0, 0, 0.9], [0, 0, 0, 0, 2.0], [1.0, 0.2, 0.5, 0.1, 1.0], [0, 0.7, 0, 0.2, 0]]
     )
+    found = pooling.pooled(*three, share, *told, exponent, 2)
+    average = sum(np.repeat(s, k) * part for s, part in zip(share.T, three, strict=True))
+    voices = [np.log(average), *np.log(three), logistic_says]
+    scores = sum(np.repeat(a, k) * voice for a, voice in zip(exponent.T, voices, strict=True))
     expected = np.concatenate([softmax(part, axis=1) for part in np.split(scores, first[1:-1], axis=1)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    values = np.take(rows, ORDER, axis=1)
-    by_value = pooling.pooled_values(prob, *told, exponent, values, 1)
+    by_value = pooling.pooled_values(*three, share, *told, exponent, values, 1)
     np.testing.assert_array_equal(by_value, np.take_along_axis(found, values + first[:-1], axis=1))
 
 
-def test_slopes_are_derivatives():
-    rng = np.random.default_rng(2)
-    density, rows = random_logistic(2), random_table(2, 100, K).astype(np.uint8)
-    k, first = K[ORDER], np.concatenate(([0], np.cumsum(K[ORDER]))).astype(np.int32)
-    log_prob = np.log(np.concatenate([rng.dirichlet(np.ones(n), 100) for n in k], axis=1))
-    told = density.logits(rows), density.number_in_order, first
-    values = np.take(rows, ORDER, axis=1)
+def test_slopes_are_derivatives(said):
+    _, three, told, _, values = said
+    log_prob = np.log([sum(three) / 3, *three])
 
     def sums(exponent):
         return pooling.slopes(log_prob, *told, exponent, values, 2)
 
-    at, step = rng.random((5, 2)), 1e-5
+    at, step = np.random.default_rng(2).random((5, 5)), 1e-5
     here = sums(at)
     np.testing.assert_array_equal(here, pooling.slopes(log_prob, *told, at, values, 1))
-    for side, (slope, curve) in enumerate([(1, [3, 4]), (2, [4, 5])]):
-        move = np.zeros((5, 2))
+    curves = np.zeros((5, 5), dtype=int)
+    curves[np.triu_indices(5)] = np.arange(6, 21)
+    curves = np.maximum(curves, curves.T)
+    for side in range(5):
+        move = np.zeros((5, 5))
         move[:, side] = step
-        above, below = sums(at + move), sums(at - move)
-        np.testing.assert_allclose((above[:, 0] - below[:, 0]) / (2 * step), here[:, slope], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose((above[:, 1:3] - below[:, 1:3]) / (2 * step), here[:, curve], rtol=1e-4, atol=1e-4)
+        slopes = (sums(at + move) - sums(at - move)) / (2 * step)
+        np.testing.assert_allclose(slopes[:, 0], here[:, 1 + side], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(slopes[:, 1:6], here[:, curves[side]], rtol=1e-4, atol=1e-3)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32 - 1))
+def test_least_quadratic_is_the_least_that_is_nowhere_negative(seed):
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(5, 5))
+    hessian, slope, at = root @ root.T + 0.3 * np.eye(5), rng.normal(size=5), rng.random(5)
+    free = (rng.random(5) < 0.8).astype(np.uint8)
+    at[free == 0] = 0.0
+    sums = np.concatenate([[0.0], slope, hessian[np.triu_indices(5)]])[None]
+    found = pooling.least_quadratic(sums, at[None], free)[0]
+    slopes = slope + hessian @ (found - at)
+    assert (found >= 0).all()
+    assert (found[free == 0] == 0).all()
+    # no slope where it is inside, and uphill where it is at the edge (Karush, Kuhn, Tucker)
+    np.testing.assert_allclose(slopes[(found > 0)], 0, atol=1e-5)
+    assert (slopes[free == 1] > -1e-5).all()
 
 
 def test_exponents_are_those_of_highest_likelihood_and_not_negative():
@@ -257,19 +299,34 @@ def test_exponents_are_those_of_highest_likelihood_and_not_negative():
     first = np.array([0, 2, 5], dtype=np.int32)
     number = np.array([-1, 0, -1, 1, 2], dtype=np.int32)
     logits = rng.normal(size=(n, 3)).astype(np.float32)
-    noise = np.concatenate([rng.dirichlet(np.ones(m), n) for m in k], axis=1)
-    # the truth is the logits alone, in the second column with half of what the first voice says against it
+    noise = np.stack([np.concatenate([rng.dirichlet(np.ones(m), n) for m in k], axis=1) for _ in range(4)])
+    # the truth is the logits alone, in the second column with half of what one voice says, and against another
     z = np.pad(logits, ((0, 0), (0, 1)))[:, number].astype(np.float64)
-    truth = [softmax(z[:, :2], axis=1), softmax(z[:, 2:] - 0.5 * np.log(noise[:, 2:]), axis=1)]
+    against = 0.5 * np.log(noise[1, :, 2:]) - 0.5 * np.log(noise[2, :, 2:])
+    truth = [softmax(z[:, :2], axis=1), softmax(z[:, 2:] + against, axis=1)]
     values = np.column_stack([(rng.random((n, 1)) > np.cumsum(p, axis=1)[:, :-1]).sum(axis=1) for p in truth])
-    exponent = learn_exponents(noise, logits, number, first, values.astype(np.uint8))
+    exponent = learn_exponents(np.log(noise), logits, number, first, values.astype(np.uint8))
     assert (exponent >= 0).all()
-    assert exponent[1, 0] == 0
-    np.testing.assert_allclose(exponent[0], [0, 1], atol=0.1)
+    assert exponent[1, 2] == 0
+    np.testing.assert_allclose(exponent[0], [0, 0, 0, 0, 1], atol=0.15)
+    np.testing.assert_allclose(exponent[1, [1, 4]], [0.5, 1], atol=0.15)
     # of no rows, nothing is known
-    none = learn_exponents(noise[:0], logits[:0], number, first, values[:0].astype(np.uint8))
-    np.testing.assert_allclose(none, np.tile(STATUS_QUO, (2, 1)))
+    none = learn_exponents(np.log(noise[:, :0]), logits[:0], number, first, values[:0].astype(np.uint8))
+    np.testing.assert_allclose(none, np.tile(AVERAGE_ALONE, (2, 1)))
     assert DOUBT > 0
+
+
+@pytest.mark.parametrize(("shape", "n"), [((1, 5), 0), ((2, 5), 2), ((77, 5), 5), ((5000, 50), 5), ((10**6, 20), 1)])
+def test_folds_are_of_rows_that_others_are_not(shape, n):
+    held_out = folds(*shape)
+    assert len(held_out) == n
+    ends = [0] + [fold.stop for fold in held_out]
+    assert [fold.start for fold in held_out] == ends[:-1]
+    if n > 1:
+        assert ends[-1] == shape[0]
+    rows = np.arange(min(shape[0], 5000))[:, None]
+    for fold in folds(len(rows), 5):
+        np.testing.assert_array_equal(np.sort(np.concatenate([rows[fold], others(rows, fold)]), axis=0), rows)
 
 
 # ---- the model ----
@@ -312,7 +369,7 @@ def test_what_adds_up_is_told_better(additive):
     options = {"categories": declared(k), "random_state": 0}
     without = TreeFlowMixture(logistic=False, **options).fit(codes[:4000])
     model = TreeFlowMixture(**options).fit(codes[:4000])
-    assert (without.exponent_ == [1, 0]).all()
+    assert (without.exponent_ == AVERAGE_ALONE).all()
     assert (model.exponent_ >= 0).all()
     assert model.score(codes[4000:]) > without.score(codes[4000:]) + 0.01
     assert "logistic" in model.summary()[1]

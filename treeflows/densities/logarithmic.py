@@ -1,4 +1,4 @@
-"""The density of a tree flow mixture with logistic regressions: at every column, a logarithmic pool of two voices."""
+"""The density of a tree flow mixture with logistic regressions: at every column, a logarithmic pool of its voices."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,29 +14,31 @@ from .pool import Pool
 from .stored import Array
 from .trees import starts
 
+VOICES = "average", "tree", "further trees", "hidden column", "logistic regression"
+AVERAGE_ALONE = np.array([1.0, 0.0, 0.0, 0.0, 0.0])  # their exponents where the others have no say
 MOST_EXPONENT = 100.0  # that is learned, and that a file may hold
 BLOCK_VALUES = 60_000  # that are computed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class LogarithmicPool(OrderedDensity):
-    """p(x_j | before) proportional to average(x_j | before)^a_j logistic(x_j | before)^b_j, over the column's values.
+    """p(x_j | before) proportional to the product over voices e of p_e(x_j | before)^a_je, over the column's values.
 
     The logarithmic opinion pool (Genest and Zidek, Statistical Science 1, 1986).
 
     Attributes
     ----------
     average : Pool
-        Trees and hidden column, whose probabilities are averaged.
+        The average of tree, further trees and hidden column is a voice, and each of the three is one by itself.
     logistic : LogisticConditionals
-        In the same order, whose logits add up.
-    exponent : ndarray of shape (n_columns, 2), float64
-        a and b of each column, not negative.
+        The last voice, in the same order.
+    exponent : ndarray of shape (n_columns, 5), float64
+        Of the average, the tree, the further trees, the hidden column and the logistic regression; not negative.
     """
 
     average: Pool
     logistic: LogisticConditionals
-    exponent: Annotated[np.ndarray, Array(np.float64, "columns", 2, low=0, high=MOST_EXPONENT)]
+    exponent: Annotated[np.ndarray, Array(np.float64, "columns", len(VOICES), low=0, high=MOST_EXPONENT)]
 
     @property
     def order(self):
@@ -45,16 +47,17 @@ class LogarithmicPool(OrderedDensity):
 
     def probabilities(self, codes, threads=1, start=0):
         """Probability of every value given those before it, in the order of the columns from place ``start`` on."""
-        order, number, first = self.order[start:], self.logistic.number_in_order, self._first
-        exponent, values = self.exponent[order], np.take(codes, order, axis=1)
+        order, first = self.order[start:], self._first
+        shares, exponents, values = self._share[start:], self.exponent[order], np.take(codes, order, axis=1)
         prob = np.empty(values.shape)
         for block in blocks(len(codes), int(first[-1]), BLOCK_VALUES):
             prob[block] = pooling.pooled_values(
-                self.average.distributions(codes[block], self._pooled, threads, start),
+                *self.average.distributions(codes[block], self._pooled, threads, start),
+                shares,
                 self.logistic.logits(codes[block], threads),
-                number[first[start] :],
+                self.logistic.number_in_order[first[start] :],
                 first[start:] - first[start],
-                exponent,
+                exponents,
                 values[block],
                 threads,
             )
@@ -63,19 +66,27 @@ class LogarithmicPool(OrderedDensity):
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""
         logits, number, first = self.logistic.begin(len(codes)), self.logistic.number_in_order, self._first
-        average, exchanged = self.average.walk(codes, threads), None
+        voices, exchanged = self.average.walk_voices(codes, threads), None
         for t in range(len(self.order)):
-            j, prob = average.send(exchanged)
-            cells, one = number[first[t] : first[t + 1]], np.array([0, prob.shape[1]], dtype=np.int32)
-            exchanged = yield j, pooling.pooled(prob, logits, cells, one, self.exponent[[j]], threads)
+            j, said = voices.send(exchanged)
+            cells, one = number[first[t] : first[t + 1]], np.array([0, said[0].shape[1]], dtype=np.int32)
+            exchanged = yield (
+                j,
+                pooling.pooled(*said, self._share[[t]], logits, cells, one, self.exponent[[j]], threads),
+            )
             if exchanged is not None:
                 logits = logits[exchanged]
             self.logistic.observe(logits, j, np.ascontiguousarray(codes[:, j]), threads)
 
     @cached_property
+    def _share(self):
+        """Shares in the average of each column, in order."""
+        return self.average.share[self.order]
+
+    @cached_property
     def _pooled(self):
         """Whether each column, in order, has more than its average: ndarray of uint8."""
-        return (self.exponent[self.order] != [1, 0]).any(axis=1).astype(np.uint8)
+        return (self.exponent[self.order] != AVERAGE_ALONE).any(axis=1).astype(np.uint8)
 
     @cached_property
     def _first(self):

@@ -46,26 +46,31 @@ class Pool(OrderedDensity):
         """Probability of every value given those before it, in the order of the columns from place ``start`` on."""
         hidden = self.products.conditionals(codes, self.order, threads)
         tree, forest = trees_say(self.trees, codes, threads, start)
-        return _blend(tree, forest, hidden[:, start:], self.share[self.order[start:]].T)
+        return _blend((tree, forest, hidden[:, start:]), self.share[self.order[start:]].T)
 
     def distributions(self, codes, whole, threads=1, start=0):
-        """Distribution of every column given those before it, in the order of the columns from place ``start`` on.
+        """What tree, further trees and hidden column say of every column given those before it.
 
-        Where ``whole``, (n_columns,), is 0 of a column in order, the probability of the row's value alone. An array of
-        shape (n_rows, sum of their n_categories).
+        In the order of the columns from place ``start`` on. Where ``whole``, (n_columns,), is 0 of a column in order,
+        the probability of the row's value alone. Three arrays of shape (n_rows, sum of their n_categories).
         """
-        k = self.n_categories[self.order]
-        hidden = self.products.distributions(codes, self.order, whole, threads)[:, k[:start].sum() :]
-        tree, *others = (trees.distributions(codes, whole, threads, start) for trees in self.trees)
-        return _blend(tree, _mean(others), hidden, np.repeat(self.share[self.order[start:]].T, k[start:], axis=1))
+        skipped = int(self.n_categories[self.order[:start]].sum())
+        hidden = self.products.distributions(codes, self.order, whole, threads)[:, skipped:]
+        return *trees_distribute(self.trees, codes, whole, threads, start), np.ascontiguousarray(hidden)
 
     def walk(self, codes, threads=1):
         """Column after column in order: its number, and its distribution in each row."""
+        voices, exchanged = self.walk_voices(codes, threads), None
+        for _ in range(len(self.order)):
+            j, said = voices.send(exchanged)
+            exchanged = yield j, _blend(said, self.share[j])
+
+    def walk_voices(self, codes, threads=1):
+        """As `walk`, but what tree, further trees and hidden column say of the column, apart."""
         posterior = self.products.begin(len(codes))
         for t, j in enumerate(self.order.tolist()):
-            tree, *others = (trees.distribution(t, codes, threads) for trees in self.trees)
-            hidden = self.products.predict(posterior, j, threads)
-            exchanged = yield j, _blend(tree, _mean(others), hidden, self.share[j])
+            grown = _first_and_mean(trees.distribution(t, codes, threads) for trees in self.trees)
+            exchanged = yield j, (*grown, self.products.predict(posterior, j, threads))
             if exchanged is not None:
                 posterior = posterior[exchanged]
             self.products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
@@ -84,18 +89,22 @@ class Pool(OrderedDensity):
 
 
 def trees_say(trees, codes, threads, start=0):
-    """Probability of every value by the first trees, and by the others on average: (n_rows, n_columns)."""
-    others = (other.probabilities(codes, threads, start) for other in trees[1:])
-    return trees[0].probabilities(codes, threads, start), _mean(others)
+    """Probability of every value by the first trees, and by the others on average: (n_rows, n_columns) each."""
+    return _first_and_mean(part.probabilities(codes, threads, start) for part in trees)
 
 
-def _mean(parts):
-    """Mean of arrays; 0 of none, whose share is 0."""
-    total, n = 0.0, 0
+def trees_distribute(trees, codes, whole, threads, start=0):
+    """Distribution of every column by the first trees, and by the others on average, as `Pool.distributions`."""
+    return _first_and_mean(part.distributions(codes, whole, threads, start) for part in trees)
+
+
+def _first_and_mean(parts):
+    """The first of some arrays, and the mean of the others; where there are none, whose share is 0, the first again."""
+    first, total, n = next(parts), 0.0, 0
     for part in parts:
         total, n = total + part, n + 1
-    return total / max(n, 1)
+    return first, total / n if n else first
 
 
-def _blend(tree, forest, hidden, share):
-    return share[0] * tree + share[1] * forest + share[2] * hidden
+def _blend(said, share):
+    return sum(s * part for s, part in zip(share, said, strict=True))

@@ -74,30 +74,10 @@ class LogisticLearner:
         parameter[0] = elementary.log(self.marginal) - elementary.log(reference)[place]
         return Regressions(parameter, np.full(len(self.order), PENALTIES[0]))
 
-    def choose(self, held_out):
-        """The regressions of each column that tell held-out rows best, of those by all penalties."""
-        best = self.start()
-        for columns in self._blocks():
-            block, worse = _Block(self, columns), np.zeros(len(columns), dtype=np.int64)
-            at = block.part(best.parameter)
-            start, least = block.loss(at, held_out), np.zeros(len(columns))
-            for penalty in PENALTIES:
-                # a column that two weaker penalties in turn have told worse stays as it is
-                at, _ = block.improve(at, np.full(len(columns), penalty), worse < 2, PASSES)
-                loss = block.loss(at, held_out) - start
-                loss += SHARED / len(held_out) * loss.mean()
-                better = loss < least
-                worse, least = np.where(better, 0, worse + 1), np.minimum(loss, least)
-                best.penalty[columns[better]] = penalty
-                block.write(at, best.parameter, better)
-                if (worse >= 2).all():
-                    break
-        return best
-
     def improve(self, regressions):
         """Regressions from where others are, with their penalties."""
         improved, converged = Regressions(regressions.parameter.copy(), regressions.penalty), True
-        for columns in self._blocks():
+        for columns in self.blocks():
             block, every = _Block(self, columns), np.ones(len(columns), dtype=bool)
             start, penalty = block.part(regressions.parameter), regressions.penalty[columns]
             at, there = block.improve(start, penalty, every, MOST_PASSES)
@@ -119,7 +99,7 @@ class LogisticLearner:
             parameter[1:][np.arange(n) >= bears[:, None]],
         )
 
-    def _blocks(self):
+    def blocks(self):
         """Columns that have cells, in order, in runs whose coefficients are not too many."""
         first, runs, run = self.cells.first, [], []
         for t in np.flatnonzero(np.diff(first)).tolist():
@@ -128,6 +108,45 @@ class LogisticLearner:
                 run = []
             run.append(t)
         return [*runs, np.array(run)] if run else runs
+
+
+def choose_penalties(learners, held_out):
+    """Regressions by learners of parts of a table: those of each column by the penalty that tells held-out rows best.
+
+    Parameters
+    ----------
+    learners : list of LogisticLearner
+        Of rows of the same columns, in one order.
+    held_out : list of ndarray of shape (n_rows, n_columns), uint8
+        For each of them rows that it has not seen; the penalty of a column is the one that is best for all.
+
+    Returns
+    -------
+    regressions : list of Regressions
+    """
+    best, n_rows = [learner.start() for learner in learners], sum(map(len, held_out))
+    for columns in learners[0].blocks():
+        blocks, worse = [_Block(learner, columns) for learner in learners], np.zeros(len(columns), dtype=np.int64)
+        at = [block.part(of.parameter) for block, of in zip(blocks, best, strict=True)]
+        start, least = _loss(blocks, at, held_out), np.zeros(len(columns))
+        for penalty in PENALTIES:
+            # a column that two weaker penalties in turn have told worse stays as it is
+            penalties = np.full(len(columns), penalty)
+            at = [block.improve(a, penalties, worse < 2, PASSES)[0] for block, a in zip(blocks, at, strict=True)]
+            more = _loss(blocks, at, held_out) - start
+            more += SHARED / n_rows * more.mean()
+            better = more < least
+            worse, least = np.where(better, 0, worse + 1), np.minimum(more, least)
+            for block, a, of in zip(blocks, at, best, strict=True):
+                of.penalty[columns[better]] = penalty
+                block.write(a, of.parameter, better)
+            if (worse >= 2).all():
+                break
+    return best
+
+
+def _loss(blocks, at, held_out):
+    return sum(block.loss(a, rows) for block, a, rows in zip(blocks, at, held_out, strict=True))
 
 
 class _Block:

@@ -1,37 +1,65 @@
-"""Exponents of a logarithmic pool of two voices, by held-out likelihood, which is concave in them."""
+"""Shares of a linear pool of voices and exponents of a logarithmic one, by held-out likelihood, concave in both."""
 
 import numpy as np
 
 from .._ext import elementary, pooling
-from ..densities.logarithmic import MOST_EXPONENT
+from ..densities.logarithmic import AVERAGE_ALONE, MOST_EXPONENT
 
-STATUS_QUO = np.array([1.0, 0.0])  # the first voice alone
-DOUBT = 10.0  # rows' worth of it in the exponents that all columns share
+SHARED = 20.0  # rows' worth of the whole table in the share of each column
+HALVINGS = 24  # of the interval that has the share
+DOUBT = 10.0  # rows' worth of the average alone in the exponents that all columns share
 STRENGTHS = 10.0 ** np.arange(1, 5)  # rows' worth of the shared exponents in each column's, of which evidence chooses
 STEPS = 30
-ENOUGH = 1e-6  # nats a row that a step must gain
+ENOUGH = 1e-5  # nats a row that a step must gain
 
 
-def learn_exponents(prob, logits, number, first, values, threads=1):
-    """Exponents of both voices for each column.
+def learn_shares(present, newcomer):
+    """The share of a newcomer in each column's say of highest likelihood on held-out rows, drawn to that of the table.
+
+    The derivative by the share is bisected.
+
+    Parameters
+    ----------
+    present, newcomer : ndarray of shape (n_rows, n_columns), float64
+        Probabilities of the values.
+
+    Returns
+    -------
+    share : ndarray of shape (n_columns,), float64
+    """
+
+    def best(present, newcomer, mean, strength):
+        low, high = np.zeros(present.shape[1]), np.ones(present.shape[1])
+        gain = newcomer - present
+        for _ in range(HALVINGS):
+            share = (low + high) / 2
+            slope = (gain / (present + share * gain)).sum(axis=0)
+            slope += strength * (mean / share - (1 - mean) / (1 - share))
+            low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
+        return (low + high) / 2
+
+    common = best(present.reshape(-1, 1), newcomer.reshape(-1, 1), 0.5, 1.0)[0]
+    return best(present, newcomer, common, SHARED)
+
+
+def learn_exponents(log_prob, logits, number, first, values, threads=1):
+    """Exponents of all voices for each column.
 
     A column's exponents have a normal prior around those that are best for all columns together; how narrow it is is
     chosen by its evidence (MacKay, Neural Computation 4, 1992), the integral over the exponents approximated by
     Laplace's method. No exponent is negative: on tables whose rows never repeat, a negative one would tell held-out
-    rows by their absence from those learned from.
+    rows by their absence from those learned from. A voice that all columns together give nothing has no say in any.
 
     Parameters
     ----------
-    prob, logits, number, first, threads
-        As `pooling.pooled` takes them, of held-out rows.
-    values : ndarray of shape (n_rows, n_columns), uint8
-        In the order of the columns.
+    log_prob, logits, number, first, values, threads
+        As `pooling.slopes` takes them, of held-out rows.
 
     Returns
     -------
-    exponent : ndarray of shape (n_columns, 2), float64
+    exponent : ndarray of shape (n_columns, 5), float64
     """
-    n_columns, log_prob = values.shape[1], elementary.log(prob)
+    n_columns, every = values.shape[1], np.ones(len(AVERAGE_ALONE), dtype=np.uint8)
 
     def slopes(exponent):
         return pooling.slopes(log_prob, logits, number, first, exponent, values, threads)
@@ -40,26 +68,25 @@ def learn_exponents(prob, logits, number, first, values, threads=1):
         return slopes(np.repeat(exponent, n_columns, axis=0)).sum(axis=0, keepdims=True)
 
     enough = ENOUGH * len(values)
-    common, _ = _newton(shared, STATUS_QUO[None], DOUBT, STATUS_QUO[None], enough)
+    common, _ = _newton(shared, AVERAGE_ALONE[None], DOUBT, AVERAGE_ALONE[None], every, enough)
     best = exponent = np.repeat(common, n_columns, axis=0)
-    most = -np.inf
+    free, most = (common[0] > 0).astype(np.uint8), -np.inf
     for strength in STRENGTHS[::-1]:
-        exponent, evidence = _newton(slopes, common, strength, exponent, enough)
+        exponent, evidence = _newton(slopes, common, strength, exponent, free, enough)
         if evidence <= most:
             break
         best, most = exponent, evidence
-    status_quo = np.tile(STATUS_QUO, (n_columns, 1))
+    status_quo = np.tile(AVERAGE_ALONE, (n_columns, 1))
     gain = slopes(status_quo)[:, 0] - slopes(best)[:, 0]
-    # a voice that brings nothing is not computed
+    # a column that gains nothing costs nothing
     return np.where((gain > 0)[:, None], np.minimum(best, MOST_EXPONENT), status_quo)
 
 
-def _newton(slopes, centre, strength, exponent, enough):
-    """Exponents of least loss, (n, 2), each not below 0 and drawn to ``centre``; and the log-evidence of that prior."""
+def _newton(slopes, centre, strength, exponent, free, enough):
+    """Exponents of least loss, not below 0 and drawn to ``centre``, of the free ones; log-evidence of that prior."""
     at = _penalised(slopes(exponent), exponent, centre, strength)
     for _ in range(STEPS):
-        target = _least_quadratic(at[:, 1:3], at[:, 3:], exponent)
-        move, step = target - exponent, np.ones(len(exponent))
+        move, step = pooling.least_quadratic(at, exponent, free) - exponent, np.ones(len(exponent))
         for _ in range(STEPS):
             tried = exponent + step[:, None] * move
             new = _penalised(slopes(tried), tried, centre, strength)
@@ -72,28 +99,34 @@ def _newton(slopes, centre, strength, exponent, enough):
         exponent, at = np.where(kept[:, None], tried, exponent), np.where(kept[:, None], new, at)
         if gained < enough:
             break
-    determinant = at[:, 3] * at[:, 5] - at[:, 4] ** 2
-    return exponent, float((-at[:, 0] + elementary.log(strength) - 0.5 * elementary.log(determinant)).sum())
+    prior = 0.5 * free.sum() * elementary.log(strength)
+    return exponent, float((prior - at[:, 0] - 0.5 * _log_determinant(at, free)).sum())
 
 
 def _penalised(sums, exponent, centre, strength):
     """Loss and derivatives with those of the prior."""
-    away = exponent - centre
+    away, n = exponent - centre, exponent.shape[1]
     sums = sums.copy()
     sums[:, 0] += 0.5 * strength * (away**2).sum(axis=1)
-    sums[:, 1:3] += strength * away
-    sums[:, [3, 5]] += strength
+    sums[:, 1 : 1 + n] += strength * away
+    sums[:, _curves(n).diagonal()] += strength
     return sums
 
 
-def _least_quadratic(slope, hessian, at):
-    """Where the quadratic with this slope and Hessian, (n, 2) and (n, 3), at a point is least among points >= 0."""
-    (aa, ab, bb), (a, b) = hessian.T, at.T
-    # of the quadratic u'Hu / 2 - c'u
-    c, d = aa * a + ab * b - slope[:, 0], ab * a + bb * b - slope[:, 1]
-    determinant = aa * bb - ab**2
-    free = np.column_stack([bb * c - ab * d, aa * d - ab * c]) / determinant[:, None]
-    first = np.column_stack([np.maximum(c / aa, 0.0), np.zeros(len(at))])
-    second = np.column_stack([np.zeros(len(at)), np.maximum(d / bb, 0.0)])
-    edge = np.where((c**2 / aa * (c > 0) >= d**2 / bb * (d > 0))[:, None], first, second)
-    return np.where((free >= 0).all(axis=1)[:, None], free, edge)
+def _curves(n):
+    """Where the second derivatives by each two of n exponents stand in the sums."""
+    curves = np.zeros((n, n), dtype=np.intp)
+    above = np.triu_indices(n)
+    curves[above] = 1 + n + np.arange(len(above[0]))
+    return np.maximum(curves, curves.T)
+
+
+def _log_determinant(sums, free):
+    """Of the second derivatives by the free exponents, column by column: twice the logarithms of Cholesky's pivots."""
+    curves = _curves(len(free))[np.ix_(free == 1, free == 1)]
+    rest, total = sums[:, curves], np.zeros(len(sums))
+    for _ in range(len(curves)):
+        pivot, beside = rest[:, 0, 0], rest[:, 0, 1:]
+        total += elementary.log(pivot)
+        rest = rest[:, 1:, 1:] - beside[:, :, None] * beside[:, None, :] / pivot[:, None, None]
+    return total

@@ -1,4 +1,7 @@
-"""Rows to learn from: whole ones, each of weight one. Missing cells are drawn, and weights become repetitions."""
+"""Rows to learn from: whole ones, each of weight one, some of them held out.
+
+Missing cells are drawn, and weights become repetitions.
+"""
 
 from dataclasses import dataclass
 
@@ -14,6 +17,11 @@ from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again
 PROPOSALS = 16  # of which the first draws of a row are one
 MOST_ROWS = 2**31 - 1
+FOLDS = 5
+MOST_CROSSED = 300_000  # cells of a table of which every row is held out once
+FEWEST_ROWS = 500  # below which it is too, however wide the table
+HELD_OUT = 0.1  # of the rows of other tables, and at most so many:
+MOST_HELD_OUT = 10_000
 BLOCK_BYTES = 4_000_000  # hashed at a time
 
 
@@ -74,6 +82,24 @@ def distinct(codes):
     codes = in_order(codes)
     firsts = np.flatnonzero(np.append(True, (codes[1:] != codes[:-1]).any(axis=1)))
     return codes[firsts], np.diff(np.append(firsts, len(codes)))
+
+
+def folds(n_rows, n_columns):
+    """Which of the rows, in random order, are held out together: list of slices, empty if there is one row.
+
+    Of a small table each row is held out in one of several folds, since a tenth would say little: cross-validation
+    (Stone, Journal of the Royal Statistical Society B 36, 1974).
+    """
+    if n_rows < FEWEST_ROWS or n_rows * n_columns <= MOST_CROSSED:
+        n = min(FOLDS, n_rows)
+        ends = [n_rows * i // n for i in range(n + 1)]
+        return [slice(*ends[i : i + 2]) for i in range(n)] if n > 1 else []
+    return [slice(0, min(round(HELD_OUT * n_rows), MOST_HELD_OUT))]
+
+
+def others(codes, fold):
+    """The rows that are not in a fold."""
+    return np.concatenate([codes[: fold.start], codes[fold.stop :]])
 
 
 def _order(codes, observed=None, weight=None):

@@ -8,7 +8,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
-from ..learning.rows import check_weight, rows_to_learn_from
+from ..learning.rows import check_weight, others, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import TableError
 from ..machine.threads import n_threads
@@ -80,14 +80,15 @@ class CategoricalDensity(TableModel):
         """
         return self._learn(codes, n_categories, rng, threads, n_ordered)
 
-    def learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered=None):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
         """Learn a density from codes, and say how well one of those rows that are not held out tells those that are.
 
         Parameters
         ----------
         codes : ndarray of shape (n_rows, n_columns), uint8
-        n_held_out : int
-            How many of the first rows are held out of the other density, which has the same parameters.
+        held_out : list of slice
+            Rows that are held out together of another density, which has the same parameters; one after the other from
+            the first row on.
         n_categories : ndarray of shape (n_columns,), int32
         rng : numpy.random.Generator
         threads : int
@@ -101,10 +102,10 @@ class CategoricalDensity(TableModel):
         scores : ndarray of shape (n_held_out,), float64
             Log-likelihood of the rows that are held out, nats.
         """
-        return self._learn_and_score(codes, n_held_out, n_categories, rng, threads, n_ordered)
+        return self._learn_and_score(codes, held_out, n_categories, rng, threads, n_ordered)
 
-    def _learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered):
-        return _learn_twice(self, codes, n_held_out, n_categories, rng, threads, n_ordered)
+    def _learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered):
+        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered)
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         raise NotImplementedError
@@ -207,17 +208,18 @@ class Other:
         estimator.fit(codes)
         return OtherDensity(n_categories, estimator)
 
-    def learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered=None):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
         """As models do."""
-        return _learn_twice(self, codes, n_held_out, n_categories, rng, threads, n_ordered)
+        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered)
 
 
-def _learn_twice(model, codes, n_held_out, n_categories, rng, threads, n_ordered):
+def _learn_again(model, codes, held_out, n_categories, rng, threads, n_ordered):
     """What `learn_and_score` is of models that hold out no rows themselves."""
-    same_draws = deepcopy(rng)
-    without = model.learn(codes[n_held_out:], n_categories, same_draws, threads, n_ordered)
-    scores = without.score(codes[:n_held_out], threads)
-    return model.learn(codes, n_categories, rng, threads, n_ordered), scores
+    scores = []
+    for fold in held_out:
+        without = model.learn(others(codes, fold), n_categories, deepcopy(rng), threads, n_ordered)
+        scores.append(without.score(codes[fold], threads))
+    return model.learn(codes, n_categories, rng, threads, n_ordered), np.concatenate(scores)
 
 
 def learner(estimator, what):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.weighted import WeightedMean
-from ..learning.rows import in_order
+from ..learning.rows import folds, in_order
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
@@ -20,8 +20,6 @@ from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
 from .questions import log_likelihood
 
-HELD_OUT = 0.1  # of the rows, and at most so many:
-MOST_HELD_OUT = 10_000
 STEPS = 200  # of EM
 
 
@@ -182,15 +180,15 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
-        n, n_held_out = self.n_estimators, min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
-        weighted, at_once = self.weights == "held-out" and n > 1 and n_held_out > 0, min(threads, n)
+        n, held_out = self.n_estimators, folds(*codes.shape)
+        weighted, at_once = self.weights == "held-out" and n > 1 and bool(held_out), min(threads, n)
         tasks = []
         for estimator, seed in zip(self._estimators(n), rng.integers(2**31, size=n).tolist(), strict=True):
             member, of = (
                 learner(estimator, "estimator"),
                 (n_categories, np.random.default_rng(seed), threads // at_once),
             )
-            learn = partial(member.learn_and_score, codes, n_held_out) if weighted else partial(member.learn, codes)
+            learn = partial(member.learn_and_score, codes, held_out) if weighted else partial(member.learn, codes)
             tasks.append(partial(learn, *of, n_ordered))
         learned = []
         with progress_bar(n, "fitting members", self.verbose) as progress:

@@ -5,17 +5,12 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 
-from .._ext import elementary
-from ..densities.logarithmic import LogarithmicPool
-from ..densities.pool import Pool, trees_say
-from ..densities.trees import starts
+from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool
+from ..densities.pool import Pool
 from ..inference.estimates import blocks
-from ..learning.em import Learner
-from ..learning.logistic import MOST_CELLS, LogisticLearner
-from ..learning.pooling import learn_exponents
-from ..learning.rows import in_order
+from ..learning.rows import folds, in_order
+from ..learning.voices import learn_voices
 from ..machine.errors import check_number
-from ..machine.progress import progress_bar
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
 from .parameters import check_n_jobs
@@ -25,11 +20,6 @@ FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 DRAWN = 0.2  # of all columns, and at least so many:
 FEWEST_DRAWN = 4
 DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
-HELD_OUT = 0.1  # of the rows, and at most so many:
-MOST_HELD_OUT = 10_000
-FEWEST_HELD_OUT = 25  # rows that can tell whether logistic regressions help
-MOST_ROWS = 50_000  # that EM learns from
-SHARED = 20.0  # rows' worth of the whole table in the share of each column
 MOST_STATES = 4096
 
 
@@ -179,10 +169,10 @@ class TreeFlowMixture(CategoricalFlow):
 
     @property
     def exponent_(self):
-        """Exponents of average and logistic regression: ndarray of shape (n_columns, 2), float64."""
+        """Exponents of average, tree, further trees, hidden column, regression: (n_columns, 5) ndarray, float64."""
         if isinstance(self.distribution_, LogarithmicPool):
             return self.distribution_.exponent
-        return np.tile([1.0, 0.0], (len(self.share_), 1))
+        return np.tile(AVERAGE_ALONE, (len(self.share_), 1))
 
     @property
     def validation_score_(self):
@@ -210,7 +200,7 @@ class TreeFlowMixture(CategoricalFlow):
             f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
             f"{', …' if len(states) > 8 else ''}",
             f"\nshares in each column's average: its tree, {n_further} further trees, the hidden column;"
-            "\nand exponents: of the average, of the logistic regression",
+            f"\nand exponents: {', '.join(VOICES)}",
         ]
         for j in self._average.order:
             shares, exponents = ([f"{x:.2f}" for x in part[j]] for part in (self.share_, self.exponent_))
@@ -254,92 +244,32 @@ class TreeFlowMixture(CategoricalFlow):
     def _learn(self, codes, n_categories, rng, threads, n_ordered):
         # by a stream of their own: what else is drawn does not depend on the rows
         codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
-        n_held_out = min(round(HELD_OUT * len(codes)), MOST_HELD_OUT)
-        return self._learn_and_score(codes, n_held_out, n_categories, rng, threads, n_ordered)[0]
+        return self._learn_apart(codes, folds(*codes.shape), n_categories, rng, threads, n_ordered)[0]
 
-    def _learn_and_score(self, codes, n_held_out, n_categories, rng, threads, n_ordered):
-        # rows are in random order: the first are held out anyway
+    def _learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered):
+        whole, known = self._learn_apart(codes, held_out, n_categories, rng, threads, n_ordered)
+        scores = [part.score(codes[fold], threads) for part, fold in zip(known, held_out, strict=True)]
+        return whole, np.concatenate(scores)
+
+    def _learn_apart(self, codes, held_out, n_categories, rng, threads, n_ordered):
+        """What all rows tell, and what the rows outside each fold do."""
         em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
-        # too few rows to hold any out: then all are looked at twice
-        unseen, seen = (codes[:n_held_out], codes[n_held_out:]) if n_held_out else (codes, codes)
-        first = self._estimator().learn(seen, n_categories, np.random.default_rng(seeds[0]), threads, n_ordered)
 
-        def grow(codes, i):
-            voice = self._voices(first.order)[i > 0]
-            return voice.learn(codes, n_categories, np.random.default_rng(seeds[i]), threads, n_ordered)
+        def learn(flow, codes, seed):
+            return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered)
 
-        further = [grow(seen, i) for i in range(1, self.n_trees)]
-        tree, forest = trees_say([first, *further], unseen, threads)
-        of_forest = _shares(tree, forest) if self.n_trees > 1 else np.zeros(len(n_categories))
-        grown = (1 - of_forest) * tree + of_forest * forest
-        products, of_hidden, scores = self._choose_states(
-            Learner(seen[:MOST_ROWS], n_categories, threads),
-            grown,
-            lambda products: products.conditionals(unseen, first.order, threads),
-            em_seed,
-        )
-        # the rows that were held out come in: trees afresh, states from where they are
-        learner = Learner(codes[:MOST_ROWS], n_categories, threads)
-        share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
-        by_column = np.argsort(first.order)
+        first = learn(self._estimator(), codes, seeds[0])
+        flow, further = self._voices(first.order)
 
-        def pool(trees, products):
-            tried, score = np.array(list(scores), dtype=np.int32), np.array(list(scores.values()))
-            return Pool(n_categories, tuple(trees), products, share[by_column], tried, score)
+        def grow(rows):
+            one = first if rows is codes else learn(flow, rows, seeds[0])
+            return one, *(learn(further, rows, seed) for seed in seeds[1:])
 
-        known = pool([first, *further], products)
-        whole = pool((grow(codes, i) for i in range(self.n_trees)), learner.improve(products).by_weight())
-        if self.logistic and n_held_out >= FEWEST_HELD_OUT and np.sum(n_categories - 1) <= MOST_CELLS:
-            known, whole = self._with_logistic(known, whole, seen, unseen, codes, threads)
-        return whole, known.score(unseen, threads)
-
-    def _with_logistic(self, average, whole, seen, unseen, codes, threads):
-        """Averages of rows that are not held out and of all rows, pooled with logistic regressions of as many.
-
-        They are as they were if those are of no use.
-        """
-        order, k = average.order, average.n_categories
-        common = [np.bincount(codes[:, j], minlength=n).argmax() for j, n in enumerate(k.tolist())]
-        of = k, order, np.array(common, dtype=np.uint8), threads
-        learner = LogisticLearner(seen, *of)
-        regressions = learner.choose(unseen)
-        voice = learner.density(regressions)
-        exponent = learn_exponents(
-            average.distributions(unseen, np.ones(len(k), dtype=np.uint8), threads),
-            voice.logits(unseen, threads),
-            voice.number_in_order,
-            starts(k[order]).astype(np.int32),
-            np.take(unseen, order, axis=1),
-            threads,
-        )
-        if not exponent[:, 1].any():
-            return average, whole
-        exponent, learner = exponent[np.argsort(order)], LogisticLearner(codes, *of)
-        all_rows = learner.density(learner.improve(regressions))
-        return LogarithmicPool(k, average, voice, exponent), LogarithmicPool(k, whole, all_rows, exponent)
-
-    def _choose_states(self, learner, grown, say, seed):
-        """The mixture of products that the held-out rows like best, its share in each place of the order, all scores.
-
-        ``grown`` is the probability of their values by the trees, ``say(products)`` that by a mixture of products.
-        """
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
-        tried, scores = [], {0: float(elementary.log(grown).sum(axis=1).mean())}
-        with progress_bar(len(numbers), "learning the hidden column", self.verbose) as progress:
-            for n in numbers:
-                draws = np.random.default_rng([seed, n])
-                products = learner.improve(learner.split(tried[-1][1], draws) if tried else learner.start(n, draws))
-                hidden = say(products)
-                share = _shares(grown, hidden)
-                score = float(elementary.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
-                scores[n] = score
-                tried.append((score, products, share))
-                progress(len(tried))
-                if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
-                    break
-        return *max(tried, key=_score)[1:], scores
+        of = n_categories, first.order, grow, numbers, self.logistic, em_seed, threads, self.verbose
+        return learn_voices(codes, held_out, *of)
 
     def _voices(self, order):
         """Unfitted flows in the order of the first: one as the estimator says, and one like the further trees."""
@@ -361,28 +291,3 @@ class TreeFlowMixture(CategoricalFlow):
         if self.n_components != "auto":
             check_number(self.n_components, "n_components", Integral, min_val=1, max_val=MOST_STATES)
         check_n_jobs(self.n_jobs)
-
-
-def _score(tried):
-    return tried[0]
-
-
-def _shares(present, newcomer):
-    """The share of a newcomer in each column's say of highest likelihood on held-out rows, drawn to that of the table.
-
-    Both arguments are probabilities of the values, (n_rows, n_columns). The likelihood is concave in the share: its
-    derivative is bisected.
-    """
-
-    def best(present, newcomer, mean, strength):
-        low, high = np.zeros(present.shape[1]), np.ones(present.shape[1])
-        gain = newcomer - present
-        for _ in range(24):
-            share = (low + high) / 2
-            slope = (gain / (present + share * gain)).sum(axis=0)
-            slope += strength * (mean / share - (1 - mean) / (1 - share))
-            low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
-        return (low + high) / 2
-
-    common = best(present.reshape(-1, 1), newcomer.reshape(-1, 1), 0.5, 1.0)[0]
-    return best(present, newcomer, common, SHARED)

@@ -1,0 +1,137 @@
+"""The voices of a mixture, pooled by what they say of rows that are held out of them."""
+
+import numpy as np
+
+from .._ext import elementary
+from ..densities.logarithmic import LogarithmicPool
+from ..densities.pool import Pool, trees_say
+from ..densities.trees import starts
+from ..machine.progress import progress_bar
+from .em import Learner
+from .logistic import MOST_CELLS, LogisticLearner, choose_penalties
+from .pooling import learn_exponents, learn_shares
+from .rows import others
+
+MOST_ROWS = 50_000  # that EM learns from
+MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
+
+
+def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed, seed, threads, verbose):
+    """Pools of voices learned from all rows, and for each fold from the rows outside it; shares and exponents alike.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    held_out : list of slice
+        As `folds` gives them. If there are none, all rows say what the voices know that have seen them.
+    n_categories, order : ndarray of shape (n_columns,), int32
+    grow : callable
+        Of rows, the trees in this order: of the tree flow, and further ones.
+    numbers : list of int
+        Numbers of states to try in turn, each twice the one before it.
+    regressed : bool
+        Whether there are logistic regressions.
+    seed : int
+        Of what EM draws.
+    threads, verbose : int
+
+    Returns
+    -------
+    whole : Pool or LogarithmicPool
+    known : list of the same
+        For each fold.
+    """
+    parts = [(others(codes, fold), codes[fold]) for fold in held_out] or [(codes, codes)]
+    trees = [grow(seen) for seen, _ in parts]
+    tree, forest = _heard(trees_say(of, unseen, threads) for of, (_, unseen) in zip(trees, parts, strict=True))
+    of_forest = learn_shares(tree, forest) if len(trees[0]) > 1 else np.zeros(len(order))
+    grown = (1 - of_forest) * tree + of_forest * forest
+    learners = [Learner(seen[:MOST_ROWS], n_categories, threads) for seen, _ in parts]
+
+    def say(products):
+        heard = ((of.conditionals(unseen, order, threads),) for of, (_, unseen) in zip(products, parts, strict=True))
+        return _heard(heard)[0]
+
+    products, of_hidden, scores = _choose_states(learners, numbers, grown, say, seed, verbose)
+    share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
+    tried, score = np.array(list(scores), dtype=np.int32), np.array(list(scores.values()))
+
+    def pool(trees, products):
+        return Pool(n_categories, trees, products, share[np.argsort(order)], tried, score)
+
+    known = [pool(*of) for of in zip(trees, products, strict=True)]
+    # rows that were held out come in: trees afresh, states from where they are
+    learner = Learner(codes[:MOST_ROWS], n_categories, threads)
+    whole = pool(grow(codes), learner.improve(products[0]).by_weight())
+    if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
+        whole, known = _with_regressions(codes, parts, whole, known, threads)
+    return whole, known if held_out else []
+
+
+def _heard(parts):
+    """What each of several voices says of all held-out rows, from what they say of each fold."""
+    return [np.concatenate(said) for said in zip(*parts, strict=True)]
+
+
+def _choose_states(learners, numbers, grown, say, seed, verbose):
+    """Mixtures of products that held-out rows like best, one of each learner; their share in each place; all scores.
+
+    ``grown`` is the probability of their values by the trees, ``say(products)`` that by mixtures of products.
+    """
+    tried, scores = [], {0: float(elementary.log(grown).sum(axis=1).mean())}
+    with progress_bar(len(numbers), "learning the hidden column", verbose) as progress:
+        for n in numbers:
+            products = []
+            for i, learner in enumerate(learners):
+                draws = np.random.default_rng([seed, n, i] if i else [seed, n])
+                start = learner.split(tried[-1][1][i], draws) if tried else learner.start(n, draws)
+                products.append(learner.improve(start))
+            hidden = say(products)
+            share = learn_shares(grown, hidden)
+            score = float(elementary.log((1 - share) * grown + share * hidden).sum(axis=1).mean())
+            scores[n] = score
+            tried.append((score, products, share))
+            progress(len(tried))
+            if len(tried) > 2 and max(tried[-2:], key=_score)[0] < max(tried, key=_score)[0]:
+                break
+    return *max(tried, key=_score)[1:], scores
+
+
+def _score(tried):
+    return tried[0]
+
+
+def _with_regressions(codes, parts, whole, known, threads):
+    """Averages, of all rows and of each fold, pooled with logistic regressions of as many rows.
+
+    They are as they were if those are of no use.
+    """
+    order, k = whole.order, whole.n_categories
+    common = [np.bincount(codes[:, j], minlength=n).argmax() for j, n in enumerate(k.tolist())]
+    of = k, order, np.array(common, dtype=np.uint8), threads
+    learners = [LogisticLearner(seen, *of) for seen, _ in parts]
+    regressions = choose_penalties(learners, [unseen for _, unseen in parts])
+    voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
+    every, few = np.ones(len(k), dtype=np.uint8), MOST_HEARD // int(k.sum())
+    heard, values = [], []
+    for average, voice, (_, unseen) in zip(known, voices, parts, strict=True):
+        rows = unseen[:few]
+        heard.append((*average.distributions(rows, every, threads), voice.logits(rows, threads)))
+        values.append(np.take(rows, order, axis=1))
+    *said, logits = _heard(heard)
+    shares = np.repeat(whole.share[order].T, k[order], axis=1)
+    said = np.stack([sum(s * part for s, part in zip(shares, said, strict=True)), *said])
+    exponent = learn_exponents(
+        elementary.log(said),
+        logits,
+        voices[0].number_in_order,
+        starts(k[order]).astype(np.int32),
+        np.concatenate(values),
+        threads,
+    )[np.argsort(order)]
+    if not exponent[:, 1:].any():
+        return whole, known
+    learner = LogisticLearner(codes, *of)
+    voice = learner.density(learner.improve(regressions[0]))
+    known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
+    return LogarithmicPool(k, whole, voice, exponent), known
