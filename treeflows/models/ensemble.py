@@ -38,9 +38,9 @@ class TreeFlowEnsemble(CategoricalDensity):
     n_estimators : int, default=10
         Number of members.
     weights : "held-out" or "uniform", default="held-out"
-        "held-out": the weights of highest likelihood on a tenth of the rows (at most 10,000), by members that have not
-        seen them; the members that are kept are learned from all rows. Mixtures hold these rows out anyway; with other
-        members "uniform" takes half the time.
+        "held-out": the weights of highest likelihood on rows that members have not seen, a tenth (at most 10,000) or in
+        a table of at most 300,000 cells all, a fifth at a time; the members that are kept are learned from all rows.
+        Mixtures hold these rows out anyway; with other members "uniform" takes a half to a sixth of the time.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"

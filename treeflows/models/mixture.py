@@ -34,11 +34,12 @@ class TreeFlowMixture(CategoricalFlow):
     - a multinomial logistic regression on all columns before, for dependence that adds up where the others average.
 
     Trees and hidden column are averaged, ``q(x_j | before) = sum over the three of share_je p_e(x_j | before)``. The
-    average and the logistic regression are multiplied, ``p(x_j | before)`` proportional to
-    ``q(x_j | before) ** a_j * logistic(x_j | before) ** b_j``, summing to one over the values of the column. Shares and
-    exponents are those of highest likelihood on a tenth of the rows (at most 10,000), held out for that; afterwards
-    all voices are learned from all rows, the states from all or 50,000 of them. So each column is told by whoever
-    tells it best, and the model is an exact, invertible density like the tree flow.
+    average, each of the three by itself and the logistic regression are multiplied, ``p(x_j | before)`` proportional to
+    the product over these five of ``p_e(x_j | before) ** exponent_je``, summing to one over the values of the column.
+    Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most 10,000),
+    or in a table of at most 300,000 cells all, held out a fifth at a time. Afterwards all voices are learned from all
+    rows, the states from all or 50,000 of them. So each column is told by whoever tells it best, and the model is an
+    exact, invertible density like the tree flow.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class TreeFlowMixture(CategoricalFlow):
         the estimator's ``max_features``) and five times its ``prior_split``.
     logistic : bool, default=True
         Whether there are logistic regressions. Each column's penalty on the squares of the coefficients is the one of
-        highest held-out likelihood. There are none of a table of fewer than 250 rows, or where the categories of all
+        highest held-out likelihood. Without them the average is all. There are none where the categories of all
         columns, less one each, are more than 10,000.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
@@ -84,8 +85,9 @@ class TreeFlowMixture(CategoricalFlow):
         Probability of each state, the largest first.
     share_ : ndarray of shape (n_columns, 3), float64
         In each column's average, the share of its tree, of the further trees, and of the hidden column.
-    exponent_ : ndarray of shape (n_columns, 2), float64
-        Of each column's average, and of its logistic regression; not negative, and 0 where a voice has no say.
+    exponent_ : ndarray of shape (n_columns, 5), float64
+        Of each column's average, of its tree, the further trees and the hidden column by themselves, and of its
+        logistic regression; not negative, and 0 where a voice has no say.
     validation_score_ : dict of int to float
         For each number of states that was tried, the mean log-likelihood of the held-out rows, nats; 0 stands for the
         trees alone.
@@ -100,7 +102,8 @@ class TreeFlowMixture(CategoricalFlow):
     -----
     Any pool of conditional distributions that sums to one at every column leaves the whole exact. The hidden column is
     learned by EM (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977). The product of powers
-    is a logarithmic opinion pool (Genest, Zidek, Statistical Science 1, 1986).
+    is a logarithmic opinion pool (Genest, Zidek, Statistical Science 1, 1986); rows held out a fifth at a time are
+    cross-validation (Stone, Journal of the Royal Statistical Society B 36, 1974).
 
     Examples
     --------
