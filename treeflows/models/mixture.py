@@ -36,10 +36,10 @@ class TreeFlowMixture(CategoricalFlow):
     Trees and hidden column are averaged, ``q(x_j | before) = sum over the three of share_je p_e(x_j | before)``. The
     average, each of the three by itself and the logistic regression are multiplied, ``p(x_j | before)`` proportional to
     the product over these five of ``p_e(x_j | before) ** exponent_je``, summing to one over the values of the column.
-    Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most 10,000),
-    or in a table of at most 300,000 cells all, held out a fifth at a time. Afterwards all voices are learned from all
-    rows, the states from all or 50,000 of them. So each column is told by whoever tells it best, and the model is an
-    exact, invertible density like the tree flow.
+    Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most
+    10,000), or in a table of at most 300,000 cells all, held out a fifth at a time. Afterwards all voices are learned
+    from all rows, the states from all or 50,000 of them. So each column is told by whoever tells it best, and the model
+    is an exact, invertible density like the tree flow.
 
     Parameters
     ----------
