@@ -364,6 +364,21 @@ def test_evaluate(said, data):
         said("evaluate", data, "--model", model, "--folds", 2)
 
 
+def test_a_verdict_says_when_nothing_is_gained(said, tmp_path):
+    rng = np.random.default_rng(0)
+    coins = rng.integers(0, 2, (300, 4))
+
+    def verdict(table):
+        pd.DataFrame(table, columns=list("abcd")).to_csv(tmp_path / "t.csv", index=False)
+        return json.loads(said("evaluate", tmp_path / "t.csv", "--model", "tree", "--json"))["verdict"]
+
+    assert "show no dependence" in verdict(coins)
+    chain = np.column_stack([coins[:, 0], coins[:, 0], coins[:, 2], coins[:, 2]])
+    assert "The simpler model tells held-out rows as well" in verdict(chain)
+    parity = np.column_stack([coins[:, :3], coins[:, :3].sum(axis=1) % 2])
+    assert "gains over the better of the two" in verdict(parity)
+
+
 def test_concentrations_of_few_rows():
     # one row of each context tells nothing of the concentration
     assert _smoothed(np.array([[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(np.array([[0.75, 0.25], [0.25, 0.75]]))

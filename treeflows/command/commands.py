@@ -193,6 +193,7 @@ def _evaluate(arguments):
         print(f"{name:{width}}  {each['nll']:12.4f} ± {each['standard_error']:.4f}{'':18}{each['seconds']:15.2f}")
     gain, error = figures["gain"], figures["gain_standard_error"]
     print(f"\n{kind} gains {gain:.4f} ± {error:.4f} nats per row over {INDEPENDENT}")
+    print(figures["verdict"])
 
 
 def _report(arguments):

@@ -14,6 +14,7 @@ from ..models.questions import log_likelihood
 from ..tables.policy import TablePolicy
 
 INDEPENDENT, CHOW_LIU = "independent columns", "Chow-Liu tree"
+ERRORS = 2.0  # standard errors that a difference must be, to be told from chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +33,27 @@ class Comparison:
     seconds: dict
 
     def figures(self, name):
-        """Mean negative log-likelihoods, what a model gains over independent columns, and standard errors over rows."""
+        """Mean negative log-likelihoods, what a model gains over independent columns, and standard errors over rows.
+
+        And a verdict: what it gains over the better of the two baselines, in words.
+        """
         models = {}
         for each, scores in self.scores.items():
             nll, error = _mean(-scores)
             models[each] = {"nll": nll, "standard_error": error, "seconds": self.seconds[each]}
         gain, error = _mean(self.scores[name] - self.scores[INDEPENDENT])
-        return {"models": models, "gain": gain, "gain_standard_error": error}
+        return {"models": models, "gain": gain, "gain_standard_error": error, "verdict": self._verdict(name)}
+
+    def _verdict(self, name):
+        better = max((INDEPENDENT, CHOW_LIU), key=lambda each: self.scores[each].mean())
+        gain, error = _mean(self.scores[name] - self.scores[better])
+        told = f"{gain:+.3f} ± {error:.3f} nats per row"
+        if gain > ERRORS * error:
+            return f"{name} gains over the better of the two, {better}: {told}"
+        worse = "loses against" if gain < -ERRORS * error else "gains nothing over"
+        if better == INDEPENDENT:
+            return f"{name} {worse} {better}: {told}. These rows show no dependence that held-out ones confirm"
+        return f"{name} {worse} a {better}: {told}. The simpler model tells held-out rows as well"
 
 
 def read_domain(model, table):

@@ -213,7 +213,7 @@ def _fit_html(fit):
         f"Learned from {fit['seen']:,} rows, in {fit['models'][kind]['seconds']:.2f} s, and asked for the likelihood "
         f"of the {fit['held_out']:,} rows that were held out. A lower negative log-likelihood is better: {kind} gains "
         f"{gain:.3f} ± {error:.3f} nats per row over {INDEPENDENT}, so that a held-out row is, in "
-        f"geometric mean, {_times(gain)} as probable. ± is one standard error."
+        f"geometric mean, {_times(gain)} as probable. ± is one standard error. {fit['verdict']}."
     )
     body = [
         [
