@@ -1,4 +1,4 @@
-"""Models to compare with: scikit-learn's trees, which are a peer, and three plain baselines written here.
+"""Models to compare with: three plain baselines written here.
 
 Each is ``fit(codes, n_categories)``, ``score_samples(codes)`` in nats; what a model leaves open is chosen on `valid` by
 the command that runs it.
@@ -7,7 +7,6 @@ the command that runs it.
 import numpy as np
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.special import logsumexp
-from sklearn.tree import DecisionTreeClassifier
 
 
 def one_hot(codes, n_categories):
@@ -97,32 +96,3 @@ class ChowLiu:
     def score_samples(self, codes):
         """Nats."""
         return sum(table[0 if given is None else codes[:, given], codes[:, j]] for j, given, table in self.tables)
-
-
-class SklearnTrees:
-    """Peer: scikit-learn's DecisionTreeClassifier for each column on the columns before it, ordinal codes."""
-
-    def __init__(self, smoothing=0.1, min_samples_leaf=5):
-        self.smoothing, self.min_samples_leaf = smoothing, min_samples_leaf
-
-    def fit(self, codes, n_categories):
-        """One tree after the other; column 0 is split on nothing."""
-        self.trees, self.tables = [], []
-        for j, k in enumerate(n_categories):
-            before = codes[:, :j] if j else np.zeros((len(codes), 1), dtype=np.uint8)
-            tree = DecisionTreeClassifier(
-                criterion="log_loss", min_samples_leaf=self.min_samples_leaf, random_state=0
-            ).fit(before, codes[:, j])
-            counts = np.zeros((tree.tree_.node_count, k)) + self.smoothing
-            counts[:, tree.classes_] += tree.tree_.value[:, 0] * tree.tree_.n_node_samples[:, None]
-            self.trees.append(tree)
-            self.tables.append(np.log(counts / counts.sum(axis=1, keepdims=True)))
-        return self
-
-    def score_samples(self, codes):
-        """Nats, by each tree's apply."""
-        score = np.zeros(len(codes))
-        for j, (tree, table) in enumerate(zip(self.trees, self.tables, strict=True)):
-            before = codes[:, :j] if j else np.zeros((len(codes), 1), dtype=np.uint8)
-            score += table[tree.apply(before), codes[:, j]]
-        return score

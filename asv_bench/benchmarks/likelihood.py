@@ -2,7 +2,8 @@
 
 The folder holds .npz files with the arrays train, valid, test (uint8 codes) and n_categories. Every model is fitted on
 train with its defaults (the discrete tree flow with early stopping). Where a peer or a baseline needs a choice, it gets
-the candidate of highest likelihood on valid, and its seconds are those of that candidate's fit alone.
+the candidate of highest likelihood on valid, and its seconds are those of that candidate's fit alone. Published figures
+are those of benchmarks/published.py, ± the standard error of the model that is best.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import numpy as np
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 
-from .baselines import ChowLiu, Independent, ProductMixture, SklearnTrees
+from . import published
+from .baselines import ChowLiu, Independent, ProductMixture
+from .peers import BoostedTrees, SklearnTrees
 
 
 class Ours:
@@ -60,10 +63,12 @@ MODELS = {
     "ensemble of 10 mixtures": [partial(Ours, ensemble)],
     "discrete tree flow": [partial(Ours, discrete)],
     "sklearn trees (peer)": [partial(SklearnTrees, a) for a in (0.01, 0.1, 1.0)],
+    "boosted trees (peer)": [partial(BoostedTrees, rate) for rate in (0.03, 0.1)],
     "mixture of products (baseline)": [partial(ProductMixture, n) for n in (10, 20, 50, 100)],
     "Chow-Liu (baseline)": [partial(ChowLiu, a) for a in (0.01, 0.1, 1.0)],
     "independent (baseline)": [Independent],
 }
+MOST_COLUMNS = {"boosted trees (peer)": 64}  # their time grows with the square of the columns
 
 
 def load(path):
@@ -76,40 +81,50 @@ def load(path):
     return splits, data["n_categories"]
 
 
-def measure(candidates, splits, n_categories, split, repeat):
-    """NLL of the split with its standard error, nats; median seconds of fit and score."""
+def told(seconds):
+    """Seconds to two digits, in milliseconds where they are few."""
+    scaled, unit = (1000 * seconds, "ms") if seconds < 1 else (seconds, "s")
+    return f"{scaled:.{1 if scaled < 10 else 0}f} {unit}"
 
-    def timed(work):
+
+def measure(candidates, splits, n_categories, split, repeat):
+    """NLL of the split with its standard error, nats; median seconds of the fit."""
+    fits = []
+    for make in candidates:
         seconds = []
         for _ in range(repeat):
             start = default_timer()
-            result = work()
+            model = make().fit(splits["train"], n_categories)
             seconds.append(default_timer() - start)
-        return result, float(np.median(seconds))
-
-    fits = [timed(lambda make=make: make().fit(splits["train"], n_categories)) for make in candidates]
-    model, fit = max(fits, key=lambda f: f[0].score_samples(splits["valid"]).mean()) if len(fits) > 1 else fits[0]
-    scores, score = timed(lambda: model.score_samples(splits[split]))
-    return -scores.mean(), scores.std() / np.sqrt(len(scores)), fit, score
+        fits.append((model, float(np.median(seconds))))
+    model, seconds = max(fits, key=lambda f: f[0].score_samples(splits["valid"]).mean()) if len(fits) > 1 else fits[0]
+    scores = model.score_samples(splits[split])
+    return -scores.mean(), scores.std() / np.sqrt(len(scores)), seconds
 
 
-def draw(results, path):
-    """NLL above the best of each table against fit seconds, a mark a table."""
+def draw(results, others, path):
+    """NLL above the best of each table, published figures included: against the seconds of the fit, and by table."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 4), layout="constrained")
-    ax = figure.subplots()
-    best = {name: min(r[0] for r in rows.values()) for name, rows in results.items()}
+    figure = Figure(figsize=(13, 5), layout="constrained")
+    by_seconds, by_table = figure.subplots(1, 2, sharey=True)
+    names = list(results)
+    best = {n: min([r[0] for r in results[n].values()] + list(others.get(n, {}).values())) for n in names}
     for i, model in enumerate(MODELS):
-        points = [(r[model][2], r[model][0] / best[name] - 1) for name, r in results.items() if model in r]
+        points = [(r[model][2], j, r[model][0] / best[n] - 1) for j, (n, r) in enumerate(results.items()) if model in r]
         if points:
-            seconds, excess = np.array(points).T
-            marker = "os^Dvx+*"[i]
-            ax.plot(seconds, 100 * excess, marker, color=f"C{i}", label=model, alpha=0.75)
-    ax.set(xscale="log", xlabel="seconds of the fit", ylabel="NLL above the table's best, %", title="a mark a table")
-    ax.set_yscale("symlog", linthresh=1)
-    ax.set_ylim(-0.1, None)
-    ax.grid(alpha=0.3)
+            seconds, place, excess = np.array(points).T
+            for ax, x, label in ((by_seconds, seconds, model), (by_table, place, None)):
+                ax.plot(x, 100 * excess, "os^Dvpx+*"[i], color=f"C{i}", label=label, alpha=0.75)
+    marks = [(j, 100 * (nll / best[n] - 1)) for j, n in enumerate(names) for nll in others.get(n, {}).values()]
+    if marks:
+        by_table.plot(*zip(*marks, strict=True), "_", color="black", markersize=14, mew=2, label="published")
+    by_seconds.set(xscale="log", xlabel="seconds of the fit", ylabel="NLL above the table's best, %")
+    by_seconds.set_yscale("symlog", linthresh=1)
+    by_seconds.set_ylim(-0.1, None)
+    by_table.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    for ax in (by_seconds, by_table):
+        ax.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=110)
 
@@ -120,21 +135,28 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", help="names of files without .npz (default: all)")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--split", choices=["valid", "test"], default="test")
-    parser.add_argument("--repeat", type=int, default=1, help="times to fit and score; seconds are medians")
-    parser.add_argument("--picture", type=Path, help="file to draw NLL against fit seconds into")
+    parser.add_argument("--split", choices=["valid", "test"], default="test", help="published figures are of test")
+    parser.add_argument("--repeat", type=int, default=1, help="times to fit; seconds are medians")
+    parser.add_argument("--picture", type=Path, help="file to draw NLL against fit seconds, and by table, into")
     arguments = parser.parse_args()
-    sets = arguments.sets or sorted(path.stem for path in arguments.folder.glob("*.npz"))
-    print("| table | model | NLL, nats | standard error | fit, s | score, s |\n|---|---|---|---|---|---|")
+    others = published.NLL if arguments.split == "test" else {}
+    print("| table | best published |", *(f"{model} |" for model in arguments.models), "± |")
+    print("|---" * (len(arguments.models) + 3) + "|")
     results = {}
-    for name in sets:
+    for name in arguments.sets or sorted(path.stem for path in arguments.folder.glob("*.npz")):
         splits, k = load(arguments.folder / f"{name}.npz")
+        best = min(((nll, who) for who, nll in others.get(name, {}).items()), default=None)
+        print(f"| {name} |", "|" if best is None else f"{best[0]:.2f} {best[1]} |", end="", flush=True)
+        rows = results[name] = {}
         for model in arguments.models:
-            row = measure(MODELS[model], splits, k, arguments.split, arguments.repeat)
-            results.setdefault(name, {})[model] = row
-            print(f"| {name} | {model} | {row[0]:.3f} | {row[1]:.3f} | {row[2]:.4f} | {row[3]:.4f} |", flush=True)
+            if len(k) > MOST_COLUMNS.get(model, np.inf):
+                print(f" more than {MOST_COLUMNS[model]} columns |", end="", flush=True)
+                continue
+            rows[model] = nll, _, seconds = measure(MODELS[model], splits, k, arguments.split, arguments.repeat)
+            print(f" {nll:.3f} ({told(seconds)}) |", end="", flush=True)
+        print(f" {min(rows.values())[1]:.3f} |")
     if arguments.picture:
-        draw(results, arguments.picture)
+        draw(results, others, arguments.picture)
 
 
 if __name__ == "__main__":

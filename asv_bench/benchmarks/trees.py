@@ -8,8 +8,8 @@ import numpy as np
 
 from treeflows import AutoregressiveTreeFlow, TreeFlowMixture
 
-from .baselines import SklearnTrees
 from .common import SETS, load
+from .peers import SklearnTrees
 
 
 def entropy(counts, n):
