@@ -17,7 +17,7 @@ from treeflows.learning.layers import cost_table
 from treeflows.learning.orders import informative_order, pairwise_information
 from treeflows.learning.prunings import concentrations
 from treeflows.models import autoregressive
-from treeflows.models.ensemble import _weights
+from treeflows.models.ensemble import _weights, _while_gaining
 
 K = [3, 2, 4, 2, 20]
 
@@ -258,6 +258,24 @@ def test_an_ensemble_is_the_mean_of_its_members():
     named = TreeFlowEnsemble(n_estimators=2, random_state=0).fit(table)
     assert named.feature_names_in_.tolist() == list("abcde")
     assert named.estimators_[0].sample(3).columns.tolist() == list("abcde")
+
+
+def test_no_more_members_are_added_than_gain():
+    codes = random_table(0, 400, [2, 3])  # two columns: the second order is as good as all further ones
+    ensemble = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 8, categories=declared([2, 3]), random_state=0)
+    kept = ensemble.fit(codes)
+    assert len(kept.estimators_) == len(kept.weights_) < 8
+    threads = clone(ensemble).set_params(n_jobs=3).fit(codes)
+    np.testing.assert_array_equal(threads.weights_, kept.weights_)
+    np.testing.assert_array_equal(threads.score_samples(codes), kept.score_samples(codes))
+    for whole in ({"weights": "uniform"}, {"estimator": [AutoregressiveTreeFlow(order="random")] * 8}):
+        assert len(clone(ensemble).set_params(**whole).fit(codes).weights_) == 8
+    rng = np.random.default_rng(0)
+    scores = list(np.log(rng.uniform(0.05, 0.95, (6, 200))))
+    scores[3:] = [scores[0]] * 3  # nothing new: the second and third of these together gain nothing
+    assert len(list(_while_gaining(enumerate(scores)))) == 5
+    impossible = [np.append(score, -np.inf) for score in scores]
+    assert len(list(_while_gaining(enumerate(impossible)))) == 6
 
 
 def test_members_fitted_elsewhere():

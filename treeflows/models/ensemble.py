@@ -1,5 +1,6 @@
 """The ensemble: a mixture of models."""
 
+from contextlib import closing
 from functools import partial
 from numbers import Integral
 
@@ -21,6 +22,9 @@ from .parameters import check_n_jobs
 from .questions import log_likelihood
 
 STEPS = 200  # of EM
+LAST = 2  # members that must together gain, for more to be added:
+LEAST_GAIN = 0.001  # nats a held-out row
+FEW_STEPS = 20  # of EM from the weights without the newest member: enough to tell the gain
 
 
 class TreeFlowEnsemble(CategoricalDensity):
@@ -36,7 +40,8 @@ class TreeFlowEnsemble(CategoricalDensity):
         Any model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes.
         A list has one for each member.
     n_estimators : int, default=10
-        Number of members.
+        Number of members, at most: with weights "held-out", no more are added once two together have gained less than
+        0.001 nats a held-out row. A list of members is fitted whole.
     weights : "held-out" or "uniform", default="held-out"
         "held-out": the weights of highest likelihood on rows that members have not seen, a tenth (at most 10,000) or in
         a table of at most 300,000 cells all, a fifth at a time; the members that are kept are learned from all rows.
@@ -67,7 +72,7 @@ class TreeFlowEnsemble(CategoricalDensity):
     ----------
     estimators_ : list of estimators
         The fitted members.
-    weights_ : ndarray of shape (n_estimators,), float64
+    weights_ : ndarray of shape (n_members,), float64
         Their weights.
     categories_ : list of ndarray
         Categories of each column, in the order of their codes.
@@ -154,7 +159,7 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     @property
     def weights_(self):
-        """Weights of the members: ndarray of shape (n_estimators,), float64."""
+        """Weights of the members: ndarray of shape (n_members,), float64."""
         return self.distribution_.weight
 
     @property
@@ -182,6 +187,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
         n, held_out = self.n_estimators, folds(*codes.shape)
         weighted, at_once = self.weights == "held-out" and n > 1 and bool(held_out), min(threads, n)
+        ends_early = weighted and not isinstance(self.estimator, list)  # what is listed is wanted
         tasks = []
         for estimator, seed in zip(self._estimators(n), rng.integers(2**31, size=n).tolist(), strict=True):
             member, of = (
@@ -191,9 +197,12 @@ class TreeFlowEnsemble(CategoricalDensity):
             learn = partial(member.learn_and_score, codes, held_out) if weighted else partial(member.learn, codes)
             tasks.append(partial(learn, *of, n_ordered))
         learned = []
-        with progress_bar(n, "fitting members", self.verbose) as progress:
-            for member in side_by_side(tasks, at_once):
-                learned.append(member)
+        with (
+            progress_bar(n, "fitting members", self.verbose) as progress,
+            closing(side_by_side(tasks, at_once)) as results,
+        ):
+            for result in _while_gaining(results) if ends_early else results:
+                learned.append(result)
                 progress(len(learned))
         if not weighted:
             return WeightedMean(n_categories, tuple(learned), np.full(n, 1 / n))
@@ -220,17 +229,34 @@ class TreeFlowEnsemble(CategoricalDensity):
             learner(estimator, "estimator")
 
 
+def _while_gaining(learned):
+    """Members with their scores, in order, until those added last gain too little."""
+    weights, scores, reached = np.empty(0), [], []
+    for member, of_member in learned:
+        yield member, of_member
+        scores.append(of_member)
+        n, joint = len(scores), np.stack(scores)
+        weights = _improve(np.append(weights * (n - 1) / n, 1 / n), joint, FEW_STEPS)
+        reached.append(logsumexp(joint + elementary.log(weights)[:, None], axis=0).mean())
+        if n > LAST and reached[-1] < reached[-1 - LAST] + LEAST_GAIN:
+            return
+
+
 def _weights(scores):
-    """Weights of highest likelihood by EM, each member having one row more to its credit.
+    """Weights of highest likelihood, each member having one row more to its credit.
 
     Parameters
     ----------
     scores : ndarray of shape (n_members, n_rows), float64
         Log-likelihoods, nats.
     """
+    return _improve(np.full(len(scores), 1 / len(scores)), scores, STEPS)
+
+
+def _improve(weights, scores, n_steps):
+    """Weights after so many steps of EM."""
     scores = scores[:, np.isfinite(scores).any(axis=0)]  # a row that no member thinks possible weighs none
-    weights = np.full(len(scores), 1 / len(scores))
-    for _ in range(STEPS):
+    for _ in range(n_steps):
         joint = scores + elementary.log(weights)[:, None]
         credit = elementary.exp(joint - logsumexp(joint, axis=0)).sum(axis=1) + 1
         weights = credit / credit.sum()
