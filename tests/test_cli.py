@@ -500,7 +500,7 @@ def test_trees_and_ensembles(data, said):
     figures = json.loads(said("fit", data, "-o", "e", "--model", "ensemble", "--json"))
     assert figures["kind"] == "TreeFlowEnsemble"
     assert "members and their weights:" in said("show", "e")
-    assert len(json.loads(said("show", "e", "--json"))["members"]) == 10
+    assert 3 <= len(json.loads(said("show", "e", "--json"))["members"]) <= 10  # as many as gain
     score = json.loads(said("score", "e", data, "--json"))["log_likelihood"]
     assert score == pytest.approx(-figures["nll"], abs=1e-9)
     assert abs(score - single) < 0.1
