@@ -16,7 +16,10 @@ checks = set(ERROR_MSGS) - set(settings["checks"])  # they read "all", except th
 
 
 def public_names():
-    """Dotted names of the package's functions, classes and methods, without those inherited from other packages."""
+    """Dotted names of the package's functions, classes and methods, without those inherited from other packages.
+
+    A method without a docstring is documented by the one that it overrides.
+    """
     for name in treeflows.__all__:
         thing = getattr(treeflows, name)
         if not callable(thing):
@@ -25,7 +28,8 @@ def public_names():
         for member in dir(thing) if inspect.isclass(thing) else ():
             value = inspect.getattr_static(thing, member)
             function = getattr(value, "fget", None) or getattr(value, "__func__", value)
-            if not member.startswith("_") and getattr(function, "__module__", "").startswith("treeflows."):
+            is_ours = not member.startswith("_") and getattr(function, "__module__", "").startswith("treeflows.")
+            if is_ours and (function.__doc__ or not inspect.getdoc(getattr(thing, member))):
                 yield f"treeflows.{name}.{member}"
 
 

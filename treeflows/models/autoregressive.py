@@ -204,7 +204,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         return figures, "\n".join([*lines, *shown])
 
-    def _learn(self, codes, n_categories, rng, threads, n_ordered):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         n_columns = codes.shape[1]
         cost, _bits = cost_table(len(codes), 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads)

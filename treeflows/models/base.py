@@ -23,8 +23,8 @@ TABLE_PARAMETERS = asdict(TablePolicy())
 class CategoricalDensity(TableModel):
     """Base class of exact probability models of categorical tables.
 
-    A model says ``check_parameters``, and ``_learn`` as ``learn`` is described; one that holds out rows itself says
-    ``_learn_and_score`` too. This class does the rest.
+    A model says ``check_parameters`` and ``learn``; one that holds out rows itself says ``learn_and_score`` too. This
+    class does the rest.
     """
 
     def fit(self, X, y=None, sample_weight=None):
@@ -78,7 +78,7 @@ class CategoricalDensity(TableModel):
         -------
         distribution : Density
         """
-        return self._learn(codes, n_categories, rng, threads, n_ordered)
+        raise NotImplementedError
 
     def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
         """Learn a density from codes, and say how well one of those rows that are not held out tells those that are.
@@ -102,13 +102,7 @@ class CategoricalDensity(TableModel):
         scores : ndarray of shape (n_held_out,), float64
             Log-likelihood of the rows that are held out, nats.
         """
-        return self._learn_and_score(codes, held_out, n_categories, rng, threads, n_ordered)
-
-    def _learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered):
         return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered)
-
-    def _learn(self, codes, n_categories, rng, threads, n_ordered):
-        raise NotImplementedError
 
     def whole_codes(self, X):
         """Codes of a table of whole rows.

@@ -219,7 +219,7 @@ class DiscreteTreeFlow(CategoricalFlow):
             lines.append(f"\nlayer {shown}: {self.tree(layer=shown).to_text(max_depth)}")
         return {"layers": n_layers, "leaves": leaves, "nll": nll}, "\n".join(lines)
 
-    def _learn(self, codes, n_categories, rng, threads, n_ordered):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         held_out = None
         if self.early_stopping:
             codes, held_out = self._hold_out(in_order(codes), rng)

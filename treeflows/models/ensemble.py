@@ -183,7 +183,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         lines = [f"  {kind}: {weight:.3f}" for kind, weight in zip(kinds, weights, strict=True)]
         return {"members": kinds, "weights": weights}, "\n".join(["members and their weights:", *lines])
 
-    def _learn(self, codes, n_categories, rng, threads, n_ordered):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
         n, held_out = self.n_estimators, folds(*codes.shape)
         weighted, at_once = self.weights == "held-out" and n > 1 and bool(held_out), min(threads, n)

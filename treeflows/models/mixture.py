@@ -244,12 +244,12 @@ class TreeFlowMixture(CategoricalFlow):
             observed = None if rows.observed is None else rows.observed[block]
             yield self._average.products.posterior(rows.codes[block], observed)
 
-    def _learn(self, codes, n_categories, rng, threads, n_ordered):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
         # by a stream of their own: what else is drawn does not depend on the rows
         codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
         return self._learn_apart(codes, folds(*codes.shape), n_categories, rng, threads, n_ordered)[0]
 
-    def _learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
         whole, known = self._learn_apart(codes, held_out, n_categories, rng, threads, n_ordered)
         scores = [part.score(codes[fold], threads) for part, fold in zip(known, held_out, strict=True)]
         return whole, np.concatenate(scores)
