@@ -23,6 +23,7 @@ def grow_trees(
     n_ordered: NDArray[np.int32] | None = None,
     weight: NDArray[np.int32] | None = None,
     which: NDArray[np.int32] | None = None,
+    splitting: NDArray[np.uint8] | None = None,
     stop: NDArray[np.uint8] | None = None,
     n_threads: int = 1,
     progress: Callable[[int], object] | None = None,

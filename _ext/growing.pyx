@@ -87,6 +87,7 @@ ctypedef struct Queue:
     PyThread_type_lock lock
     PyThread_type_lock never       # is held from the start: to wait for it is to sleep
     const int32_t *which           # places of the order
+    const uint8_t *splitting       # of each column; NULL if all may
     Grown *trees
     int64_t n
     int64_t n_taken
@@ -96,7 +97,8 @@ ctypedef struct Queue:
 
 def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, const int32_t[::1] order,
                const int64_t[::1] cost, rules, *, const int32_t[::1] n_ordered=None, const int32_t[::1] weight=None,
-               const int32_t[::1] which=None, const uint8_t[::1] stop=None, int n_threads=1, progress=None):
+               const int32_t[::1] which=None, const uint8_t[::1] splitting=None, const uint8_t[::1] stop=None,
+               int n_threads=1, progress=None):
     """Grow the trees of columns on the columns before them.
 
     Parameters
@@ -113,6 +115,8 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
         Rows that each row stands for.
     which : ndarray of int32, or None
         Places of the order whose trees to grow; None for all.
+    splitting : ndarray of shape (n_columns,), uint8, or None
+        0 of columns whose trees stay a root; None for none.
     stop : ndarray of shape (1,), uint8, or None
         Growth ends soon after another thread has set it.
     n_threads : int
@@ -197,7 +201,9 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
         ending.asked = &stop[0]
     cdef Queue queue
     queue.n, queue.n_taken, queue.n_grown, queue.which = len(places_to_grow), 0, 0, &places_to_grow[0]
-    queue.progress = NULL
+    queue.splitting, queue.progress = NULL, NULL
+    if splitting is not None:
+        queue.splitting = &splitting[0]
     if progress is not None:
         queue.progress = <PyObject *> progress
     queue.lock, queue.never = PyThread_allocate_lock(), PyThread_allocate_lock()
@@ -299,8 +305,8 @@ cdef void take_turns(Work *work, Queue *queue, bint is_caller) noexcept nogil:
         if i >= queue.n:
             break
         # the last columns have the most questions: they go first, so that all threads end together
-        if not stopped(&work.watch, 0) and grow_tree(work, &queue.trees[queue.n - 1 - i],
-                                                     queue.which[queue.n - 1 - i]) < 0:
+        i = queue.n - 1 - i
+        if not stopped(&work.watch, 0) and grow_tree(work, queue, i) < 0:
             work.watch.stop.now = 1
         PyThread_acquire_lock(queue.lock, 1)
         queue.n_grown += 1
@@ -327,12 +333,14 @@ cdef void tell(Stop *stop, Queue *queue, int64_t n_grown) noexcept nogil:
             stop.now = 1
 
 
-cdef int grow_tree(Work *work, Grown *tree, int64_t t) noexcept nogil:
-    """Grow the tree of the t-th column; -1 if that failed."""
+cdef int grow_tree(Work *work, Queue *queue, int64_t i) noexcept nogil:
+    """Grow the i-th tree; -1 if that failed."""
     cdef Domain domain
     cdef Node root
     cdef int64_t n_rows = work.training.n_rows
+    cdef int64_t t = queue.which[i]
     cdef int32_t target = work.training.order[t]
+    cdef Grown *tree = &queue.trees[i]
     cdef Mark mark = arena_mark(&work.arena)
     work.tree = tree
     tree.n_categories = work.training.n_categories[target]
@@ -348,7 +356,8 @@ cdef int grow_tree(Work *work, Grown *tree, int64_t t) noexcept nogil:
     root.id = grown_append(tree, domain.targets, domain.n_targets, root.counts)
     if root.id < 0:
         return -1
-    if may_split(work.rules, root.n, root.depth, root.counts, domain.n_targets):
+    if ((queue.splitting == NULL or queue.splitting[target])
+            and may_split(work.rules, root.n, root.depth, root.counts, domain.n_targets)):
         if count_node(&domain, &root, &work.arena) < 0 or find_split(work, &domain, &root) < 0:
             return -1
         if root.split >= 0 and grow_subtree(work, &domain, root) < 0:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 
+import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows._ext import isa, products
 from treeflows.densities.products import ProductMixture
@@ -211,6 +212,26 @@ def test_options():
     assert TreeFlowMixture(random_state=1).fit(codes).score(codes) != TreeFlowMixture(random_state=0).fit(codes).score(
         codes
     )
+
+
+def test_noise_is_not_kept(tmp_path):
+    X = np.random.default_rng(0).integers(0, 10, (20_000, 12), dtype=np.uint8)
+    model = TreeFlowMixture(n_components=8, random_state=0, n_jobs=2).fit(X)
+    treeflows.save(model, tmp_path / "model")
+    assert (tmp_path / "model").stat().st_size < 2 * X.nbytes
+    assert all(len(tree.leaf_rows) == 1 for flow in model.flows_[1:] for tree in flow.trees_)
+    unseen = np.random.default_rng(1).integers(0, 10, (5_000, 12), dtype=np.uint8)
+    assert model.score(unseen) > -12 * np.log(10) - 0.01
+
+
+def test_further_trees_of_the_columns_that_they_tell_of_are_kept():
+    X = np.random.default_rng(0).integers(0, 10, (20_000, 12))
+    X[:, 11] = (X[:, :8] < 5).sum(axis=1)
+    trees = AutoregressiveTreeFlow(order="natural")
+    model = TreeFlowMixture(trees, n_components=1, random_state=0, n_jobs=2, logistic=False).fit(X)
+    kept = [j for j in range(12) if any(len(flow.trees_[j].leaf_rows) > 1 for flow in model.flows_[1:])]
+    assert kept == [11]
+    assert model.share_[11, 1] > 0.3
 
 
 def test_domains_are_declared_to_the_model_and_not_to_what_it_is_made_of():

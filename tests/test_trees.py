@@ -21,17 +21,19 @@ from treeflows.learning.prunings import COST_BITS, N_CONCENTRATIONS, N_TABLED, _
 NO_LIMIT = 2**30
 
 
-def grow(codes, n_categories, order, n_threads=1, n_ordered=None, weight=None, which=None, stop=None, **rules):
+def grow(codes, n_categories, order, n_threads=1, n_ordered=None, weight=None, stop=None, **options):
+    which, splitting = options.pop("which", None), options.pop("splitting", None)
     n = len(codes) if weight is None else int(np.sum(weight))
     return grow_trees(
         codes.astype(np.uint8),
         np.array(n_categories, dtype=np.int32),
         np.array(order, dtype=np.int32),
         cost_table(n, 1, COST_BITS)[0],
-        GrowthRules(**rules),
+        GrowthRules(**options),
         n_ordered=None if n_ordered is None else np.array(n_ordered, dtype=np.int32),
         weight=None if weight is None else np.array(weight, dtype=np.int32),
         which=None if which is None else np.array(which, dtype=np.int32),
+        splitting=None if splitting is None else np.array(splitting, dtype=np.uint8),
         stop=stop,
         n_threads=n_threads,
     )
@@ -185,6 +187,18 @@ def test_some_places_of_the_order():
         np.testing.assert_array_equal(np.diff(some_first), np.diff(first)[which])
         assert_equal(some, [part[nodes] for part in every[1:-1]])
         np.testing.assert_array_equal(some_counts, np.concatenate([counts[starts[t] : starts[t + 1]] for t in which]))
+
+
+def test_trees_that_stay_a_root():
+    k, splitting = [2, 3, 17, 2, 4], np.array([1, 0, 1, 0, 1])
+    codes, order = random_table(3, 800, k), [3, 0, 2, 4, 1]
+    first, *_, counts = grow(codes, k, order, splitting=splitting, n_threads=2)
+    starts, split = np.cumsum([0, *(np.diff(first) * np.array(k)[order])]), splitting[order] > 0
+    assert (np.diff(first)[~split] == 1).all()
+    np.testing.assert_array_equal(np.diff(first)[split], np.diff(grow(codes, k, order)[0])[split])
+    for t in np.flatnonzero(~split):
+        seen = np.bincount(codes[:, order[t]], minlength=k[order[t]])
+        np.testing.assert_array_equal(counts[starts[t] : starts[t + 1]], seen)
 
 
 def test_a_stop_from_another_thread_ends_growth():

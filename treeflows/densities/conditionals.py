@@ -1,6 +1,6 @@
 """One tree for each column on the columns before it, with the column's distribution at every leaf."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -104,6 +104,29 @@ class Conditionals(OrderedDensity):
     def leaves(self, values, t):
         """The part of ``values``, arranged as `prob`, that belongs to tree t: (n_leaves, n_categories)."""
         return values[self.first_value[t] : self.first_value[t + 1]].reshape(-1, self.n_categories[self.order[t]])
+
+    def with_roots(self, splitting):
+        """The same trees, but of columns where ``splitting`` is 0 a root alone, with the mean of its leaves."""
+        if splitting.all():
+            return self
+        stays, parts, rows = splitting[self.order] > 0, [], []
+        for t, leaves in enumerate(map(slice, self.first_leaf[:-1], self.first_leaf[1:])):
+            part, of = self.leaves(self.prob, t), self.leaf_rows[leaves]
+            parts.append(part.ravel() if stays[t] else (of[:, None] * part).sum(axis=0) / of.sum())
+            rows.append(of if stays[t] else of.sum(keepdims=True, dtype=np.int32))
+        n_inner = np.diff(self.first_node)
+        kept = np.repeat(stays, n_inner)
+        return replace(
+            self,
+            first_node=starts(np.where(stays, n_inner, 0)),
+            first_leaf=starts(np.where(stays, n_inner, 0) + 1),
+            column=self.column[kept],
+            low=self.low[kept],
+            high=self.high[kept],
+            children=self.children[kept],
+            leaf_rows=np.concatenate(rows),
+            prob=np.concatenate(parts),
+        )
 
     @cached_property
     def _router(self):

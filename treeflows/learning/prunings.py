@@ -36,6 +36,7 @@ def learn_conditionals(
     objective=None,
     n_ordered=None,
     weight=None,
+    splitting=None,
     stop=None,
     n_threads=1,
     progress=None,
@@ -50,7 +51,7 @@ def learn_conditionals(
         `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
     min_samples_leaf, max_depth, max_features, seed, objective
         As `GrowthRules` has them.
-    n_ordered, weight, stop, progress
+    n_ordered, weight, splitting, stop, progress
         As `grow_trees` takes them.
     prior_split : float
         The prior probability of splitting is ``prior_split / (1 + candidates)``, at most `MOST_SPLIT`.
@@ -70,6 +71,7 @@ def learn_conditionals(
         GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
         n_ordered=n_ordered,
         weight=weight,
+        splitting=splitting,
         stop=stop,
         n_threads=n_threads,
         progress=progress,

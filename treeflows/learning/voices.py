@@ -13,6 +13,8 @@ from .pooling import learn_exponents, learn_shares
 from .rows import others
 
 MOST_ROWS = 50_000  # that EM learns from
+LEAST_SHARE = 0.15  # of further trees, unless they gain so much:
+LEAST_GAIN = 3.0  # nats on the rows held out
 MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
 
 
@@ -26,7 +28,7 @@ def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed,
         As `folds` gives them. If there are none, all rows say what the voices know that have seen them.
     n_categories, order : ndarray of shape (n_columns,), int32
     grow : callable
-        Of rows, the trees in this order: of the tree flow, and further ones.
+        Of rows, and which columns' further trees may split: the trees in this order, of the tree flow and further ones.
     numbers : list of int
         Numbers of states to try in turn, each twice the one before it.
     regressed : bool
@@ -44,7 +46,9 @@ def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed,
     parts = [(others(codes, fold), codes[fold]) for fold in held_out] or [(codes, codes)]
     trees = [grow(seen) for seen, _ in parts]
     tree, forest = _heard(trees_say(of, unseen, threads) for of, (_, unseen) in zip(trees, parts, strict=True))
-    of_forest = learn_shares(tree, forest) if len(trees[0]) > 1 else np.zeros(len(order))
+    of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(len(order))
+    splitting = (of_forest[np.argsort(order)] > 0).astype(np.uint8)
+    trees = [(one, *(other.with_roots(splitting) for other in further)) for one, *further in trees]
     grown = (1 - of_forest) * tree + of_forest * forest
     learners = [Learner(seen[:MOST_ROWS], n_categories, threads) for seen, _ in parts]
 
@@ -62,10 +66,20 @@ def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed,
     known = [pool(*of) for of in zip(trees, products, strict=True)]
     # rows that were held out come in: trees afresh, states from where they are
     learner = Learner(codes[:MOST_ROWS], n_categories, threads)
-    whole = pool(grow(codes), learner.improve(products[0]).by_weight())
+    whole = pool(grow(codes, splitting), learner.improve(products[0]).by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
         whole, known = _with_regressions(codes, parts, whole, known, threads)
     return whole, known if held_out else []
+
+
+def _shares_of_forest(tree, forest):
+    """Shares of the further trees; none where what they tell of held-out rows may be chance.
+
+    Trees of columns drawn keep leaves by the thousand of a table of noise, and a share of nearly nothing.
+    """
+    share = learn_shares(tree, forest)
+    gain = (elementary.log((1 - share) * tree + share * forest) - elementary.log(tree)).sum(axis=0)
+    return np.where((share < LEAST_SHARE) & (gain < LEAST_GAIN), 0.0, share)
 
 
 def _heard(parts):

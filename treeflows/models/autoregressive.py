@@ -204,7 +204,24 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         return figures, "\n".join([*lines, *shown])
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, splitting=None):
+        """Learn a density from codes.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_categories : ndarray of shape (n_columns,), int32
+        rng : numpy.random.Generator
+        threads : int
+        n_ordered : ndarray of shape (n_columns,), int32, default=None
+            How many of the first codes of each column are in an order that trees may ask by: "x <= v".
+        splitting : ndarray of shape (n_columns,), uint8, default=None
+            0 of columns whose trees stay a root; None for none.
+
+        Returns
+        -------
+        distribution : Conditionals
+        """
         n_columns = codes.shape[1]
         cost, _bits = cost_table(len(codes), 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads)
@@ -218,6 +235,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             "smoothing": self.smoothing,
             "objective": None if self.criterion == "likelihood" else Objective(self.criterion),
             "n_ordered": n_ordered,
+            "splitting": splitting,
             "n_threads": threads,
         }
         learned = []

@@ -38,8 +38,9 @@ class TreeFlowMixture(CategoricalFlow):
     the product over these five of ``p_e(x_j | before) ** exponent_je``, summing to one over the values of the column.
     Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most
     10,000), or in a table of at most 300,000 cells all, held out a fifth at a time. Afterwards all voices are learned
-    from all rows, the states from all or 50,000 of them. So each column is told by whoever tells it best, and the model
-    is an exact, invertible density like the tree flow.
+    from all rows, the states from all or 50,000 of them. A small share of further trees that may be chance is none, and
+    they stay roots. So each column is told by whoever tells it best, and the model is an exact, invertible density like
+    the tree flow.
 
     Parameters
     ----------
@@ -258,15 +259,15 @@ class TreeFlowMixture(CategoricalFlow):
         """What all rows tell, and what the rows outside each fold do."""
         em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
 
-        def learn(flow, codes, seed):
-            return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered)
+        def learn(flow, codes, seed, splitting=None):
+            return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered, splitting)
 
         first = learn(self._estimator(), codes, seeds[0])
         flow, further = self._voices(first.order)
 
-        def grow(rows):
+        def grow(rows, splitting=None):
             one = first if rows is codes else learn(flow, rows, seeds[0])
-            return one, *(learn(further, rows, seed) for seed in seeds[1:])
+            return one, *(learn(further, rows, seed, splitting) for seed in seeds[1:])
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
