@@ -147,7 +147,7 @@ def _impute(arguments):
     model = _load(arguments)
     table = _table_of_cells(model, arguments)
     names = list(model.domain_.column_names)
-    read = for_model(model, table, arguments.data)
+    read = for_model(model, table, called(arguments.data))
     filled = model.impute(read, draw=arguments.draw, n_sweeps=arguments.sweeps, random_state=arguments.seed)
     holes = table[names].isna()
     table[names] = table[names].where(~holes, to_frame(filled, names))
