@@ -44,7 +44,7 @@ def draw_tree(children, ask, tell, max_depth=None):
             lines.append(f"{lead}{answer}{tell(~node)}")
             continue
         if depth == max_depth:
-            lines.append(f"{lead}{answer}… {_count_leaves(children, node)} leaves")
+            lines.append(f"{lead}{answer}… {len(leaves_below(children, node))} leaves")
             continue
         lines.append(f"{lead}{answer}{ask(node)}")
         stem = lead.replace("├─ ", "│  ").replace("└─ ", "   ")
@@ -53,12 +53,13 @@ def draw_tree(children, ask, tell, max_depth=None):
     return lines
 
 
-def _count_leaves(children, node):
-    n, stack = 0, [node]
+def leaves_below(children, node):
+    """Numbers of the leaves below a node, or of the leaf that it is: list of int."""
+    leaves, stack = [], [node]
     while stack:
         at = stack.pop()
         if at < 0:
-            n += 1
+            leaves.append(~at)
         else:
             stack += children[at].tolist()
-    return n
+    return leaves

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..densities.trees import leaves_below
 from .axes import WIDEST, fitted_domain, make_axes, shortened
 
 SHOWN = 3  # categories, or permuted columns, of a leaf
@@ -162,22 +163,11 @@ def _visible_nodes(children, max_depth):
         node = stack.pop()
         nodes.append(node)
         if node.number < 0 or node.depth == max_depth:
-            node.leaves = _leaves_below(children, node.number)
+            node.leaves = leaves_below(children, node.number)
         else:
             yes, no = children[node.number].tolist()
             stack += [_Node(no, node.depth + 1, node, False), _Node(yes, node.depth + 1, node, True)]
     return nodes
-
-
-def _leaves_below(children, number):
-    leaves, stack = [], [number]
-    while stack:
-        at = stack.pop()
-        if at < 0:
-            leaves.append(~at)
-        else:
-            stack += children[at].tolist()
-    return leaves
 
 
 def _lay_out(nodes):
