@@ -178,7 +178,7 @@ def test_parquet_of_other_than_text(said, refused):
     assert said("sample", "python", "-n", 3, "--given", "whole=2").startswith("whole,float,truth\n2,")
 
 
-def test_standard_input(data, said, tmp_path, monkeypatch):
+def test_standard_input(data, said, refused, tmp_path, monkeypatch):
     def give():
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data.read_bytes())))
 
@@ -187,6 +187,9 @@ def test_standard_input(data, said, tmp_path, monkeypatch):
     give()
     printed = said("score", "model.treeflow", "-")
     assert printed == said("score", "model.treeflow", data)
+    for command in ("score", "impute"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"colour\nred\n")))
+        assert "standard input has no column" in refused(command, "model.treeflow", "-")
 
 
 def test_missing_cells(said, refused, tmp_path):
@@ -405,6 +408,16 @@ def test_baselines_are_densities():
     assert -scores[False] == pytest.approx(entropy, abs=1e-3)
     information = mutual_information(rows.codes, domain.n_categories)[np.triu_indices(3, 1)]
     assert scores[True] - scores[False] == pytest.approx(information.sum() - information.min(), abs=0.02)
+
+
+def test_of_two_parameters_out_of_range_every_way_of_learning_names_the_same():
+    model, table = treeflows.AutoregressiveTreeFlow(max_depth=-1, missing="none"), pd.DataFrame({"a": ["x", "y"]})
+    told = []
+    for learn in (model.fit, lambda X: read_domain(model, X)):
+        with pytest.raises(ValueError) as error:
+            learn(table)
+        told.append(str(error.value))
+    assert told[0] == told[1] == "max_depth == -1, must be >= 0."
 
 
 @pytest.mark.parametrize("what", ["curve", "tree", "dependence", "marginals", "anomalies"])

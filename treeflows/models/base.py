@@ -52,8 +52,7 @@ class CategoricalDensity(TableModel):
             For a number that is no category, too many categories, a missing value under ``missing="error"``, or a
             parameter out of range; the message names the column.
         """
-        self.check_parameters()
-        TablePolicy.of(self).check()
+        check_model(self)
         domain, rows, weight = read_to_learn(self, X, sample_weight)
         return self.take(domain, learn_density(self, rows, domain, self.random_state, n_threads(self.n_jobs), weight))
 
@@ -251,6 +250,12 @@ def part_of(model, estimator, distribution):
         return distribution.estimator
     table = {name: getattr(model, name) for name in TABLE_PARAMETERS}
     return clone(estimator).set_params(**table, n_jobs=model.n_jobs).take(model.domain_, distribution)
+
+
+def check_model(estimator):
+    """Raise for a parameter out of range: first those of the model itself, then those of tables."""
+    estimator.check_parameters()
+    TablePolicy.of(estimator).check()
 
 
 def read_to_learn(estimator, X, sample_weight=None):

@@ -17,7 +17,7 @@ from ..tables.containers import dtype_for, is_missing, read_table
 from ..tables.domain import Rows
 from ..tables.policy import TablePolicy
 from .autoregressive import AutoregressiveTreeFlow
-from .base import learn_density, learner, part_of, read_to_learn
+from .base import check_model, learn_density, learner, part_of, read_to_learn
 from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
 from .questions import warn_of_estimates
@@ -118,8 +118,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             For labels that are no classes, or a table that is refused; the message names the column.
         """
-        self.check_parameters()
-        TablePolicy.of(self).check()
+        check_model(self)
         if y is None:
             raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
         name = getattr(y, "name", None)

@@ -8,10 +8,9 @@ from sklearn.base import clone
 
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
-from ..models.base import learn_density, read_to_learn
+from ..models.base import check_model, learn_density, read_to_learn
 from ..models.baselines import ColumnTree
 from ..models.questions import log_likelihood
-from ..tables.policy import TablePolicy
 
 INDEPENDENT, CHOW_LIU = "independent columns", "Chow-Liu tree"
 ERRORS = 2.0  # standard errors that a difference must be, to be told from chance
@@ -58,8 +57,7 @@ class Comparison:
 
 def read_domain(model, table):
     """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows."""
-    TablePolicy.of(model).check()
-    model.check_parameters()
+    check_model(model)
     domain, rows, _ = read_to_learn(model, table)
     return domain, rows
 
