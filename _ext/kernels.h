@@ -94,8 +94,9 @@ typedef struct {
      * the states in a row is proportional to exp(base[s] + sum of log_prob[cell, s] over its cells); it is added to
      * counts[cell, s] of each of its cells and to rows[s]. Returns the sum of the logs of what it is divided by.
      * n_states: a multiple of TF_LANES; joint: scratch of as many. */
-    double (*expect)(const int32_t *cells, const int64_t *starts, int64_t n_rows, const float *base,
-                     const float *log_prob, int64_t n_states, float *joint, float *counts, float *rows);
+    double (*expect)(const int32_t *cells, const int64_t *starts, const float *weight, int64_t n_rows,
+                     const float *base, const float *log_prob, int64_t n_states, float *joint, float *counts,
+                     float *rows);
 
     /* out[v] = sum over states of w[s] theta[v, s]; n_states: a multiple of eight */
     void (*state_sums)(const double *w, const double *theta, int64_t n_values, int64_t n_states, double *out);

@@ -57,8 +57,8 @@ cdef extern from "kernels.h" nogil:
                                     uint64_t *, int64_t) noexcept nogil
         void (*candidate_scores)(const int32_t *, int64_t, int64_t, const int32_t *, int32_t, int32_t, int32_t,
                                  const int64_t *, int64_t *) noexcept nogil
-        double (*expect)(const int32_t *, const int64_t *, int64_t, const float *, const float *, int64_t, float *,
-                         float *, float *) noexcept nogil
+        double (*expect)(const int32_t *, const int64_t *, const float *, int64_t, const float *, const float *,
+                         int64_t, float *, float *, float *) noexcept nogil
         void (*state_sums)(const double *, const double *, int64_t, int64_t, double *) noexcept nogil
         void (*add_cells)(const int32_t *, int64_t, const float *, const int32_t *, int64_t, float *) noexcept nogil
         void (*regress)(const tf_regression *, const int32_t *, const int64_t *, const float *, int64_t, float *,

@@ -590,8 +590,9 @@ static inline float TF_NAME(exp_negative)(float x)
     return p * scale;
 }
 
-static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, int64_t n_rows, const float *base,
-                              const float *log_prob, int64_t n_states, float *joint, float *counts, float *rows)
+static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, const float *weight, int64_t n_rows,
+                              const float *base, const float *log_prob, int64_t n_states, float *joint, float *counts,
+                              float *rows)
 {
     double score = 0.0;
     for (int64_t r = 0; r < n_rows; r++) {
@@ -621,8 +622,8 @@ static double TF_NAME(expect)(const int32_t *cells, const int64_t *starts, int64
         for (int step = TF_LANES / 2; step > 0; step /= 2)
             for (int i = 0; i < step; i++)
                 sum[i] += sum[i + step];
-        const float scale = 1.0f / sum[0];
-        score += (double)most + tf_log((double)sum[0]);
+        const float scale = weight[r] / sum[0];
+        score += (double)weight[r] * ((double)most + tf_log((double)sum[0]));
         TF_SIMD
         for (int64_t s = 0; s < n_states; s++) {
             joint[s] *= scale;

@@ -25,6 +25,7 @@ def predict(weights: NDArray[np.float64], prob: NDArray[np.float64], n_threads: 
 def expect(
     cells: NDArray[np.int32],
     starts: NDArray[np.int64],
+    weight: NDArray[np.float32],
     base: NDArray[np.float32],
     log_prob: NDArray[np.float32],
     n_threads: int = 1,

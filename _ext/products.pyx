@@ -115,8 +115,8 @@ def predict(const double[:, ::1] weights, const double[:, ::1] prob, int n_threa
     return result
 
 
-def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1] base, const float[:, ::1] log_prob,
-           int n_threads=1):
+def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1] weight, const float[::1] base,
+           const float[:, ::1] log_prob, int n_threads=1):
     """Posterior of the states in each row, summed up: the E step of EM.
 
     Parameters
@@ -125,6 +125,8 @@ def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1]
         Rows of ``log_prob`` that each table row adds to ``base``, row after row.
     starts : ndarray of shape (n_rows + 1,), int64
         Where the cells of each row start.
+    weight : ndarray of shape (n_rows,), float32
+        Rows that each row stands for.
     base : ndarray of shape (n_states,), float32
         A multiple of 16; minus infinity where there is no state.
     log_prob : ndarray of shape (n_categories, n_states), float32
@@ -153,9 +155,9 @@ def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1]
                         use_threads_if=n_rows * n_states > PARALLEL_WORK):
         first = n_rows * block // n_blocks
         last = n_rows * (block + 1) // n_blocks
-        score[block] = kernels.expect(&cells[0], &starts[first], last - first, &base[0], &log_prob[0, 0], n_states,
+        score[block] = kernels.expect(&cells[0], &starts[first], &weight[first], last - first, &base[0], &log_prob[0, 0], n_states,
                                       &joint[threadid(), 0], &counts[block, 0, 0], &rows[block, 0])
-    return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / n_rows
+    return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / np.sum(weight, dtype=np.float64)
 
 
 cdef inline double meet(const tf_kernels *kernels, double *w, const double *theta, int64_t n_states) noexcept nogil:

@@ -16,7 +16,7 @@ from sklearn.neighbors import KernelDensity
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble
 from treeflows.densities import layered
 from treeflows.densities.independent import CONCENTRATIONS, IndependentColumns, leave_one_out
-from treeflows.learning.rows import in_order
+from treeflows.learning.multisets import distinct, hold_out
 from treeflows.machine.draws import generator
 
 
@@ -88,7 +88,7 @@ def test_early_stopping_keeps_the_best_number_of_layers():
     best = int(np.argmax(flow.validation_score_))
     assert len(flow.layers_) == best < 30
     assert len(flow.validation_score_) == len(flow.train_score_) == best + 3
-    held_out = in_order(codes)[generator(0).spawn(2)[1].permutation(600)[:60]]
+    held_out, *_ = hold_out(*distinct(codes.astype(np.uint8)), 60, generator(0).spawn(2)[1])
     assert flow.score(held_out) == pytest.approx(flow.validation_score_[best], abs=1e-12)
     stages = [scores.mean() for scores in flow.staged_score_samples(held_out)]
     np.testing.assert_allclose(stages, flow.validation_score_[: best + 1], rtol=0, atol=1e-12)

@@ -104,7 +104,7 @@ def test_sums_of_posteriors_are_the_same_on_every_path(n_rows):
     results, before = [], isa.current()
     for kernels in isa.available():
         isa.use(kernels)
-        results += [products.expect(learner.rare, learner.starts, base, log_prob, threads) for threads in (1, 2)]
+        results += [products.expect(learner.rare, learner.starts, learner.weight, base, log_prob, t) for t in (1, 2)]
     isa.use(before)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):

@@ -1,12 +1,14 @@
 """What a model learns is a function of its rows as a multiset, and of the seed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from conftest import random_table
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
-from treeflows.learning.rows import in_order
+from treeflows.learning.multisets import at_most, distinct, hold_out, n_rows
 
 K = [3, 2, 4, 2]
 MODELS = {
@@ -64,11 +66,57 @@ def test_classes_depend_on_no_order(tmp_path):
     assert stored(one, tmp_path) == stored(other, tmp_path)
 
 
+@pytest.mark.parametrize("base", ["tree", TreeFlowMixture(n_trees=2)])
+def test_scores_of_rows_learned_from_depend_on_no_order(tmp_path, base):
+    X, weight = table(), np.random.default_rng(3).integers(0, 4, 400)
+    one = DiscreteTreeFlow(1, base=base, random_state=0).fit(X, sample_weight=weight)
+    other = DiscreteTreeFlow(1, base=base, random_state=0).fit(np.repeat(X, weight, axis=0)[::-1])
+    assert stored(one, tmp_path) == stored(other, tmp_path)
+
+
+def test_heavy_rows_take_no_room(tmp_path):
+    X, weight = np.array([[0, 1, 2], [1, 0, 0]]), [10_000_000, 5_000_000]
+    for name, model in MODELS.items():
+        tracemalloc.start()
+        fitted = model().fit(X, sample_weight=weight)
+        assert tracemalloc.get_traced_memory()[1] < 350_000_000, name  # most of it costs of counts up to the sum
+        tracemalloc.stop()
+        assert fitted.score(X[:1]) == pytest.approx(np.log(2 / 3), abs=0.01)
+
+
+def test_a_weight_of_many_digits_is_so_many_rows(tmp_path):
+    X, weight = table(), np.random.default_rng(5).geometric(0.03, 400)
+    weight[7] = 3000
+    for model in MODELS.values():
+        one, other = model().fit(X, sample_weight=weight), model().fit(np.repeat(X, weight, axis=0))
+        assert stored(one, tmp_path) == stored(other, tmp_path)
+
+
 def test_equal_rows_stand_together():
     for n_columns in (1, 7, 8, 9, 30):
         rows = np.random.default_rng(n_columns).integers(0, 2, (500, n_columns), dtype=np.uint8)
-        ordered = in_order(rows)
-        np.testing.assert_array_equal(np.unique(ordered, axis=0), np.unique(rows, axis=0))
-        changes = (ordered[1:] != ordered[:-1]).any(axis=1).sum()
-        assert changes == len(np.unique(rows, axis=0)) - 1
-        np.testing.assert_array_equal(in_order(rows[::-1]), ordered)
+        codes, weight = distinct(rows)
+        seen, times = np.unique(rows, axis=0, return_counts=True)
+        order = np.lexsort(codes.T[::-1])
+        np.testing.assert_array_equal(codes[order], seen)
+        np.testing.assert_array_equal(weight[order], times)
+        for other in (distinct(rows[::-1]), distinct(codes[::-1], weight[::-1])):
+            np.testing.assert_array_equal(other[0], codes)
+            np.testing.assert_array_equal(other[1], weight)
+
+
+def test_rows_are_held_out_as_if_each_were_written_out():
+    rows = np.random.default_rng(0).integers(0, 3, (50, 2), dtype=np.uint8)
+    codes, weight = distinct(rows)
+    times = np.zeros(len(weight))
+    for seed in range(500):
+        unseen, seen, left = hold_out(codes, weight, 10, np.random.default_rng(seed))
+        both = distinct(np.vstack([unseen, np.repeat(seen, left, axis=0)]))
+        assert len(unseen) == 10
+        assert all(map(np.array_equal, both, (codes, weight)))
+        assert (left <= weight[(seen[:, None] == codes).all(axis=2).argmax(axis=1)]).all()
+        np.add.at(times, (unseen[:, None] == codes).all(axis=2).argmax(axis=1), 1)
+    np.testing.assert_allclose(times / 500, weight / 5, atol=0.2)
+    some = at_most(codes, weight, 20, np.random.default_rng(0))
+    assert n_rows(*some) == 20
+    assert at_most(codes, weight, 50, None)[1] is weight

@@ -25,26 +25,30 @@ class Learner:
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories : ndarray of shape (n_columns,), int32
     threads : int
+    weight : ndarray of shape (n_rows,), int32, or None
+        Rows that each row stands for.
     """
 
-    def __init__(self, codes, n_categories, threads=1):
-        n_rows, n_columns = codes.shape
+    def __init__(self, codes, n_categories, threads=1, weight=None):
+        n_columns, weight = codes.shape[1], np.ones(len(codes), dtype=np.int32) if weight is None else weight
         k, first_category = n_categories, starts(n_categories)
         n = int(first_category[-1])
         self.threads = threads
         self.n_categories, self.first_category, self.column = k, first_category, np.repeat(np.arange(n_columns), k)
         cells = codes + first_category[:-1].astype(np.int32)
-        counts = np.bincount(cells.ravel(), minlength=n).astype(np.float64)
+        self.ends, self.weight = np.cumsum(weight, dtype=np.int64), weight.astype(np.float32)
+        counts = np.bincount(cells.ravel(), np.repeat(weight, n_columns), n)
         self.common = np.array([start + counts[start:end].argmax() for start, end in pairwise(first_category)])
         rare = cells != self.common
-        self.marginal = (counts + 0.5) / (n_rows + 0.5 * np.repeat(k, k))
+        self.marginal = (counts + 0.5) / (self.ends[-1] + 0.5 * np.repeat(k, k))
         self.starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1)))).astype(np.int64)
         self.rare = np.append(cells[rare], 0).astype(np.int32)  # not empty, whatever the table
 
     def start(self, n_states, rng):
         """A mixture whose states resemble random rows."""
         centres = np.zeros((len(self.marginal), n_states))
-        for state, row in enumerate(rng.integers(len(self.starts) - 1, size=n_states).tolist()):
+        rows = np.searchsorted(self.ends, rng.integers(self.ends[-1], size=n_states), side="right")
+        for state, row in enumerate(rows.tolist()):
             centres[self.rare[self.starts[row] : self.starts[row + 1]], state] = 1
         centres[self.common] = 1 - np.add.reduceat(centres, self.first_category[:-1], axis=0)
         prob = (centres + self.marginal[:, None]) / 2
@@ -68,6 +72,7 @@ class Learner:
             counts, rows, score = products.expect(
                 self.rare,
                 self.starts,
+                self.weight,
                 np.pad(base, (0, extra), constant_values=-np.inf),
                 np.ascontiguousarray(np.pad(told, ((0, 0), (0, extra)))),
                 self.threads,

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._ext import elementary, logistic
 from ..densities.logistic import LANES, Cells, LogisticConditionals
 from ..densities.trees import starts
-from .rows import distinct
+from .multisets import distinct
 
 PENALTIES = 100.0 * 10.0 ** -np.arange(0, 3.6, 0.5)  # halves of which times the squared coefficients are added, nats
 SHARED = 100.0  # held-out rows' worth of all columns' loss in the choice of each column's penalty
@@ -51,12 +51,14 @@ class LogisticLearner:
     n_categories, order : ndarray of shape (n_columns,), int32
     reference : ndarray of shape (n_columns,), uint8
     threads : int
+    weight : ndarray of shape (n_rows,), int32, or None
+        Rows that each row stands for.
     """
 
-    def __init__(self, codes, n_categories, order, reference, threads=1):
+    def __init__(self, codes, n_categories, order, reference, threads=1, weight=None):
         self.n_categories, self.order, self.reference, self.threads = n_categories, order, reference, threads
         self.cells = Cells.of(n_categories, order, reference)
-        rows, weight = distinct(codes)
+        rows, weight = distinct(codes, weight)
         number = self.cells.number[rows[:, order] + starts(n_categories)[order]]
         told = number >= 0
         self.starts = np.concatenate(([0], np.cumsum(told.sum(axis=1)))).astype(np.int64)

@@ -2,22 +2,25 @@
 
 import numpy as np
 
-from .._ext.counting import Counter
 from .costs import cost_table
+from .counters import counter_of
+from .multisets import n_rows
 
 COST_BITS = 40  # of the fixed point of `mutual_information`
 
 
-def pairwise_information(codes, n_categories, cost, threads=1):
+def pairwise_information(codes, n_categories, cost, threads=1, weight=None):
     """Mutual information of every two columns in the training rows.
 
     Parameters
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n_rows + 1,), int64
-        c -> c log c in fixed point.
+    cost : ndarray of shape (n + 1,), int64
+        c -> c log c in fixed point, up to the sum of the weights.
     threads : int
+    weight : ndarray of shape (n_rows,), int32, or None
+        Rows that each row stands for.
 
     Returns
     -------
@@ -25,8 +28,8 @@ def pairwise_information(codes, n_categories, cost, threads=1):
         Of all rows, in the cost's units times 2**(n_columns.bit_length()), so that a sum over columns cannot overflow.
         The diagonal is 0.
     """
-    n_rows, n_columns = codes.shape
-    counter = Counter(codes, n_categories, threads)
+    n_columns = codes.shape[1]
+    counter = counter_of(codes, n_categories, threads, weight)
     counts, first = counter.counts[0].astype(np.int64), counter.first_category
     binary = n_categories == 2
     candidate = first[counter.plane_column] + np.arange(counter.n_planes) - counter.first_plane[counter.plane_column]
@@ -47,7 +50,7 @@ def pairwise_information(codes, n_categories, cost, threads=1):
             sums = np.concatenate(([0], np.cumsum(cells.sum(axis=0))))
             joint[j] += sums[ends[1:]] - sums[ends[:-1]]
     marginal = np.add.reduceat(cost[counts], first[:-1])
-    information = joint - marginal[:, None] - marginal + cost[n_rows]
+    information = joint - marginal[:, None] - marginal + cost[n_rows(codes, weight)]
     np.fill_diagonal(information, 0)
     varied = n_categories > 1
     return np.where(varied & varied[:, None], information, 0) >> n_columns.bit_length()

@@ -7,6 +7,7 @@ from .._ext.averaging import INNER, LEAF, average_prunings
 from .._ext.growing import GrowthRules, grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
+from .multisets import n_rows, repeated
 
 NEGLIGIBLE = 1e-4  # posterior probability of entering what lies below a node, under which it is not kept
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
@@ -63,6 +64,9 @@ def learn_conditionals(
     -------
     conditionals : Conditionals
     """
+    if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
+        # each digit of the weights is counted by itself: then repetitions are fewer
+        codes, weight = repeated(codes, weight), None
     first, column, low, high, left, candidates, counts = grow_trees(
         codes,
         n_categories,

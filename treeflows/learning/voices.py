@@ -9,8 +9,8 @@ from ..densities.trees import starts
 from ..machine.progress import progress_bar
 from .em import Learner
 from .logistic import MOST_CELLS, LogisticLearner, choose_penalties
+from .multisets import Fold, at_most, repeated
 from .pooling import learn_exponents, learn_shares
-from .rows import others
 
 MOST_ROWS = 50_000  # that EM learns from
 LEAST_SHARE = 0.15  # of further trees, unless they gain so much:
@@ -18,17 +18,20 @@ LEAST_GAIN = 3.0  # nats on the rows held out
 MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
 
 
-def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed, seed, threads, verbose):
+def learn_voices(codes, weight, held_out, n_categories, order, grow, numbers, regressed, seed, threads, verbose):
     """Pools of voices learned from all rows, and for each fold from the rows outside it; shares and exponents alike.
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
-    held_out : list of slice
+    codes : ndarray of shape (n_distinct, n_columns), uint8
+    weight : ndarray of shape (n_distinct,), int32
+        As `distinct` gives them.
+    held_out : list of Fold
         As `folds` gives them. If there are none, all rows say what the voices know that have seen them.
     n_categories, order : ndarray of shape (n_columns,), int32
     grow : callable
-        Of rows, and which columns' further trees may split: the trees in this order, of the tree flow and further ones.
+        Of rows, their weights, and which columns' further trees may split: the trees in this order, that of the tree
+        flow and further ones.
     numbers : list of int
         Numbers of states to try in turn, each twice the one before it.
     regressed : bool
@@ -43,17 +46,22 @@ def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed,
     known : list of the same
         For each fold.
     """
-    parts = [(others(codes, fold), codes[fold]) for fold in held_out] or [(codes, codes)]
-    trees = [grow(seen) for seen, _ in parts]
-    tree, forest = _heard(trees_say(of, unseen, threads) for of, (_, unseen) in zip(trees, parts, strict=True))
+    parts = held_out or [Fold(repeated(codes, weight), codes, weight)]
+    trees = [grow(part.seen, part.weight) for part in parts]
+    tree, forest = _heard(trees_say(of, part.unseen, threads) for of, part in zip(trees, parts, strict=True))
     of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(len(order))
     splitting = (of_forest[np.argsort(order)] > 0).astype(np.uint8)
     trees = [(one, *(other.with_roots(splitting) for other in further)) for one, *further in trees]
     grown = (1 - of_forest) * tree + of_forest * forest
-    learners = [Learner(seen[:MOST_ROWS], n_categories, threads) for seen, _ in parts]
+
+    def learner(codes, weight):
+        codes, weight = at_most(codes, weight, MOST_ROWS, np.random.default_rng([seed, 0]))
+        return Learner(codes, n_categories, threads, weight)
+
+    learners = [learner(part.seen, part.weight) for part in parts]
 
     def say(products):
-        heard = ((of.conditionals(unseen, order, threads),) for of, (_, unseen) in zip(products, parts, strict=True))
+        heard = ((of.conditionals(part.unseen, order, threads),) for of, part in zip(products, parts, strict=True))
         return _heard(heard)[0]
 
     products, of_hidden, scores = _choose_states(learners, numbers, grown, say, seed, verbose)
@@ -65,10 +73,9 @@ def learn_voices(codes, held_out, n_categories, order, grow, numbers, regressed,
 
     known = [pool(*of) for of in zip(trees, products, strict=True)]
     # rows that were held out come in: trees afresh, states from where they are
-    learner = Learner(codes[:MOST_ROWS], n_categories, threads)
-    whole = pool(grow(codes, splitting), learner.improve(products[0]).by_weight())
+    whole = pool(grow(codes, weight, splitting), learner(codes, weight).improve(products[0]).by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
-        whole, known = _with_regressions(codes, parts, whole, known, threads)
+        whole, known = _with_regressions(codes, weight, parts, whole, known, threads)
     return whole, known if held_out else []
 
 
@@ -115,21 +122,21 @@ def _score(tried):
     return tried[0]
 
 
-def _with_regressions(codes, parts, whole, known, threads):
+def _with_regressions(codes, weight, parts, whole, known, threads):
     """Averages, of all rows and of each fold, pooled with logistic regressions of as many rows.
 
     They are as they were if those are of no use.
     """
     order, k = whole.order, whole.n_categories
-    common = [np.bincount(codes[:, j], minlength=n).argmax() for j, n in enumerate(k.tolist())]
+    common = [np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())]
     of = k, order, np.array(common, dtype=np.uint8), threads
-    learners = [LogisticLearner(seen, *of) for seen, _ in parts]
-    regressions = choose_penalties(learners, [unseen for _, unseen in parts])
+    learners = [LogisticLearner(part.seen, *of, part.weight) for part in parts]
+    regressions = choose_penalties(learners, [part.unseen for part in parts])
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
     every, few = np.ones(len(k), dtype=np.uint8), MOST_HEARD // int(k.sum())
     heard, values = [], []
-    for average, voice, (_, unseen) in zip(known, voices, parts, strict=True):
-        rows = unseen[:few]
+    for average, voice, part in zip(known, voices, parts, strict=True):
+        rows = part.unseen[:few]
         heard.append((*average.distributions(rows, every, threads), voice.logits(rows, threads)))
         values.append(np.take(rows, order, axis=1))
     *said, logits = _heard(heard)
@@ -145,7 +152,7 @@ def _with_regressions(codes, parts, whole, known, threads):
     )[np.argsort(order)]
     if not exponent[:, 1:].any():
         return whole, known
-    learner = LogisticLearner(codes, *of)
+    learner = LogisticLearner(codes, *of, weight)
     voice = learner.density(learner.improve(regressions[0]))
     known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
     return LogarithmicPool(k, whole, voice, exponent), known

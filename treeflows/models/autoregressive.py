@@ -8,6 +8,7 @@ import numpy as np
 from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
 from ..learning.costs import cost_table
+from ..learning.multisets import n_rows
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
@@ -204,7 +205,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         return figures, "\n".join([*lines, *shown])
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None, splitting=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None):
         """Learn a density from codes.
 
         Parameters
@@ -215,6 +216,8 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         threads : int
         n_ordered : ndarray of shape (n_columns,), int32, default=None
             How many of the first codes of each column are in an order that trees may ask by: "x <= v".
+        weight : ndarray of shape (n_rows,), int32, default=None
+            Rows that each row stands for; None for one each.
         splitting : ndarray of shape (n_columns,), uint8, default=None
             0 of columns whose trees stay a root; None for none.
 
@@ -222,12 +225,12 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         -------
         distribution : Conditionals
         """
-        n_columns = codes.shape[1]
-        cost, _bits = cost_table(len(codes), 1, COST_BITS)
-        orders = self._candidate_orders(codes, n_categories, cost, rng, threads)
+        n, n_columns = n_rows(codes, weight), codes.shape[1]
+        cost, _bits = cost_table(n, 1, COST_BITS)
+        orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
         max_features = self._columns_per_split(n_columns)
         options = {
-            "min_samples_leaf": max(self.min_samples_leaf, len(codes) // MOST_LEAVES),
+            "min_samples_leaf": max(self.min_samples_leaf, n // MOST_LEAVES),
             "max_depth": NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
             "max_features": max_features,
             "seed": int(rng.integers(2**31)) if max_features else 0,
@@ -235,6 +238,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             "smoothing": self.smoothing,
             "objective": None if self.criterion == "likelihood" else Objective(self.criterion),
             "n_ordered": n_ordered,
+            "weight": weight,
             "splitting": splitting,
             "n_threads": threads,
         }
@@ -245,7 +249,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
                 learned.append(learn_conditionals(codes, n_categories, order, cost, progress=told, **options))
         return max(learned, key=_evidence)
 
-    def _candidate_orders(self, codes, n_categories, cost, rng, threads):
+    def _candidate_orders(self, codes, n_categories, cost, rng, threads, weight):
         """The orders to learn; the one of most evidence is kept."""
         n_columns = codes.shape[1]
         natural = np.arange(n_columns, dtype=np.int32)
@@ -254,7 +258,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
                 return [rng.permutation(n_columns).astype(np.int32)]
             if self.order == "natural" or n_columns > MOST_PAIRED:
                 return [natural]
-            other = informative_order(pairwise_information(codes, n_categories, cost, threads))
+            other = informative_order(pairwise_information(codes, n_categories, cost, threads, weight))
             return [natural] if np.array_equal(natural, other) else [natural, other]
         order = np.asarray(self.order)
         if (

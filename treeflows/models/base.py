@@ -8,7 +8,8 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
-from ..learning.rows import check_weight, others, rows_to_learn_from
+from ..learning.multisets import repeated
+from ..learning.rows import check_weight, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import TableError
 from ..machine.threads import n_threads
@@ -60,7 +61,7 @@ class CategoricalDensity(TableModel):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         raise NotImplementedError
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         """Learn a density from codes: what ``fit`` does once a table is read.
 
         Parameters
@@ -72,6 +73,8 @@ class CategoricalDensity(TableModel):
         threads : int
         n_ordered : ndarray of shape (n_columns,), int32, default=None
             How many of the first codes of each column are in an order that trees may ask by: "x <= v".
+        weight : ndarray of shape (n_rows,), int32, default=None
+            Rows that each row stands for; None for one each.
 
         Returns
         -------
@@ -79,20 +82,21 @@ class CategoricalDensity(TableModel):
         """
         raise NotImplementedError
 
-    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         """Learn a density from codes, and say how well one of those rows that are not held out tells those that are.
 
         Parameters
         ----------
         codes : ndarray of shape (n_rows, n_columns), uint8
-        held_out : list of slice
-            Rows that are held out together of another density, which has the same parameters; one after the other from
-            the first row on.
+        held_out : list of Fold
+            Rows that are held out together of another density, which has the same parameters.
         n_categories : ndarray of shape (n_columns,), int32
         rng : numpy.random.Generator
         threads : int
         n_ordered : ndarray of shape (n_columns,), int32, default=None
             As ``learn`` takes it.
+        weight : ndarray of shape (n_rows,), int32, default=None
+            Rows that each row stands for; None for one each.
 
         Returns
         -------
@@ -101,7 +105,7 @@ class CategoricalDensity(TableModel):
         scores : ndarray of shape (n_held_out,), float64
             Log-likelihood of the rows that are held out, nats.
         """
-        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered)
+        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered, weight)
 
     def whole_codes(self, X):
         """Codes of a table of whole rows.
@@ -193,26 +197,26 @@ class Other:
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         """A fitted clone as a density of codes."""
         estimator = clone(self.estimator)
         if "random_state" in estimator.get_params(deep=False):
             estimator.set_params(random_state=int(rng.integers(2**31)))
-        estimator.fit(codes)
+        estimator.fit(repeated(codes, weight))
         return OtherDensity(n_categories, estimator)
 
-    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         """As models do."""
-        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered)
+        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered, weight)
 
 
-def _learn_again(model, codes, held_out, n_categories, rng, threads, n_ordered):
+def _learn_again(model, codes, held_out, n_categories, rng, threads, n_ordered, weight):
     """What `learn_and_score` is of models that hold out no rows themselves."""
     scores = []
     for fold in held_out:
-        without = model.learn(others(codes, fold), n_categories, deepcopy(rng), threads, n_ordered)
-        scores.append(without.score(codes[fold], threads))
-    return model.learn(codes, n_categories, rng, threads, n_ordered), np.concatenate(scores)
+        without = model.learn(fold.seen, n_categories, deepcopy(rng), threads, n_ordered, fold.weight)
+        scores.append(without.score(fold.unseen, threads))
+    return model.learn(codes, n_categories, rng, threads, n_ordered, weight), np.concatenate(scores)
 
 
 def learner(estimator, what):
@@ -275,6 +279,6 @@ def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
     # two streams: what the model draws does not depend on what is missing
     filling, learning = generator(random_state).spawn(2)
-    codes = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
+    codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None
-    return model.learn(codes, domain.n_categories, learning, threads, n_ordered)
+    return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)

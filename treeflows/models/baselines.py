@@ -10,6 +10,7 @@ import numpy as np
 
 from ..densities.density import OrderedDensity
 from ..densities.independent import CONCENTRATIONS, leave_one_out
+from ..learning.multisets import repeated
 from ..learning.orders import mutual_information
 
 TIE = 1e-9  # nats
@@ -27,9 +28,9 @@ class ColumnTree:
     def __init__(self, dependent):
         self.dependent = dependent
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         """Count; each column's smoothing is the one of highest leave-one-out likelihood."""
-        k = n_categories
+        codes, k = repeated(codes, weight), n_categories
         order, parent = np.arange(len(k)), np.full(len(k), -1)
         if self.dependent:
             from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree

@@ -6,13 +6,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import clone
 
-from .._ext.counting import Counter
 from ..densities.independent import IndependentColumns
 from ..densities.layered import Layered, program
 from ..densities.other import OtherDensity
+from ..learning.counters import counter_of
 from ..learning.layers import RandomCriterion, learn_layer, likelihood_criterion, objective_criterion
+from ..learning.multisets import distinct, hold_out, n_rows
 from ..learning.objective import Objective
-from ..learning.rows import in_order
 from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
@@ -219,11 +219,11 @@ class DiscreteTreeFlow(CategoricalFlow):
             lines.append(f"\nlayer {shown}: {self.tree(layer=shown).to_text(max_depth)}")
         return {"layers": n_layers, "leaves": leaves, "nll": nll}, "\n".join(lines)
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
-        held_out = None
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+        held_out, (codes, weight) = None, distinct(codes, weight)
         if self.early_stopping:
-            codes, held_out = self._hold_out(in_order(codes), rng)
-        layers, bases, train, validation = self._learn_layers(codes, held_out, n_categories, rng, threads)
+            held_out, codes, weight = self._hold_out(codes, weight, rng)
+        layers, bases, train, validation = self._learn_layers(codes, weight, held_out, n_categories, rng, threads)
         kept = int(np.argmax(validation)) if self.early_stopping else len(layers)
         return Layered(
             n_categories,
@@ -233,11 +233,11 @@ class DiscreteTreeFlow(CategoricalFlow):
             np.array(validation) if self.early_stopping else None,
         )
 
-    def _learn_layers(self, codes, held_out, n_categories, rng, threads):
+    def _learn_layers(self, codes, weight, held_out, n_categories, rng, threads):
         """Learn layer after layer; returns the layers, the base after 0, 1, ... of them, and both score curves."""
-        n_rows, n_columns = codes.shape
-        criterion = self._make_criterion(n_rows, n_columns, rng)
-        counter = Counter(codes, n_categories, threads)
+        n = n_rows(codes, weight)
+        criterion = self._make_criterion(n, codes.shape[1], rng)
+        counter = counter_of(codes, n_categories, threads, weight)
         counts = counter.counts[0]
         layers, bases, train, validation = [], [], [], []
         independent = isinstance(self.base, str) and self.base == "independent"
@@ -261,8 +261,8 @@ class DiscreteTreeFlow(CategoricalFlow):
                     base = IndependentColumns.from_counts(counts, n_categories, self.smoothing)
                     train.append(base.mean_log_likelihood(counts))
                 else:
-                    base = base_learner.learn(codes, n_categories, rng.spawn(1)[0], threads)
-                    train.append(float(base.score(codes, threads).mean()))
+                    base = base_learner.learn(codes, n_categories, rng.spawn(1)[0], threads, None, weight)
+                    train.append(float((weight * base.score(codes, threads)).sum() / n))
                 bases.append(base)
                 progress(t)
                 if held_out is not None:
@@ -295,13 +295,13 @@ class DiscreteTreeFlow(CategoricalFlow):
         """
         yield from self.distribution_.staged_score(self.whole_codes(X), n_threads(self.n_jobs))
 
-    def _hold_out(self, codes, rng):
-        n_held_out = max(1, round(self.validation_fraction * len(codes)))
-        if n_held_out >= len(codes):
-            told = f"would hold out {n_held_out} row(s) of n_samples={len(codes)} and leave none to learn"
+    def _hold_out(self, codes, weight, rng):
+        n = n_rows(codes, weight)
+        n_held_out = max(1, round(self.validation_fraction * n))
+        if n_held_out >= n:
+            told = f"would hold out {n_held_out} row(s) of n_samples={n} and leave none to learn"
             raise ParameterError(f"early_stopping {told}", parameter="early_stopping", value=True)
-        order = rng.permutation(len(codes))
-        return codes[order[n_held_out:]], codes[order[:n_held_out]]
+        return hold_out(codes, weight, n_held_out, rng)
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""

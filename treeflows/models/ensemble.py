@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.weighted import WeightedMean
-from ..learning.rows import folds, in_order
+from ..learning.multisets import distinct, folds
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
@@ -183,9 +183,9 @@ class TreeFlowEnsemble(CategoricalDensity):
         lines = [f"  {kind}: {weight:.3f}" for kind, weight in zip(kinds, weights, strict=True)]
         return {"members": kinds, "weights": weights}, "\n".join(["members and their weights:", *lines])
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
-        codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
-        n, held_out = self.n_estimators, folds(*codes.shape)
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+        codes, weight = distinct(codes, weight)
+        n, held_out = self.n_estimators, folds(codes, weight, rng.spawn(1)[0])
         weighted, at_once = self.weights == "held-out" and n > 1 and bool(held_out), min(threads, n)
         ends_early = weighted and not isinstance(self.estimator, list)  # what is listed is wanted
         tasks = []
@@ -195,7 +195,7 @@ class TreeFlowEnsemble(CategoricalDensity):
                 (n_categories, np.random.default_rng(seed), threads // at_once),
             )
             learn = partial(member.learn_and_score, codes, held_out) if weighted else partial(member.learn, codes)
-            tasks.append(partial(learn, *of, n_ordered))
+            tasks.append(partial(learn, *of, n_ordered, weight))
         learned = []
         with (
             progress_bar(n, "fitting members", self.verbose) as progress,

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool
 from ..densities.pool import Pool
 from ..inference.estimates import blocks
-from ..learning.rows import folds, in_order
+from ..learning.multisets import distinct, folds
 from ..learning.voices import learn_voices
 from ..machine.errors import check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
@@ -245,35 +245,37 @@ class TreeFlowMixture(CategoricalFlow):
             observed = None if rows.observed is None else rows.observed[block]
             yield self._average.products.posterior(rows.codes[block], observed)
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+        codes, weight = distinct(codes, weight)
         # by a stream of their own: what else is drawn does not depend on the rows
-        codes = in_order(codes)[rng.spawn(1)[0].permutation(len(codes))]
-        return self._learn_apart(codes, folds(*codes.shape), n_categories, rng, threads, n_ordered)[0]
+        held_out = folds(codes, weight, rng.spawn(1)[0])
+        return self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)[0]
 
-    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None):
-        whole, known = self._learn_apart(codes, held_out, n_categories, rng, threads, n_ordered)
-        scores = [part.score(codes[fold], threads) for part, fold in zip(known, held_out, strict=True)]
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
+        codes, weight = distinct(codes, weight)
+        whole, known = self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)
+        scores = [part.score(fold.unseen, threads) for part, fold in zip(known, held_out, strict=True)]
         return whole, np.concatenate(scores)
 
-    def _learn_apart(self, codes, held_out, n_categories, rng, threads, n_ordered):
+    def _learn_apart(self, codes, weight, held_out, n_categories, rng, threads, n_ordered):
         """What all rows tell, and what the rows outside each fold do."""
         em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
 
-        def learn(flow, codes, seed, splitting=None):
-            return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered, splitting)
+        def learn(flow, codes, weight, seed, splitting=None):
+            return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting)
 
-        first = learn(self._estimator(), codes, seeds[0])
+        first = learn(self._estimator(), codes, weight, seeds[0])
         flow, further = self._voices(first.order)
 
-        def grow(rows, splitting=None):
-            one = first if rows is codes else learn(flow, rows, seeds[0])
-            return one, *(learn(further, rows, seed, splitting) for seed in seeds[1:])
+        def grow(rows, weight, splitting=None):
+            one = first if rows is codes else learn(flow, rows, weight, seeds[0])
+            return one, *(learn(further, rows, weight, seed, splitting) for seed in seeds[1:])
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
         of = n_categories, first.order, grow, numbers, self.logistic, em_seed, threads, self.verbose
-        return learn_voices(codes, held_out, *of)
+        return learn_voices(codes, weight, held_out, *of)
 
     def _voices(self, order):
         """Unfitted flows in the order of the first: one as the estimator says, and one like the further trees."""

@@ -65,7 +65,7 @@ def report(model, table, name, *, seed=0):
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
     found = compare_split(model, domain, rows, np.sort(seen), held_out)
-    data = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
+    data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
     kind = type(model).__name__

@@ -1,0 +1,72 @@
+"""Counts of rows that have weights, by the digits of the weights."""
+
+from functools import reduce
+
+import numpy as np
+
+from .._ext.counting import Counter
+
+
+def counter_of(codes, n_categories, threads, weight=None):
+    """What counts rows, and splits them into cells: a `Counter`, or a `WeightedCounter` that looks like one."""
+    if weight is None or (weight == 1).all():
+        return Counter(codes, n_categories, threads)
+    return WeightedCounter(codes, n_categories, threads, weight)
+
+
+class WeightedCounter:
+    """A counter for each binary digit of the weights: those of its rows count so many times.
+
+    A row is in as many of them as its weight has digits that are 1, never more often than the weight says.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns), uint8
+    n_categories : ndarray of shape (n_columns,), int32
+    threads : int
+    weight : ndarray of shape (n_rows,), int32
+    """
+
+    def __init__(self, codes, n_categories, threads, weight):
+        self.parts = []
+        for digit in range(int(weight.max()).bit_length()):
+            rows = (weight >> digit & 1).astype(bool)
+            if rows.any():
+                self.parts.append((digit, Counter(codes[rows], n_categories, threads)))
+        first = self.parts[0][1]
+        self.n_threads, self.slabs, self.n_planes = first.n_threads, first.slabs, first.n_planes
+        self.n_categories, self.first_category = first.n_categories, first.first_category
+        self.first_plane, self.plane_column = first.first_plane, first.plane_column
+
+    @property
+    def cell_rows(self):
+        """Rows of each cell: ndarray of shape (n_cells,), int64."""
+        return _total([part.cell_rows << digit for digit, part in self.parts])
+
+    @property
+    def counts(self):
+        """Rows of each category in each cell: ndarray of shape (n_cells, sum of n_categories), int32."""
+        return _total([part.counts << digit for digit, part in self.parts])
+
+    def batches(self, n):
+        """Slices of n cells whose tables are counted together."""
+        return self.parts[0][1].batches(n)
+
+    def cooccurrences(self, which, slab):
+        """Tables of cells, as a `Counter` gives them."""
+        tables = [[table << digit for table in part.cooccurrences(which, slab)] for digit, part in self.parts]
+        return list(map(_total, zip(*tables, strict=True)))
+
+    def partition(self, columns, categories):
+        """Split the cells."""
+        for _, part in self.parts:
+            part.partition(columns, categories)
+
+    def merge(self, tables):
+        """Make the cells one again, each permuted by a table of its own."""
+        for _, part in self.parts:
+            part.merge(tables)
+
+
+def _total(arrays):
+    return reduce(np.add, arrays)
