@@ -155,9 +155,11 @@ def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1]
                         use_threads_if=n_rows * n_states > PARALLEL_WORK):
         first = n_rows * block // n_blocks
         last = n_rows * (block + 1) // n_blocks
-        score[block] = kernels.expect(&cells[0], &starts[first], &weight[first], last - first, &base[0], &log_prob[0, 0], n_states,
-                                      &joint[threadid(), 0], &counts[block, 0, 0], &rows[block, 0])
-    return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / np.sum(weight, dtype=np.float64)
+        score[block] = kernels.expect(&cells[0], &starts[first], &weight[first], last - first, &base[0],
+                                      &log_prob[0, 0], n_states, &joint[threadid(), 0], &counts[block, 0, 0],
+                                      &rows[block, 0])
+    n = np.sum(weight, dtype=np.float64)
+    return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / n
 
 
 cdef inline double meet(const tf_kernels *kernels, double *w, const double *theta, int64_t n_states) noexcept nogil:
