@@ -130,7 +130,7 @@ def least_quadratic(const double[:, ::1] sums, const double[:, ::1] exponent, co
     -------
     least : ndarray of shape (n_columns, 5), float64
     """
-    cdef int64_t n_columns = exponent.shape[0], t, e, f, sweep, h
+    cdef int64_t n_columns = exponent.shape[0], t, e, f, h
     cdef double[VOICES][VOICES] curve
     cdef double slope, new, most
     result = np.array(exponent)
@@ -142,7 +142,7 @@ def least_quadratic(const double[:, ::1] sums, const double[:, ::1] exponent, co
                 for f in range(e, VOICES):
                     curve[e][f] = curve[f][e] = sums[t, h]
                     h += 1
-            for sweep in range(SWEEPS):
+            for _ in range(SWEEPS):
                 most = 0.0
                 for e in range(VOICES):
                     if not free[e]:

@@ -12,7 +12,8 @@ import numpy as np
 
 FOLDS = 5
 MOST_CROSSED = 300_000  # cells of a table of which every row is held out once
-FEWEST_ROWS = 500  # below which it is too, however wide the table
+FEWEST_ROWS = 500  # below which it is too, however wide the table,
+WIDE = 500  # but in two folds of a table of more columns
 HELD_OUT = 0.1  # of the rows of other tables, and at most so many:
 MOST_HELD_OUT = 10_000
 BLOCK_BYTES = 4_000_000  # hashed at a time
@@ -75,7 +76,7 @@ def folds(codes, weight, rng):
     if n >= FEWEST_ROWS and n * codes.shape[1] > MOST_CROSSED:
         return [hold_out(codes, weight, min(round(HELD_OUT * n), MOST_HELD_OUT), rng)]
     row = rng.permutation(np.repeat(np.arange(len(codes)), weight))
-    n_folds = min(FOLDS, n)
+    n_folds = min(FOLDS if codes.shape[1] <= WIDE else 2, n)
     ends = [n * i // n_folds for i in range(n_folds + 1)]
     return [_fold(codes, weight, row[start:end]) for start, end in pairwise(ends)] if n > 1 else []
 
