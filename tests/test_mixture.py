@@ -13,6 +13,7 @@ from treeflows._ext import isa, products
 from treeflows.densities.products import ProductMixture
 from treeflows.learning.em import Learner
 from treeflows.learning.pooling import learn_shares
+from treeflows.learning.voices import FEWEST_TREES, MOST_TREES, _enough_trees
 
 K = [3, 2, 4, 1, 2]
 FIRST = np.concatenate(([0], np.cumsum(K))).astype(np.int32)
@@ -178,6 +179,18 @@ def test_shares_are_those_of_highest_likelihood():
     assert ((shares > 0) & (shares < 1)).all()
     few = learn_shares(present[:2], newcomer[:2])  # little is known of each column: the table's share
     assert np.ptp(few) < np.ptp(shares)
+
+
+def test_as_many_trees_as_held_out_rows_ask_for():
+    rng = np.random.default_rng(0)
+    # means of so many noisy voices of one truth
+    noise = rng.uniform(-0.4, 0.4, (7, 5000, 20))
+    tree, truth = np.full((5000, 20), 0.5), 0.55
+    noisy = [(tree, truth + noise[:n].mean(axis=0), n) for n in (3, 7)]
+    same = [(tree, np.full((5000, 20), truth), n) for n in (3, 7)]
+    assert _enough_trees(*same) == FEWEST_TREES
+    assert FEWEST_TREES < _enough_trees(*noisy) <= MOST_TREES
+    assert _enough_trees(*[(np.ones((5, 2)), np.ones((5, 2)), n) for n in (3, 7)]) == FEWEST_TREES
 
 
 def test_the_model_is_the_shares_of_its_parts():

@@ -316,7 +316,9 @@ def test_exponents_are_those_of_highest_likelihood_and_not_negative():
     assert DOUBT > 0
 
 
-@pytest.mark.parametrize(("shape", "n"), [((1, 5), 0), ((2, 5), 2), ((77, 5), 5), ((77, 600), 2), ((5000, 50), 5), ((10**5, 20), 1)])
+@pytest.mark.parametrize(
+    ("shape", "n"), [((1, 5), 0), ((2, 5), 2), ((77, 5), 5), ((77, 600), 2), ((5000, 50), 5), ((10**5, 20), 1)]
+)
 def test_folds_are_of_rows_that_others_are_not(shape, n):
     codes, weight = distinct(np.random.default_rng(0).integers(0, 2, shape, dtype=np.uint8))
     held_out = folds(codes, weight, np.random.default_rng(0))

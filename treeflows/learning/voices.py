@@ -15,10 +15,14 @@ from .pooling import learn_exponents, learn_shares
 MOST_ROWS = 50_000  # that EM learns from
 LEAST_SHARE = 0.15  # of further trees, unless they gain so much:
 LEAST_GAIN = 3.0  # nats on the rows held out
+FEWEST_TREES, MOST_TREES = 8, 24  # of each column, that "auto" grows
+SHORT_OF_ALL = 2e-3  # of the negative log-likelihood, that an average of further trees may be short of endlessly many
 MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
 
 
-def learn_voices(codes, weight, held_out, n_categories, order, grow, numbers, regressed, seed, threads, verbose):
+def learn_voices(
+    codes, weight, held_out, n_categories, order, grow, n_trees, numbers, regressed, seed, threads, verbose
+):
     """Pools of voices learned from all rows, and for each fold from the rows outside it; shares and exponents alike.
 
     Parameters
@@ -30,8 +34,10 @@ def learn_voices(codes, weight, held_out, n_categories, order, grow, numbers, re
         As `folds` gives them. If there are none, all rows say what the voices know that have seen them.
     n_categories, order : ndarray of shape (n_columns,), int32
     grow : callable
-        Of rows, their weights, and which columns' further trees may split: the trees in this order, that of the tree
-        flow and further ones.
+        Of rows, their weights, how many trees, and which columns' further trees may split: the trees in this order,
+        that of the tree flow and further ones.
+    n_trees : int or None
+        Of each column; None for as many as help.
     numbers : list of int
         Numbers of states to try in turn, each twice the one before it.
     regressed : bool
@@ -47,9 +53,13 @@ def learn_voices(codes, weight, held_out, n_categories, order, grow, numbers, re
         For each fold.
     """
     parts = held_out or [Fold(repeated(codes, weight), codes, weight)]
-    trees = [grow(part.seen, part.weight) for part in parts]
+    trees = [grow(part.seen, part.weight, n_trees or FEWEST_TREES) for part in parts]
     tree, forest = _heard(trees_say(of, part.unseen, threads) for of, part in zip(trees, parts, strict=True))
     of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(len(order))
+    if n_trees is None:
+        half = [of[: len(of) // 2] for of in trees]
+        fewer = _heard(trees_say(of, part.unseen, threads) for of, part in zip(half, parts, strict=True))
+        n_trees = _enough_trees((tree, fewer[1], len(half[0]) - 1), (tree, forest, len(trees[0]) - 1))
     splitting = (of_forest[np.argsort(order)] > 0).astype(np.uint8)
     trees = [(one, *(other.with_roots(splitting) for other in further)) for one, *further in trees]
     grown = (1 - of_forest) * tree + of_forest * forest
@@ -73,10 +83,27 @@ def learn_voices(codes, weight, held_out, n_categories, order, grow, numbers, re
 
     known = [pool(*of) for of in zip(trees, products, strict=True)]
     # rows that were held out come in: trees afresh, states from where they are
-    whole = pool(grow(codes, weight, splitting), learner(codes, weight).improve(products[0]).by_weight())
+    whole = pool(grow(codes, weight, n_trees, splitting), learner(codes, weight).improve(products[0]).by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
         whole, known = _with_regressions(codes, weight, parts, whole, known, threads)
     return whole, known if held_out else []
+
+
+def _enough_trees(fewer, more):
+    """How many trees a column gets, by what the average of more further trees tells held-out rows better than of fewer.
+
+    What an average of n is short of endlessly many falls as 1 / n, as the variance of a mean does. Both arguments are
+    what the first tree says, what the further ones do, and how many these are.
+    """
+
+    def score(tree, forest, _):
+        share = learn_shares(tree, forest)
+        return float(elementary.log((1 - share) * tree + share * forest).sum(axis=1).mean())
+
+    reached = score(*more)
+    short = (reached - score(*fewer)) / (1 / fewer[2] - 1 / more[2])  # of one tree, nats a row
+    enough = short / (SHORT_OF_ALL * -reached) if reached < 0 else 0.0
+    return int(np.clip(np.ceil(enough) + 1, FEWEST_TREES, MOST_TREES))
 
 
 def _shares_of_forest(tree, forest):

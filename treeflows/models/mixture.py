@@ -9,7 +9,7 @@ from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool
 from ..densities.pool import Pool
 from ..inference.estimates import blocks
 from ..learning.multisets import distinct, folds
-from ..learning.voices import learn_voices
+from ..learning.voices import MOST_TREES, learn_voices
 from ..machine.errors import check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
@@ -50,9 +50,10 @@ class TreeFlowMixture(CategoricalFlow):
     n_components : "auto" or int, default="auto"
         States of the hidden column. "auto" starts with 8 and splits every state in two, up to 128, until the held-out
         rows gain no more.
-    n_trees : int, default=8
+    n_trees : "auto" or int, default="auto"
         Trees of each column: one as the estimator says, the others with a fifth of the columns drawn for each split (or
-        the estimator's ``max_features``) and five times its ``prior_split``.
+        the estimator's ``max_features``) and five times its ``prior_split``. "auto" is 8, or up to 24 where held-out
+        rows say that the average of more would be worth it.
     logistic : bool, default=True
         Whether there are logistic regressions. Each column's penalty on the squares of the coefficients is the one of
         highest held-out likelihood. Without them the average is all. There are none where the categories of all
@@ -125,7 +126,7 @@ class TreeFlowMixture(CategoricalFlow):
         self,
         estimator=None,
         n_components="auto",
-        n_trees=8,
+        n_trees="auto",
         *,
         logistic=True,
         categories="auto",
@@ -259,7 +260,8 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _learn_apart(self, codes, weight, held_out, n_categories, rng, threads, n_ordered):
         """What all rows tell, and what the rows outside each fold do."""
-        em_seed, *seeds = rng.integers(2**31, size=1 + self.n_trees).tolist()
+        n_trees = None if self.n_trees == "auto" else int(self.n_trees)
+        em_seed, *seeds = rng.integers(2**31, size=1 + (n_trees or MOST_TREES)).tolist()
 
         def learn(flow, codes, weight, seed, splitting=None):
             return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting)
@@ -267,14 +269,14 @@ class TreeFlowMixture(CategoricalFlow):
         first = learn(self._estimator(), codes, weight, seeds[0])
         flow, further = self._voices(first.order)
 
-        def grow(rows, weight, splitting=None):
+        def grow(rows, weight, n, splitting=None):
             one = first if rows is codes else learn(flow, rows, weight, seeds[0])
-            return one, *(learn(further, rows, weight, seed, splitting) for seed in seeds[1:])
+            return one, *(learn(further, rows, weight, seed, splitting) for seed in seeds[1:n])
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
-        of = n_categories, first.order, grow, numbers, self.logistic, em_seed, threads, self.verbose
+        of = n_categories, first.order, grow, n_trees, numbers, self.logistic, em_seed, threads, self.verbose
         return learn_voices(codes, weight, held_out, *of)
 
     def _voices(self, order):
@@ -293,7 +295,8 @@ class TreeFlowMixture(CategoricalFlow):
         if not isinstance(self._estimator(), AutoregressiveTreeFlow):
             raise TypeError(f"estimator must be an AutoregressiveTreeFlow, got {self.estimator!r}")
         learner(self._estimator(), "estimator")
-        check_number(self.n_trees, "n_trees", Integral, min_val=1)
+        if self.n_trees != "auto":
+            check_number(self.n_trees, "n_trees", Integral, min_val=1)
         if self.n_components != "auto":
             check_number(self.n_components, "n_components", Integral, min_val=1, max_val=MOST_STATES)
         check_n_jobs(self.n_jobs)
