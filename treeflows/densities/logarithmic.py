@@ -17,7 +17,7 @@ from .trees import starts
 VOICES = "average", "tree", "further trees", "hidden column", "logistic regression"
 AVERAGE_ALONE = np.array([1.0, 0.0, 0.0, 0.0, 0.0])  # their exponents where the others have no say
 MOST_EXPONENT = 100.0  # that is learned, and that a file may hold
-BLOCK_VALUES = 60_000  # that are computed at a time
+BLOCK_VALUES = 500_000  # that are computed at a time: all trees pass through the cache once for each block
 
 
 @dataclass(frozen=True, eq=False)

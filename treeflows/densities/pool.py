@@ -1,5 +1,6 @@
 """The density of a tree flow mixture: at every column, several voices share the say."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -99,11 +100,16 @@ def trees_distribute(trees, codes, whole, threads, start=0):
 
 
 def _first_and_mean(parts):
-    """The first of some arrays, and the mean of the others; where there are none, whose share is 0, the first again."""
-    first, total, n = next(parts), 0.0, 0
+    """The first of some new arrays, and the mean of the others; the first where there are none, whose share is 0."""
+    first, *second = itertools.islice(parts, 2)
+    if not second:
+        return first, first
+    total, n = second[0], 1
     for part in parts:
-        total, n = total + part, n + 1
-    return first, total / n if n else first
+        total += part
+        n += 1
+    total /= n
+    return first, total
 
 
 def _blend(said, share):
