@@ -36,6 +36,7 @@ def learn_conditionals(
     objective=None,
     n_ordered=None,
     weight=None,
+    which=None,
     stop=None,
     n_threads=1,
     progress=None,
@@ -50,8 +51,9 @@ def learn_conditionals(
         `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
     min_samples_leaf, max_depth, max_features, seed, objective
         As `GrowthRules` has them.
-    n_ordered, weight, stop, progress
-        As `grow_trees` takes them.
+    n_ordered, weight, which, stop, progress
+        As `grow_trees` takes them. The tree of a place that is not in ``which`` is one leaf: its column is asked about,
+        and told by its counts alone.
     prior_split : float
         The prior probability of splitting is ``prior_split / (1 + candidates)``, at most `MOST_SPLIT`.
     smoothing : "evidence" or float
@@ -62,7 +64,7 @@ def learn_conditionals(
     -------
     conditionals : Conditionals
     """
-    first, column, low, high, left, candidates, counts = grow_trees(
+    grown = grow_trees(
         codes,
         n_categories,
         order,
@@ -70,10 +72,14 @@ def learn_conditionals(
         GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
         n_ordered=n_ordered,
         weight=weight,
+        which=which,
         stop=stop,
         n_threads=n_threads,
         progress=progress,
     )
+    if which is not None:
+        grown = _with_leaves(grown, which, codes, n_categories, order, weight)
+    first, column, low, high, left, candidates, counts = grown
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])
@@ -102,6 +108,27 @@ def learn_conditionals(
         concentration=choices[grid, chosen][by_column],
         **_compact(order, n_categories, first, column, low, high, left, counts, kind),
     )
+
+
+def _with_leaves(grown, which, codes, n_categories, order, weight):
+    """Trees of some places, as `grow_trees` gives them, with a tree of one leaf for each of the other places."""
+    first, *nodes, counts = grown
+    k = n_categories[order].astype(np.int64)
+    sizes = np.ones(len(order), dtype=np.int64)
+    sizes[which] = np.diff(first)
+    is_grown = np.zeros(len(order), dtype=bool)
+    is_grown[which] = True
+    at_node, at_count = np.repeat(is_grown, sizes), np.repeat(is_grown, sizes * k)
+    every = np.empty(len(at_count), dtype=counts.dtype)
+    every[at_count] = counts
+    one = [np.bincount(codes[:, j], weight, n_categories[j]) for j in order[~is_grown].tolist()]
+    every[~at_count] = np.concatenate(one) if one else 0
+    spread = []
+    for values, at_leaf in zip(nodes, (-1, 0, 0, 0, 0), strict=True):
+        wide = np.full(len(at_node), at_leaf, dtype=values.dtype)
+        wide[at_node] = values
+        spread.append(wide)
+    return starts(sizes), *spread, every
 
 
 def _compact(order, n_categories, first, column, low, high, left, counts, kind):

@@ -84,13 +84,13 @@ def distinct(codes):
     return codes[firsts], np.diff(np.append(firsts, len(codes)))
 
 
-def folds(n_rows, n_columns):
+def folds(n_rows, n_columns, most_crossed=MOST_CROSSED):
     """Which of the rows, in random order, are held out together: list of slices, empty if there is one row.
 
     Of a small table each row is held out in one of several folds, since a tenth would say little: cross-validation
     (Stone, Journal of the Royal Statistical Society B 36, 1974).
     """
-    if n_rows < FEWEST_ROWS or n_rows * n_columns <= MOST_CROSSED:
+    if n_rows < FEWEST_ROWS or n_rows * n_columns <= most_crossed:
         n = min(FOLDS, n_rows)
         ends = [n_rows * i // n for i in range(n + 1)]
         return [slice(*ends[i : i + 2]) for i in range(n)] if n > 1 else []
