@@ -11,9 +11,7 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 
-cdef extern from "elementary.h" nogil:
-    double tf_exp(double)
-    double tf_log(double)
+from _ext.kernels cimport current_kernels, tf_gaussians, tf_kernels
 
 cdef enum:
     BLOCKS = 16             # of rows at most, each with sums of its own
@@ -58,79 +56,27 @@ def expect(const double[:, ::1] z, const int32_t[:, ::1] cells, const double[::1
     summed, scores = np.zeros((n_blocks, n_sums)), np.zeros(n_blocks)
     cdef double[:, ::1] sums = summed, scratch = np.empty((n_threads, 2 * n_states))
     cdef double[::1] score = scores
-    cdef const double *factors = &factor[0, 0] if n_pairs > 0 else NULL
-    cdef const double *shifts = &shift[0, 0] if n_numbers > 0 else NULL
-    cdef const double *probs = &log_prob[0, 0] if n_values > 0 else NULL
+    cdef const tf_kernels *kernels = current_kernels()
     cdef const double *numbers
     cdef const int32_t *codes
+    cdef tf_gaussians of
+    of.n_numbers, of.n_coded, of.n_states, of.base = n_numbers, n_coded, n_states, &base[0]
+    of.factor = &factor[0, 0] if n_pairs > 0 else NULL
+    of.shift = &shift[0, 0] if n_numbers > 0 else NULL
+    of.log_prob = &log_prob[0, 0] if n_values > 0 else NULL
     for b in prange(n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic",
-                    use_threads_if=n_rows * n_pairs * n_states > PARALLEL_WORK):
+                    use_threads_if=n_rows * n_sums > PARALLEL_WORK):
         for r in range(n_rows * b // n_blocks, n_rows * (b + 1) // n_blocks):
             numbers = &z[r, 0] if n_numbers > 0 else NULL
             codes = &cells[r, 0] if n_coded > 0 else NULL
-            score[b] += respond(numbers, n_numbers, codes, n_coded, n_states, &base[0], factors, shifts, probs,
-                                &scratch[threadid(), 0], &scratch[threadid(), n_states])
-            collect(numbers, n_numbers, codes, n_coded, n_states, &scratch[threadid(), 0], &sums[b, 0])
+            score[b] += kernels.respond(&of, numbers, codes, &scratch[threadid(), 0], &scratch[threadid(), n_states])
+            kernels.collect(&of, numbers, codes, &scratch[threadid(), n_states], &sums[b, 0])
     total = summed[0]
     for part in summed[1:]:
         total += part
     rows, first, second, counts = np.split(
         total.reshape(-1, n_states), np.cumsum([1, n_numbers, n_pairs]).tolist())
     return rows[0], first, second, counts, float(sum(scores.tolist())) / n_rows
-
-
-cdef double respond(const double *z, int64_t n_numbers, const int32_t *cells, int64_t n_coded, int64_t n_states,
-                    const double *base, const double *factor, const double *shift, const double *log_prob,
-                    double *share, double *y) noexcept nogil:
-    """Posterior of the states given a row; returns its log-likelihood."""
-    cdef int64_t t, s, k, c
-    cdef double most, total = 0
-    for k in range(n_states):
-        share[k] = base[k]
-    for c in range(n_coded):
-        for k in range(n_states):
-            share[k] += log_prob[cells[c] * n_states + k]
-    for t in range(n_numbers):
-        for k in range(n_states):
-            y[k] = -shift[t * n_states + k]
-        for s in range(t + 1):
-            add(y, factor, z[s], n_states)
-            factor += n_states
-        for k in range(n_states):
-            share[k] -= 0.5 * y[k] * y[k]
-    most = share[0]
-    for k in range(n_states):
-        if share[k] > most:
-            most = share[k]
-    for k in range(n_states):
-        share[k] = tf_exp(share[k] - most)
-        total += share[k]
-    for k in range(n_states):
-        share[k] /= total
-    return most + tf_log(total)
-
-
-cdef void collect(const double *z, int64_t n_numbers, const int32_t *cells, int64_t n_coded, int64_t n_states,
-                  const double *share, double *sums) noexcept nogil:
-    """Add a row to the sums of the states."""
-    cdef int64_t t, s, c
-    add(sums, share, 1.0, n_states)
-    sums += n_states
-    for t in range(n_numbers):
-        add(sums, share, z[t], n_states)
-        sums += n_states
-    for t in range(n_numbers):
-        for s in range(t + 1):
-            add(sums, share, z[t] * z[s], n_states)
-            sums += n_states
-    for c in range(n_coded):
-        add(sums + cells[c] * n_states, share, 1.0, n_states)
-
-
-cdef inline void add(double *to, const double *values, double times, int64_t n) noexcept nogil:
-    cdef int64_t k
-    for k in range(n):
-        to[k] += times * values[k]
 
 
 def predict(const double[:, ::1] z, int64_t t, const double[:, ::1] factor, const double[:, ::1] shift,
@@ -148,9 +94,12 @@ def predict(const double[:, ::1] z, int64_t t, const double[:, ::1] factor, cons
     cdef int64_t n_rows = z.shape[0], n_states = factor.shape[1], first = t * (t + 1) // 2, r, s, k
     result = np.empty((n_rows, n_states))
     cdef double[:, ::1] out = result
+    cdef double x
     for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states * t > PARALLEL_WORK):
         for k in range(n_states):
             out[r, k] = -shift[t, k]
         for s in range(t):
-            add(&out[r, 0], &factor[first + s, 0], z[r, s], n_states)
+            x = z[r, s]
+            for k in range(n_states):
+                out[r, k] += x * factor[first + s, k]
     return result

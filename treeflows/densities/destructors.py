@@ -191,7 +191,9 @@ class GaussianMixtureDestructor(Stored):
         y = before + self._own(t) * z[:, None]
         weight = elementary.exp(posterior)
         log_density = logsumexp(posterior + self._log_own[t] - 0.5 * y**2) - LOG_SQRT_2PI
-        return log_density, (weight * ndtr(y)).sum(axis=1), (weight * ndtr(-y)).sum(axis=1)
+        least = ndtr(-np.abs(y))
+        low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
+        return log_density, (weight * low).sum(axis=1), (weight * high).sum(axis=1)
 
     def restore(self, posterior, before, t, below, above):
         """Numbers at place t by their uniform ones, by bisection."""

@@ -21,7 +21,7 @@ MIXTURE_BITS = 5  # of what a mixture leaves over
 MIXTURE_LEVELS = (0, 5)
 BISECTIONS = 70
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
-CANCELLED = 1e-6  # of a probability, that a difference of two may be and still be told from them
+CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
 

@@ -20,7 +20,7 @@ ATOM_ROWS = 5
 ATOM_EXCESS = 3.0  # times as many as the values next to it on a lattice
 NEIGHBOURS = 3  # on each side
 MOST_ATOMS = 64
-STATES = 4, 16, 64  # of the mixtures, of the numbers and of their normal scores
+MIXTURES = (4, 1), (16, 1), (64, 1), (16, 0), (64, 0)  # numbers of states, and whether of normal scores
 MOST_WORK = 4e9  # rows times states times numbers squared, beyond which a mixture is not tried
 N_FURTHER = 3  # trees of each code column
 DRAWN = 0.2  # of all code columns at each split of theirs, and at least so many:
@@ -29,7 +29,7 @@ DRAWN_PRIOR_SPLIT = 5.0
 MOST_CROSSED = 50_000  # cells of a table of which every row is held out once
 
 
-def learn_mixed(values, is_number, n_categories, *, step=None, order=None, states=STATES, seed=0, threads=1, verbose=0):
+def learn_mixed(values, is_number, n_categories, *, step=None, order=None, mixtures=MIXTURES, seed=0, threads=1, verbose=0):
     """Learn the density of rows of numbers and codes.
 
     The voices are learned from some of the rows, and say what they think of the others, from which the shares are
@@ -46,8 +46,8 @@ def learn_mixed(values, is_number, n_categories, *, step=None, order=None, state
         Of columns of numbers that lie on a lattice the distance of neighbours, 0 of others; None for all 0.
     order : array-like of shape (n_columns,), int, or None
         The columns in order; None for that of the table.
-    states : sequence of int
-        Numbers of states of the mixtures.
+    mixtures : sequence of (int, int)
+        Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves.
     seed : int
         Of all that is drawn.
     threads, verbose : int
@@ -67,7 +67,7 @@ def learn_mixed(values, is_number, n_categories, *, step=None, order=None, state
     numbers = describe_numbers(table, is_number, n_categories, step)
     learner = MixedLearner(table, numbers, order.astype(np.int32), rng, threads)
     held_out = folds(n_rows, n_columns, MOST_CROSSED)
-    kinds = [(n, of_scores) for of_scores in (1, 0) for n in states if learner.can_have(n)]
+    kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)]
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
         known = []
         for fold in held_out or [None]:
@@ -93,7 +93,7 @@ def describe_numbers(table, is_number, n_categories, step):
             continue
         x = np.sort(table[~np.isnan(table[:, j]), j])
         atoms.append(_atoms(x, step[j]))
-        thresholds.append(_thresholds(x, step[j]))
+        thresholds.append(_thresholds(x))
         k[j] = len(atoms[j]) + missing[j] + 1
         origin[j] = x[0] if len(x) else 0.0
     return NumberColumns(
@@ -125,13 +125,15 @@ def _atoms(x, step):
     return value[np.sort(most)]
 
 
-def _thresholds(x, step):
-    """What to ask of values: on which side of quantiles; on a lattice, of the middle between two points."""
-    if len(x) == 0:
-        return x
-    at = np.unique(x[len(x) * np.arange(1, N_QUANTILES) // N_QUANTILES])
-    at = at[at < x[-1]]
-    return np.unique(at + step / 2)
+def _thresholds(x):
+    """What to ask of sorted values: on which side of quantiles, in the middle between two values, so that none is near."""
+    value, count = np.unique(x, return_counts=True)
+    if len(value) < 2:
+        return np.empty(0)
+    quantiles = len(x) * np.arange(1, N_QUANTILES) // N_QUANTILES
+    at = np.unique(np.searchsorted(np.cumsum(count), quantiles, side="right"))
+    at = at[at < len(value) - 1]
+    return np.unique(value[at] / 2 + value[at + 1] / 2)
 
 
 class MixedLearner:
