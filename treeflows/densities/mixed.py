@@ -1,5 +1,6 @@
 """The density of rows of numbers and codes: at every column in order, a linear pool of voices."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
@@ -23,6 +24,7 @@ BISECTIONS = 70
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
 CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
+FEWEST_APART = 2048  # rows that are worth threads
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
 
 
@@ -240,7 +242,7 @@ class MixedDensity(Stored):
 
     @classmethod
     def code_categories(cls, name, n_categories, parts):
-        """Categories of the code columns of a part: those of trees are not those of the columns."""
+        """``n_categories`` of a part: trees have code columns of their own."""
         if name not in ("trees", "residuals"):
             return n_categories
         bits = MARGINAL_BITS if name == "trees" else MIXTURE_BITS
@@ -378,13 +380,18 @@ class Walk:
             if has.any():
                 cell[rows] = cell_of(*told[i][1:3], layout.bits)
             layout.write(codes, j, kind, question, cell)
-        for i, (mixture, posterior) in enumerate(self._posteriors()):
-            observed = mixture.observe_codes(posterior, j, kind) if density.n_categories[j] > 1 else posterior.copy()
+        known = [self._before(i, j)[rows] if has.any() else None for i in range(len(density.mixtures))]
+
+        def observed_by(i):
+            mixture, posterior = density.mixtures[i], self.posteriors[i]
+            posterior = mixture.observe_codes(posterior, j, kind) if density.n_categories[j] > 1 else posterior.copy()
             if has.any():
                 z = told[1 + i][3]
-                observed[rows] = mixture.observe(observed[rows], self._before(i, j)[rows], t, z)
+                posterior[rows] = mixture.observe(posterior[rows], known[i], t, z)
                 self.known[i][rows, t] = z
-            self.posteriors[i] = observed
+            return posterior
+
+        self.posteriors = self._of_each(observed_by, len(x))
         self._ahead = {}
 
     # ---- codes and kinds ----
@@ -450,8 +457,10 @@ class Walk:
         """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees)."""
         density, t = self.density, int(self.density.place[j])
         log_slope, below, above = density.marginal.destroy(j, x)
-        told = [(log_slope, below, above, x)]
-        for i, mixture in enumerate(density.mixtures):
+        known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
+
+        def told_by(i):
+            mixture = density.mixtures[i]
             if density.of_scores[i]:
                 z, log_normal = normal_scores(below, above)
                 log_unit = log_slope - log_normal
@@ -459,10 +468,18 @@ class Walk:
                 units = (density.marginal.units(j, x) - mixture.centre[t]) / mixture.scale[t]
                 z = np.clip(units, -MOST_UNITS, MOST_UNITS)
                 log_unit = -elementary.log(mixture.scale[t]) - density.marginal.exponent[j] * elementary.log(2.0)
-            posterior, before = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-            log_density, low, high = mixture.destroy(posterior, before, t, z)
-            told.append((log_density + log_unit, low, high, z))
-        return told
+            log_density, low, high = mixture.destroy(*known[i], t, z)
+            return log_density + log_unit, low, high, z
+
+        return [(log_slope, below, above, x), *self._of_each(told_by, len(x))]
+
+    def _of_each(self, function, n_rows):
+        """What a function makes of the number of each mixture; several at a time where that is much work."""
+        numbers = range(len(self.density.mixtures))
+        if self.threads == 1 or n_rows < FEWEST_APART:
+            return list(map(function, numbers))
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(function, numbers))
 
     def _descend(self, layout, trees, codes, j, log_density, below, above, levels):
         """Voices that tell so many digits of uniform numbers."""

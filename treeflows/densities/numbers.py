@@ -85,11 +85,8 @@ class NumberColumns(Stored):
             raise ValueError("a column of numbers has not as many kinds as atoms, missing, and elsewhere")
         if (np.diff(self.first_threshold) > MOST_THRESHOLDS).any():
             raise ValueError(f"a column has more than {MOST_THRESHOLDS} thresholds")
-        for values, first in ((self.atom, self.first_atom), (self.threshold, self.first_threshold)):
-            if (
-                len(values)
-                and (
-                    np.delete(np.diff(values), first[1:-1][(first[1:-1] > 0) & (first[1:-1] < len(values))] - 1) <= 0
-                ).any()
-            ):
-                raise ValueError("atoms or thresholds of a column do not ascend")
+        for j in range(len(number)):
+            if (np.diff(self.atoms(j)) <= 0).any() or (np.diff(self.thresholds(j)) <= 0).any():
+                raise ValueError(f"atoms or thresholds of column {j} do not ascend")
+            if not number[j] and (n_atoms[j] or self.missing[j]):
+                raise ValueError(f"column {j} has atoms, and no numbers")

@@ -26,10 +26,13 @@ N_FURTHER = 3  # trees of each code column
 DRAWN = 0.2  # of all code columns at each split of theirs, and at least so many:
 FEWEST_DRAWN = 4
 DRAWN_PRIOR_SPLIT = 5.0
+MIN_ROWS = 5  # of a leaf
 MOST_CROSSED = 50_000  # cells of a table of which every row is held out once
 
 
-def learn_mixed(values, is_number, n_categories, *, step=None, order=None, mixtures=MIXTURES, seed=0, threads=1, verbose=0):
+def learn_mixed(
+    values, is_number, n_categories, *, step=None, order=None, mixtures=MIXTURES, seed=0, threads=1, verbose=0
+):
     """Learn the density of rows of numbers and codes.
 
     The voices are learned from some of the rows, and say what they think of the others, from which the shares are
@@ -126,7 +129,7 @@ def _atoms(x, step):
 
 
 def _thresholds(x):
-    """What to ask of sorted values: on which side of quantiles, in the middle between two values, so that none is near."""
+    """What to ask of sorted values: on which side of quantiles they lie, between two values, so that none is near."""
     value, count = np.unique(x, return_counts=True)
     if len(value) < 2:
         return np.empty(0)
@@ -231,7 +234,7 @@ class MixedLearner:
             k,
             np.arange(len(k), dtype=np.int32),
             cost,
-            min_samples_leaf=5,
+            min_samples_leaf=MIN_ROWS,
             max_depth=NO_LIMIT,
             max_features=drawn,
             seed=seed,
