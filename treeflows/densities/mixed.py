@@ -378,7 +378,8 @@ class Walk:
         for i, (layout, codes) in enumerate(self._coded()):
             cell = np.zeros(len(x), dtype=np.int64)
             if has.any():
-                cell[rows] = cell_of(*told[i][1:3], layout.bits)
+                _, below, above, _ = told[i]
+                cell[rows] = cell_of(below, above, layout.bits)
             layout.write(codes, j, kind, question, cell)
         known = [self._before(i, j)[rows] if has.any() else None for i in range(len(density.mixtures))]
 
@@ -450,7 +451,8 @@ class Walk:
             if heard:
                 layout, codes = density.layouts[min(source, 1)], self._codes_of(source)[rows]
                 codes[:, layout.first[j]] = density.n_categories[j] - 1
-                voices += self._descend(layout, trees, codes, j, *told[source][:3], heard)
+                log_density, below, above, _ = told[source]
+                voices += self._descend(layout, trees, codes, j, log_density, below, above, heard)
         return voices
 
     def uniforms(self, j, x, rows):

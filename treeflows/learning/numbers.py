@@ -21,12 +21,13 @@ ATOM_EXCESS = 3.0  # times as many as the values next to it on a lattice
 NEIGHBOURS = 3  # on each side
 MOST_ATOMS = 64
 MIXTURES = (4, 1), (16, 1), (64, 1), (16, 0), (64, 0)  # numbers of states, and whether of normal scores
+MOST_MIXTURES = 4  # of those that a table is long enough for, the last
 MOST_WORK = 4e9  # rows times states times numbers squared, beyond which a mixture is not tried
 N_FURTHER = 3  # trees of each code column
 DRAWN = 0.2  # of all code columns at each split of theirs, and at least so many:
 FEWEST_DRAWN = 4
 DRAWN_PRIOR_SPLIT = 5.0
-MIN_ROWS = 5  # of a leaf
+MIN_ROWS = 10  # of a leaf
 MOST_CROSSED = 50_000  # cells of a table of which every row is held out once
 
 
@@ -50,7 +51,8 @@ def learn_mixed(
     order : array-like of shape (n_columns,), int, or None
         The columns in order; None for that of the table.
     mixtures : sequence of (int, int)
-        Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves.
+        Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves; of
+        those that the table is long enough for, the last four are taken.
     seed : int
         Of all that is drawn.
     threads, verbose : int
@@ -70,7 +72,7 @@ def learn_mixed(
     numbers = describe_numbers(table, is_number, n_categories, step)
     learner = MixedLearner(table, numbers, order.astype(np.int32), rng, threads)
     held_out = folds(n_rows, n_columns, MOST_CROSSED)
-    kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)]
+    kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
         known = []
         for fold in held_out or [None]:
