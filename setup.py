@@ -36,6 +36,7 @@ setup(
             extension("averaging"),
             extension("routing"),
             extension("products"),
+            extension("gaussians"),
             extension("logistic"),
             extension("pooling"),
             extension("encoding"),

@@ -71,6 +71,8 @@ TF_END_TARGET
      state_sums_##isa,                                                                            \
      add_cells_##isa,                                                                             \
      regress_##isa,                                                                               \
+     respond_##isa,                                                                               \
+     collect_##isa,                                                                               \
      cells,                                                                                       \
      wide}
 

@@ -50,6 +50,16 @@ typedef struct {
     int64_t n_wide, n_cells, first_output, n_outputs;
 } tf_regression;
 
+/* States with a normal distribution of the numbers and independent distributions of the codes: y = factor z - shift are
+ * a state's independent normal numbers. */
+typedef struct {
+    const double *base;           /* per state */
+    const double *factor;         /* [n_numbers (n_numbers + 1) / 2, n_states]: lower triangular, row after row */
+    const double *shift;          /* [n_numbers, n_states] */
+    const double *log_prob;       /* [n_values, n_states] */
+    int64_t n_numbers, n_coded, n_states;
+} tf_gaussians;
+
 typedef struct {
     const char *name;
 
@@ -109,6 +119,15 @@ typedef struct {
      * log-likelihood, [1 + n_cells, n_outputs], whose first row is of the base. scratch: 2 * n_outputs. */
     void (*regress)(const tf_regression *of, const int32_t *cells, const int64_t *starts, const float *weight,
                     int64_t n_rows, float *scratch, float *gradient);
+
+    /* Posterior of the states given a row of numbers and of places in log_prob, to share; its log-likelihood.
+     * scratch: n_states. */
+    double (*respond)(const tf_gaussians *of, const double *numbers, const int32_t *cells, double *scratch,
+                      double *share);
+
+    /* What a row adds to the states' sums: of rows, of numbers, of their products, and of codes. */
+    void (*collect)(const tf_gaussians *of, const double *numbers, const int32_t *cells, const double *share,
+                    double *sums);
 
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;

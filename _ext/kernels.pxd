@@ -41,6 +41,15 @@ cdef extern from "kernels.h" nogil:
         int64_t first_output
         int64_t n_outputs
 
+    ctypedef struct tf_gaussians:
+        const double *base
+        const double *factor
+        const double *shift
+        const double *log_prob
+        int64_t n_numbers
+        int64_t n_coded
+        int64_t n_states
+
     ctypedef struct tf_kernels:
         const char *name
         void (*cooccurrence)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t, int32_t *,
@@ -63,6 +72,9 @@ cdef extern from "kernels.h" nogil:
         void (*add_cells)(const int32_t *, int64_t, const float *, const int32_t *, int64_t, float *) noexcept nogil
         void (*regress)(const tf_regression *, const int32_t *, const int64_t *, const float *, int64_t, float *,
                         float *) noexcept nogil
+        double (*respond)(const tf_gaussians *, const double *, const int32_t *, double *, double *) noexcept nogil
+        void (*collect)(const tf_gaussians *, const double *, const int32_t *, const double *,
+                        double *) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

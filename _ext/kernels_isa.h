@@ -707,6 +707,91 @@ static void TF_NAME(regress)(const tf_regression *of, const int32_t *cells, cons
     }
 }
 
+/* ---- mixtures of normal distributions ------------------------------------------------------------------------- */
+
+/* e^x of x <= 0, as tf_exp has it, but never below e^-700: no branch, so that it goes a vector at a time */
+static inline double TF_NAME(exp_below)(double x)
+{
+    const double shift = 6755399441055744.0;
+    const double cut = x < -700.0 ? -700.0 : x;
+    const double n = (cut * 1.44269504088896338700 + shift) - shift;
+    const double high = cut - n * TF_LN2_HIGH, low = n * TF_LN2_LOW, r = high - low, z = r * r;
+    const double c =
+        r - z * (1.66666666666666019037e-01 +
+                 z * (-2.77777777770155933842e-03 +
+                      z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * 4.13813679705723846039e-08))));
+    return (1.0 + ((r * c / (2.0 - c) - low) + high)) * tf_power_of_two((int)n);
+}
+
+static double TF_NAME(respond)(const tf_gaussians *of, const double *numbers, const int32_t *cells, double *scratch,
+                               double *share)
+{
+    const int64_t n = of->n_states;
+    const double *factor = of->factor, *shift = of->shift;
+    memcpy(share, of->base, (size_t)n * sizeof(double));
+    for (int64_t c = 0; c < of->n_coded; c++) {
+        const double *told = of->log_prob + (int64_t)cells[c] * n;
+        TF_SIMD
+        for (int64_t k = 0; k < n; k++)
+            share[k] += told[k];
+    }
+    for (int64_t t = 0; t < of->n_numbers; t++, shift += n) {
+        TF_SIMD
+        for (int64_t k = 0; k < n; k++)
+            scratch[k] = -shift[k];
+        for (int64_t s = 0; s <= t; s++, factor += n) {
+            const double x = numbers[s];
+            TF_SIMD
+            for (int64_t k = 0; k < n; k++)
+                scratch[k] += x * factor[k];
+        }
+        TF_SIMD
+        for (int64_t k = 0; k < n; k++)
+            share[k] -= 0.5 * scratch[k] * scratch[k];
+    }
+    double most = share[0], total = 0.0;
+    for (int64_t k = 1; k < n; k++)
+        most = share[k] > most ? share[k] : most;
+    TF_SIMD
+    for (int64_t k = 0; k < n; k++)
+        share[k] = TF_NAME(exp_below)(share[k] - most);
+    for (int64_t k = 0; k < n; k++) /* one after the other, the same on every processor */
+        total += share[k];
+    TF_SIMD
+    for (int64_t k = 0; k < n; k++)
+        share[k] /= total;
+    return most + tf_log(total);
+}
+
+static void TF_NAME(collect)(const tf_gaussians *of, const double *numbers, const int32_t *cells, const double *share,
+                             double *sums)
+{
+    const int64_t n = of->n_states;
+    TF_SIMD
+    for (int64_t k = 0; k < n; k++)
+        sums[k] += share[k];
+    sums += n;
+    for (int64_t t = 0; t < of->n_numbers; t++, sums += n) {
+        const double x = numbers[t];
+        TF_SIMD
+        for (int64_t k = 0; k < n; k++)
+            sums[k] += x * share[k];
+    }
+    for (int64_t t = 0; t < of->n_numbers; t++)
+        for (int64_t s = 0; s <= t; s++, sums += n) {
+            const double x = numbers[t] * numbers[s];
+            TF_SIMD
+            for (int64_t k = 0; k < n; k++)
+                sums[k] += x * share[k];
+        }
+    for (int64_t c = 0; c < of->n_coded; c++) {
+        double *to = sums + (int64_t)cells[c] * n;
+        TF_SIMD
+        for (int64_t k = 0; k < n; k++)
+            to[k] += share[k];
+    }
+}
+
 #undef TF_PREPARE
 #undef TF_EXTRACT
 #undef TF_BITS

@@ -65,6 +65,11 @@ class Stored:
         kept = [f for f in fields(cls) if f.name != "n_categories" and f.metadata.get("kept", True)]
         return {f.name: next(iter(getattr(f.type, "__metadata__", ())), f.type) for f in kept}
 
+    @classmethod
+    def code_categories(cls, name, n_categories, parts):
+        """``n_categories`` of the part of this name, which may have code columns of its own; ``parts`` are read."""
+        return n_categories
+
     def check(self):
         """Raise ValueError unless all parts are what they are declared to be; for what comes from a file.
 

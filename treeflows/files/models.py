@@ -174,11 +174,13 @@ def _put_together(written, prefix, arrays, n_categories):
         raise ValueError(f"unknown kind of density {written['kind']!r}")
     parts: dict = {}
     for name, spec in kind.parts().items():
-        if not isinstance(spec, Array) and isinstance(written[name], list):
-            each = enumerate(written[name])
-            parts[name] = tuple(_put_together(w, f"{prefix}{name}{i}_", arrays, n_categories) for i, w in each)
-        elif not isinstance(spec, Array):
-            parts[name] = _put_together(written[name], f"{prefix}{name}_", arrays, n_categories)
+        if not isinstance(spec, Array):
+            k = kind.code_categories(name, n_categories, parts)
+            if isinstance(written[name], list):
+                each = enumerate(written[name])
+                parts[name] = tuple(_put_together(w, f"{prefix}{name}{i}_", arrays, k) for i, w in each)
+            else:
+                parts[name] = _put_together(written[name], f"{prefix}{name}_", arrays, k)
         elif prefix + name in arrays or name not in kind.optional():
             array = arrays.pop(prefix + name)
             parts[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("="))

@@ -5,7 +5,6 @@ for; None for one each. In the order of `distinct`, which depends on the multise
 as if each were written as often as it is there.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -72,13 +71,19 @@ def folds(codes, weight, rng):
     Of a small table each row is held out in one of several folds, since a tenth would say little: cross-validation
     (Stone, Journal of the Royal Statistical Society B 36, 1974).
     """
-    n = n_rows(codes, weight)
-    if n >= FEWEST_ROWS and n * codes.shape[1] > MOST_CROSSED:
-        return [hold_out(codes, weight, min(round(HELD_OUT * n), MOST_HELD_OUT), rng)]
+    parts = held_out_parts(n_rows(codes, weight), codes.shape[1])
+    if len(parts) == 1:
+        return [hold_out(codes, weight, parts[0].stop, rng)]
     row = rng.permutation(np.repeat(np.arange(len(codes)), weight))
-    n_folds = min(FOLDS if codes.shape[1] <= WIDE else 2, n)
-    ends = [n * i // n_folds for i in range(n_folds + 1)]
-    return [_fold(codes, weight, row[start:end]) for start, end in pairwise(ends)] if n > 1 else []
+    return [_fold(codes, weight, row[part]) for part in parts]
+
+
+def held_out_parts(n, n_columns, most_crossed=MOST_CROSSED):
+    """Which of n rows in random order are held out together: list of slices, as for `folds`."""
+    if n >= FEWEST_ROWS and n * n_columns > most_crossed:
+        return [slice(0, min(round(HELD_OUT * n), MOST_HELD_OUT))]
+    n_folds = min(FOLDS if n_columns <= WIDE else 2, n)
+    return [slice(n * i // n_folds, n * (i + 1) // n_folds) for i in range(n_folds)] if n > 1 else []
 
 
 def _fold(codes, weight, row):

@@ -10,6 +10,9 @@ HALVINGS = 24  # of the interval that has the share
 DOUBT = 10.0  # rows' worth of the average alone in the exponents that all columns share
 STRENGTHS = 10.0 ** np.arange(1, 5)  # rows' worth of the shared exponents in each column's, of which evidence chooses
 STEPS = 30
+MOST_ROUNDS = 100  # of EM for the shares of many voices
+LEAST_SHARE = 1e-3  # of a voice that has any
+ENOUGH_SHARE = 1e-4  # that a round must move one
 ENOUGH = 1e-5  # nats a row that a step must gain
 
 
@@ -40,6 +43,45 @@ def learn_shares(present, newcomer):
 
     common = best(present.reshape(-1, 1), newcomer.reshape(-1, 1), 0.5, 1.0)[0]
     return best(present, newcomer, common, SHARED)
+
+
+def learn_shares_of_voices(said, n_voices, of_logarithms):
+    """Shares of many voices in each column's say, by EM: of highest likelihood, drawn to those of the table.
+
+    Parameters
+    ----------
+    said : list of list of ndarray of shape (n_voices, n_rows), float64
+        Of each column what the voices say of its values, in parts; columns of none take the shares of the table.
+    n_voices : int
+    of_logarithms : bool
+        Whether that is log-densities, and not probabilities.
+
+    Returns
+    -------
+    share : ndarray of shape (n_columns, n_voices), float64
+        0 of a voice that would have less than `LEAST_SHARE`.
+    """
+    parts = []
+    for each in said:
+        heard = np.concatenate(each, axis=1) if each else np.empty((n_voices, 0))
+        parts.append(elementary.exp(heard - heard.max(axis=0, keepdims=True)) if of_logarithms else heard)
+
+    def best(heard, start, centre, strength):
+        share = start
+        for _ in range(MOST_ROUNDS):
+            weight = share[:, None] * heard
+            moved = (weight / weight.sum(axis=0)).sum(axis=1) + strength * centre
+            moved /= moved.sum()
+            if np.abs(moved - share).max() < ENOUGH_SHARE:
+                return moved
+            share = moved
+        return share
+
+    equal = np.full(n_voices, 1 / n_voices)
+    common = best(np.concatenate(parts, axis=1), equal, equal, 1.0)
+    share = np.array([best(heard, common, common, SHARED) if heard.shape[1] else common for heard in parts])
+    share[share < np.minimum(LEAST_SHARE, share.max(axis=1, keepdims=True))] = 0.0
+    return share / share.sum(axis=1, keepdims=True)
 
 
 def learn_exponents(log_prob, logits, number, first, values, threads=1):

@@ -1,0 +1,19 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def expect(
+    z: NDArray[np.float64],
+    cells: NDArray[np.int32],
+    base: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    log_prob: NDArray[np.float64],
+    n_threads: int = 1,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
+def predict(
+    z: NDArray[np.float64],
+    t: int,
+    factor: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    n_threads: int = 1,
+) -> NDArray[np.float64]: ...

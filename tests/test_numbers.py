@@ -1,0 +1,285 @@
+"""Densities of numbers and codes: they integrate to one, look back alone, and what they draw is what they say."""
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.special import ndtri
+from scipy.stats import kstest
+
+from treeflows._ext import gaussians
+from treeflows.densities.destructors import MarginalDestructor, uniform_of
+from treeflows.densities.mixed import MixedDensity, Walk, cell_of
+from treeflows.files.models import _put_together, _take_apart
+from treeflows.learning.gaussians import MixtureLearner
+from treeflows.learning.marginals import choose_n_knots, learn_marginals
+from treeflows.learning.numbers import learn_mixed
+
+FEW = (3, 1), (4, 0)
+IS_NUMBER, N_CATEGORIES, STEP = [1, 0, 1, 1, 1], [0, 3, 0, 0, 0], [0, 0, 0, 1.0, 0]
+
+
+def mixed_table(seed=0, n=400):
+    """A number with an atom, codes, a number with missing cells, a lattice, and a number that two others make up."""
+    rng = np.random.default_rng(seed)
+    a = np.where(rng.random(n) < 0.4, 0.0, rng.exponential(3, n))
+    b = 2 * a + rng.normal(0, 0.5, n)
+    c = np.where(b > 2, rng.integers(0, 3, n), 0).astype(float)
+    d = np.rint(20 + 5 * rng.standard_normal(n) + 5 * c)
+    e = a - b + rng.normal(0, 0.01, n)
+    b[rng.random(n) < 0.1] = np.nan
+    return np.column_stack([a, c, b, d, e])
+
+
+def learned(table=None, order=None, **options):
+    table = mixed_table() if table is None else table
+    return learn_mixed(table, IS_NUMBER, N_CATEGORIES, step=STEP, order=order, mixtures=FEW, **options)
+
+
+@pytest.fixture(scope="module")
+def density():
+    return learned()
+
+
+def repeated(row, j, x):
+    rows = np.tile(row, (len(x), 1))
+    rows[:, j] = x
+    return rows
+
+
+def integral(density, row, j):
+    """Of the density of a number elsewhere given those before, by Gauss's rule between all places where it jumps."""
+    before = density.order[: np.flatnonzero(density.order == j)[0]].tolist()
+
+    def at(t):
+        walk, x = Walk(density, len(t)), density.marginal.restore(j, *uniform_of(t))
+        for s in before:
+            walk.observe(s, np.full(len(t), row[s]))
+        return walk, x
+
+    def cells(t):
+        walk, x = at(t)
+        told = walk.uniforms(j, x, slice(None))
+        return np.stack([cell_of(below, above, 7) for _, below, above, _ in told])
+
+    here = slice(*density.marginal.first_knot[j : j + 2])
+    edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.marginal.level[here])]))
+    found, number = [edges], np.arange(1, 128)
+    for source in range(1 + len(density.mixtures)):
+        low, high = np.full(127, -37.0), np.full(127, 37.0)
+        for _ in range(60):
+            middle = (low + high) / 2
+            left = cells(middle)[source] < number
+            low, high = np.where(left, middle, low), np.where(left, high, middle)
+        found.append(high)
+    edges = np.unique(np.concatenate(found))
+    node, weight = np.polynomial.legendre.leggauss(12)
+    half = np.diff(edges)[:, None] / 2
+    t = ((edges[:-1] + edges[1:])[:, None] / 2 + half * node).ravel()
+    x = density.marginal.restore(j, *uniform_of(t))
+    log_slope = density.marginal.destroy(j, x)[0]
+    log_density = density.conditional_scores(repeated(row, j, x))[:, j]
+    log_normal = -0.5 * t**2 - 0.5 * np.log(2 * np.pi)
+    return float(((half * weight).ravel() * np.exp(log_density - log_slope + log_normal)).sum())
+
+
+@pytest.mark.parametrize("order", [None, [4, 2, 3, 1, 0]])
+def test_conditionals_integrate_to_one(order):
+    table = mixed_table()
+    density = learned(order=order)
+    for row in table[[3, 10]]:
+        for j in (0, 2):
+            total = integral(density, row, j)
+            kinds = [*density.numbers.atoms(j), *[np.nan] * density.numbers.missing[j]]
+            total += np.exp(density.conditional_scores(repeated(row, j, kinds))[:, j]).sum()
+            assert abs(total - 1) < 1e-6
+        codes = density.conditional_scores(repeated(row, 1, [0, 1, 2]))[:, 1]
+        assert abs(np.exp(codes).sum() - 1) < 1e-9
+        # where the density's tails are heavy a lattice has far points; what lies beyond is known
+        far = 300_000
+        lattice = np.exp(density.conditional_scores(repeated(row, 3, np.arange(-far, far + 1.0)))[:, 3]).sum()
+        walk = Walk(density, 2)
+        for j in density.order[: np.flatnonzero(density.order == 3)[0]].tolist():
+            walk.observe(j, np.full(2, row[j]))
+        below, above = walk._uniform(3, np.array([-far - 0.5, far + 0.5]), slice(None))
+        atoms = 1 - np.exp(0) if density.n_categories[3] == 1 else None
+        assert atoms is None or abs(lattice + below[0] + above[1] - 1) < 1e-6
+
+
+def test_two_numbers_integrate_to_one():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(300)
+    density = learn_mixed(np.column_stack([x, np.sin(3 * x) + 0.1 * rng.random(300)]), [1, 1], [1, 1], mixtures=FEW)
+    assert abs(integral(density, np.zeros(2), 0) - 1) < 1e-6
+    for first in (-3.0, -0.3, 0.0, 2.0):
+        assert abs(integral(density, np.array([first, 0.0]), 1) - 1) < 1e-6
+
+
+@pytest.mark.parametrize("order", [None, [4, 2, 3, 1, 0]])
+def test_no_term_depends_on_later_columns(order):
+    table = mixed_table()
+    density = learned(order=order)
+    told = density.conditional_scores(table)
+    assert np.isfinite(told).all()
+    np.testing.assert_allclose(told.sum(axis=1), density.score(table), rtol=0, atol=1e-12)
+    other = np.random.default_rng(1).permutation(table)
+    for t in range(1, 5):
+        changed, before, later = table.copy(), density.order[:t], density.order[t:]
+        changed[:, later] = other[:, later]
+        assert np.array_equal(density.conditional_scores(changed)[:, before], told[:, before])
+        assert not np.array_equal(density.conditional_scores(changed)[:, later], told[:, later])
+
+
+def test_transform_inverts(density):
+    for table in (mixed_table(), mixed_table(1), density.sample(300, np.random.default_rng(2))):
+        told = density.transform(table)
+        assert (told >= 0).all()
+        assert (told < density.n_categories).all()
+        again = density.invert(told)
+        assert np.array_equal(np.isnan(again), np.isnan(table))
+        np.testing.assert_allclose(again, table, rtol=1e-9, atol=1e-9)
+
+
+def test_samples_are_what_the_density_says(density):
+    rows = density.sample(4000, np.random.default_rng(3))
+    told = density.transform(rows)
+    for j in (0, 2, 4):
+        elsewhere = density.n_categories[j] - 1
+        uniform = told[told[:, j] >= elsewhere, j] - elsewhere
+        assert kstest(uniform, "uniform").pvalue > 1e-3
+        digits = np.bincount((uniform * 32).astype(int), minlength=32)
+        expected = len(uniform) / 32
+        assert ((digits - expected) ** 2 / expected).sum() < 65  # of 31 degrees of freedom
+    assert np.array_equal(rows[:, 3], np.rint(rows[:, 3]))
+    # the first column's kind, and codes given it
+    walk = Walk(density, 1)
+    assert abs((rows[:, 0] == 0).mean() - walk.codes_say(0)[0, 0]) < 0.03
+
+
+def test_far_values_and_small_ones_are_unlikely_and_no_more(density):
+    table = mixed_table()[:5]
+    for far in (1e308, -1e308, np.finfo(float).max, 5e-324, -1e-310, 1e6, 300.0):
+        rows = table.copy()
+        rows[:, [0, 2, 4]] = far
+        assert np.isfinite(density.score(rows)).all()
+        rows[:, 3] = np.rint(np.clip(far, -(2.0**53), 2.0**53))
+        assert np.isfinite(density.score(rows)).all()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.full((20, 1), 5.0),
+        np.tile([[1.0], [2.0]], (5, 1)),
+        np.array([[3.0]]),
+        np.array([[1e308], [-1e308], [0.0]]),
+        np.random.default_rng(0).integers(1, 100, (50, 1)) * 5e-324,
+        np.full((5, 1), np.nan),
+        np.array([[np.nan], [1.0], [4.0]]),
+        np.column_stack([np.ones(30), np.arange(30.0)]),
+        1e15 + np.arange(40.0)[:, None],
+    ],
+)
+def test_odd_tables(table):
+    n_columns = table.shape[1]
+    density = learn_mixed(table, np.ones(n_columns), np.ones(n_columns))
+    density.check()
+    assert np.isfinite(density.score(table)).all()
+    drawn = density.sample(50, np.random.default_rng(0))
+    assert np.isfinite(density.score(drawn)).all()
+    smallest = 1e-9 * np.nanmax(np.abs(table), initial=1e-300) + 1e-322
+    np.testing.assert_allclose(density.invert(density.transform(table)), table, rtol=0, atol=smallest)
+
+
+def test_threads_and_the_order_of_rows_change_nothing():
+    table = mixed_table(n=2600)
+    one, other = learned(table), learned(np.random.default_rng(4).permutation(table), threads=2)
+    arrays, others = {}, {}
+    assert _take_apart(one, "", arrays) == _take_apart(other, "", others)
+    assert all(arrays[name].tobytes() == others[name].tobytes() for name in arrays)
+    assert np.array_equal(one.score(table), one.score(table, 2))
+
+
+def test_files_hold_a_density(density):
+    arrays = {}
+    written = _take_apart(density, "", arrays)
+    again = _put_together(written, "", arrays, density.n_categories)
+    assert isinstance(again, MixedDensity)
+    assert not arrays
+    table = mixed_table()
+    assert np.array_equal(again.score(table), density.score(table))
+
+
+def test_scaling_a_column_scales_its_density():
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((200, 2)) @ np.array([[1.0, 0.9], [0.0, 0.3]])
+    scaled = table * [2.0**-900, 2.0**700]
+    one, other = (learn_mixed(t, [1, 1], [1, 1], mixtures=FEW) for t in (table, scaled))
+    assert abs(one.score(table).mean() - other.score(scaled).mean() + 200 * np.log(2)) < 0.2
+
+
+def test_marginal_inverts_and_is_smooth():
+    rng = np.random.default_rng(0)
+    for x in (rng.standard_normal(500), rng.exponential(size=300) ** 3, np.array([1.0, 2.0])):
+        marginal = learn_marginals([x], [choose_n_knots(x, rng)], np.ones(1, dtype=np.int32))
+        marginal.check()
+        reach = x.max() - x.min()
+        t = np.sort(np.concatenate([x, np.linspace(x.min() - 10 * reach, x.max() + 10 * reach, 1001)]))
+        log_density, below, above = marginal.destroy(0, t)
+        assert np.isfinite(log_density).all()
+        np.testing.assert_allclose(below + above, 1, atol=1e-12)
+        assert (np.diff(below)[t[1:] < x.min()] > 0)[np.diff(t)[t[1:] < x.min()] > 0].all()
+        np.testing.assert_allclose(marginal.restore(0, below, above), t, rtol=1e-9, atol=1e-9 * reach)
+        h = 1e-7 * reach
+        t = np.linspace(x.min() - reach, x.max() + reach, 998)
+        log_density = marginal.destroy(0, t)[0]
+        slope = (marginal.destroy(0, t + h)[1] - marginal.destroy(0, t - h)[1]) / (2 * h)
+        middle = np.abs(log_density - np.log(np.maximum(slope, 1e-300))) < 1e-3
+        assert middle[np.exp(log_density) * reach > 1e-3].mean() > 0.95  # all but at knots, where it is bent
+
+
+def test_tails_agree_with_exact_arithmetic():
+    one = np.ones(1, dtype=np.int32)
+    marginal = MarginalDestructor(
+        one,
+        np.array([0, 2]),
+        np.zeros(1, dtype=np.int32),
+        np.array([0.0, 1.0]),
+        np.array([0.25, 0.75]),
+        np.array([0.5, 0.5]),
+    )
+    for x in (-1e-9, -3.0, -1e150, 1.5, 1e100):
+        log_density, below, above = (float(v[0]) for v in marginal.destroy(0, np.array([x])))
+        away = mpmath.mpf(max(-x, x - 1))
+        tail = mpmath.mpf("0.25") / (1 + away) ** 2
+        assert abs((below if x < 0 else above) / tail - 1) < 1e-12
+        assert abs(log_density - float(mpmath.log(mpmath.mpf("0.5") / (1 + away) ** 3))) < 1e-9
+
+
+def test_expectation_is_that_of_the_definition(each_isa):
+    rng = np.random.default_rng(0)
+    z, cells = rng.standard_normal((300, 3)), rng.integers(0, 2, (300, 1)).astype(np.int32)
+    learner = MixtureLearner(z, cells, np.array([2], dtype=np.int32), np.zeros(3), np.ones(3))
+    mixture = learner.improve(learner.start(4, rng), 3)
+    factor = np.zeros((4, 3, 3))
+    factor[:, *np.tril_indices(3)] = mixture.factor.T
+    y = np.einsum("kts,ns->nkt", factor, z) - mixture.shift.T
+    log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    joint = np.log(mixture.weight) + log_det - 1.5 * np.log(2 * np.pi) - (y**2).sum(axis=2) / 2
+    joint += np.log(mixture.prob)[cells[:, 0]]
+    total = np.log(np.exp(joint).sum(axis=1))
+    share = np.exp(joint - total[:, None])
+    base = np.log(mixture.weight) + log_det - 1.5 * np.log(2 * np.pi)
+    rows, first, second, counts, score = gaussians.expect(
+        z, cells, base, mixture.factor, mixture.shift, np.log(mixture.prob)
+    )
+    np.testing.assert_allclose(rows, share.sum(axis=0))
+    np.testing.assert_allclose(first, z.T @ share, atol=1e-9)
+    low = np.tril_indices(3)
+    np.testing.assert_allclose(second, (z[:, low[0]] * z[:, low[1]]).T @ share, atol=1e-9)
+    np.testing.assert_allclose(counts, np.eye(2)[cells[:, 0]].T @ share, atol=1e-9)
+    assert abs(score - total.mean()) < 1e-12
+
+
+def test_instruction_sets_agree(each_isa, density):
+    # the fixture was learned under the best of them
+    assert np.array_equal(learned().score(mixed_table()), density.score(mixed_table()))

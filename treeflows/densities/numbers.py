@@ -1,0 +1,92 @@
+"""What trees see of numbers: values that recur as categories of their own, and on which side of thresholds they lie."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+
+from .stored import Array, Stored
+
+MOST_THRESHOLDS = 63  # of a column
+MOST_CODES = 256  # that a byte tells apart
+
+
+@dataclass(frozen=True, eq=False)
+class NumberColumns(Stored):
+    """Which columns are numbers, and the codes of their values.
+
+    ``n_categories`` of such a column counts its kinds: each of its atoms, values that recur; a missing cell, if there
+    are any; and, the last, elsewhere.
+
+    Attributes
+    ----------
+    is_number : ndarray of shape (n_columns,), uint8
+    missing : ndarray of shape (n_columns,), uint8
+        Whether cells may be missing: NaN.
+    step, origin : ndarray of shape (n_columns,), float64
+        Values lie on ``origin`` and whole steps from there, and have probabilities; where ``step`` is 0 they lie
+        anywhere, and have a density.
+    first_atom : ndarray of shape (n_columns + 1,), int64
+    atom : ndarray of float64
+        Ascending in each column.
+    first_threshold : ndarray of shape (n_columns + 1,), int64
+    threshold : ndarray of float64
+        Ascending in each column; a tree may ask whether a value is at most one of these.
+    """
+
+    is_number: Annotated[np.ndarray, Array(np.uint8, "columns", high=1)]
+    missing: Annotated[np.ndarray, Array(np.uint8, "columns", high=1)]
+    step: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=np.finfo(float).max)]
+    origin: Annotated[np.ndarray, Array(np.float64, "columns", low=-np.finfo(float).max, high=np.finfo(float).max)]
+    first_atom: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="atoms")]
+    atom: Annotated[np.ndarray, Array(np.float64, "atoms", low=-np.finfo(float).max, high=np.finfo(float).max)]
+    first_threshold: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="thresholds")]
+    threshold: Annotated[
+        np.ndarray, Array(np.float64, "thresholds", low=-np.finfo(float).max, high=np.finfo(float).max)
+    ]
+
+    def atoms(self, j):
+        """Values of a column that are categories of their own."""
+        return self.atom[self.first_atom[j] : self.first_atom[j + 1]]
+
+    def thresholds(self, j):
+        """What a column is asked about."""
+        return self.threshold[self.first_threshold[j] : self.first_threshold[j + 1]]
+
+    @cached_property
+    def n_questions(self):
+        """Codes that `questions` gives: ndarray of shape (n_columns,), int32; the last stands for a missing cell."""
+        return (np.diff(self.first_threshold) + 2).astype(np.int32)
+
+    def kinds(self, j, x):
+        """Number of the atom that each value is, of missing, or the last, elsewhere: ndarray of uint8."""
+        atoms, elsewhere = self.atoms(j), self.n_categories[j] - 1
+        at = np.searchsorted(atoms, x)
+        is_atom = np.append(atoms, np.nan)[at] == x
+        return np.where(np.isnan(x), elsewhere - 1, np.where(is_atom, at, elsewhere)).astype(np.uint8)
+
+    def questions(self, j, x):
+        """How many thresholds lie below each value, one more than there are if it is missing: ndarray of uint8."""
+        thresholds = self.thresholds(j)
+        below = np.searchsorted(thresholds, x, side="left")
+        return np.where(np.isnan(x), len(thresholds) + 1, below).astype(np.uint8)
+
+    def on_lattice(self, j, x):
+        """The values, or where the column has steps, those on the lattice that are next to them."""
+        step, origin = self.step[j], self.origin[j]
+        return x if step == 0 else origin + np.rint((x - origin) / step) * step
+
+    def check(self):
+        """Raise ValueError unless the arrays fit each other; for what comes from a file."""
+        super().check()
+        n_atoms, number = np.diff(self.first_atom), self.is_number == 1
+        if (self.n_categories[number] != (n_atoms + self.missing + 1)[number]).any():
+            raise ValueError("a column of numbers has not as many kinds as atoms, missing, and elsewhere")
+        if (np.diff(self.first_threshold) > MOST_THRESHOLDS).any():
+            raise ValueError(f"a column has more than {MOST_THRESHOLDS} thresholds")
+        for j in range(len(number)):
+            if (np.diff(self.atoms(j)) <= 0).any() or (np.diff(self.thresholds(j)) <= 0).any():
+                raise ValueError(f"atoms or thresholds of column {j} do not ascend")
+            if not number[j] and (n_atoms[j] or self.missing[j]):
+                raise ValueError(f"column {j} has atoms, and no numbers")
