@@ -10,9 +10,9 @@ from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
 from .marginals import choose_n_knots, learn_marginals
+from .multisets import by_hash, held_out_parts
 from .pooling import learn_shares_of_voices
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
-from .multisets import by_hash, held_out_parts
 
 N_QUANTILES = 32  # between which the thresholds of questions lie
 ATOM_SHARE = 0.005  # of the rows, that a value must have to be an atom, and at least so many:
