@@ -256,12 +256,7 @@ class Domain:
         else:
             if not column.takes(cells) or (table.zone(j) is not None) != column.zoned:
                 row = 0 if holes is None else int(np.flatnonzero(~holes)[0])
-                raise TableError(
-                    f"{table.column(j)} holds {cells[row]} at row {row}, but fit saw {column.kind} in this column",
-                    column=table.label(j),
-                    row=row,
-                    value=cells[row],
-                )
+                _refuse_cell(table, j, cells, row, f"but fit saw {column.kind} in this column")
             numbers = column.numbers(cells)
             if holes is not None:
                 numbers[holes] = np.nan
@@ -316,6 +311,17 @@ class Domain:
         if holes is not None:
             places[holes] = len(column.values) if column.missing and missing != "marginalize" else -1
         return places
+
+    def shown(self, table, j):
+        """Cells of a column to print: ndarray of shape (n_rows,), object."""
+        if not isinstance(self.columns[j], Quantity):
+            return table.shown(j)
+        cells, holes = table.numbers(j)
+        shown = np.full(table.n_rows, "(missing)", dtype=object)
+        if cells is not None:
+            there = slice(None) if holes is None else ~holes
+            shown[there] = list(map(str, cells[there]))
+        return shown
 
     def fill(self, table, codes, rng=None):
         """A table like ``table`` in the container of the domain, with the values of codes where it has none.
@@ -543,13 +549,13 @@ def _quantity(table, j, missing):
         present = cells if holes is None else cells[~holes]
         return Quantity.learn(present, holes is not None and missing == "category", zoned=table.zone(j) is not None)
     except NotExact as error:
-        row = int((np.arange(len(cells)) if holes is None else np.flatnonzero(~holes))[error.place])
-        raise TableError(
-            f"{table.column(j)} holds {cells[row]} at row {row}, {error.why}",
-            column=table.label(j),
-            row=row,
-            value=cells[row],
-        ) from None
+        row = error.place if holes is None else int(np.flatnonzero(~holes)[error.place])
+        _refuse_cell(table, j, cells, row, error.why)
+
+
+def _refuse_cell(table, j, cells, row, why):
+    told = f"{table.column(j)} holds {cells[row]} at row {row}, {why}"
+    raise TableError(told, column=table.label(j), row=row, value=cells[row])
 
 
 def _filled(table, j, column, numbers):
@@ -557,7 +563,10 @@ def _filled(table, j, column, numbers):
     places = np.arange(table.n_rows)
     cells, holes = table.numbers(j)
     if cells is not None:
-        cells = column.as_own(cells)
+        try:
+            cells = column.as_own(cells)
+        except NotExact as error:
+            _refuse_cell(table, j, cells, error.place, error.why)
     if holes is None:
         return cells, places
     told, gone = column.cells(numbers[holes])

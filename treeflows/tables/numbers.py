@@ -54,9 +54,8 @@ def as_numbers(cells):
         return _in_days(cells)
     if kind not in "iuf":
         raise NotANumber(0, f"which is {_what(cells[:1].tolist()[0])}, not a number")
-    infinite = np.flatnonzero(np.isinf(cells)) if kind == "f" else ()
-    if len(infinite):
-        raise NotANumber(int(infinite[0]), INFINITE)
+    if kind == "f" and np.isinf(cells).any():
+        raise NotANumber(int(np.isinf(cells).argmax()), INFINITE)
     if cells.dtype.itemsize > 8:
         return _narrowed_floats(cells)
     return cells.astype(cells.dtype.newbyteorder("="), copy=False)

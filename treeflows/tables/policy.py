@@ -7,14 +7,16 @@ Strings, booleans and what a dtype or ``categories`` declares are categories. A 
 
 import warnings
 from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from numbers import Integral, Number, Real
+from typing import Any
 
 import numpy as np
 
 from ..machine.errors import ParameterError, TableError, check_number
 from .domain import Domain, column_number
-from .quantities import MOST_FEW
+from .quantities import MOST_FEW, takes_few
 
 MISSING = ("category", "marginalize", "error")
 UNKNOWN = ("error", "reserve")
@@ -50,7 +52,8 @@ class TablePolicy:
     @classmethod
     def of(cls, estimator):
         """The policy that the parameters of an estimator make."""
-        return cls(**{field.name: getattr(estimator, field.name, field.default) for field in fields(cls)})
+        told: dict = {field.name: getattr(estimator, field.name, field.default) for field in fields(cls)}
+        return cls(**told)
 
     def check(self):
         """Raise unless all but the categories are in range; those are checked against a table."""
@@ -98,11 +101,11 @@ class TablePolicy:
         n_columns = len(table.dtypes)
         if not self._is_auto:
             return _named(self.numeric, table), ()
-        declared = self.categories
+        declared: Any = self.categories
         if isinstance(declared, str) or not hasattr(declared, "__len__") or len(declared) != n_columns:
             declared = [None] * n_columns  # nothing, or what `Domain.learn` refuses
         numbers = [j for j in range(n_columns) if declared[j] is None and holds_numbers(table, j)]
-        quantities = tuple(j for j in numbers if not takes_few(table, j))
+        quantities = tuple(j for j in numbers if not may_be_categories(table, j))
         return quantities, tuple(j for j in numbers if j not in quantities)
 
     def encode(self, domain, table, n_threads=1, ignore=(), *, infer=False):
@@ -116,23 +119,23 @@ def holds_numbers(table, j):
     Raises
     ------
     TableError
-        For a number that none of its column can be: an infinity, a complex number.
+        For a number or a time that none of its column can be: an infinity, another zone than those before.
     """
     if not table.may_be_numbers(j):
         return False
     try:
         return table.numbers(j)[0] is not None
     except TableError as error:
-        number = isinstance(error.value, (Number, Decimal)) and not isinstance(error.value, bool)
-        if table.dtypes[j].lower() == "object" and not number:  # which may hold anything
-            return False
-        raise
+        number = isinstance(error.value, (Number, Decimal, datetime)) and not isinstance(error.value, bool)
+        if number:
+            raise
+        return False
 
 
-def takes_few(table, j):
-    """Whether a column of numbers takes but a few, and they may be categories."""
+def may_be_categories(table, j):
+    """Whether a column of numbers takes but a few, and such as are categories."""
     cells, missing = table.numbers(j)
-    if len(np.unique(cells if missing is None else cells[~missing])) > MOST_FEW:
+    if not takes_few(cells if missing is None else cells[~missing]):
         return False
     try:
         table.check(j)
@@ -146,7 +149,8 @@ def names_rows(table, j, quantity):
     cells, missing = table.numbers(j)
     if missing is not None or quantity.step != 1 or quantity.is_time or quantity.is_duration:
         return False
-    return table.n_rows > MOST_FEW and len(np.unique(cells)) == table.n_rows == quantity.high - quantity.low + 1
+    n_values = quantity.high - quantity.low + 1
+    return n_values == table.n_rows > MOST_FEW and len(np.unique(cells)) == table.n_rows
 
 
 def _named(numeric, table):

@@ -22,6 +22,7 @@ TIMES = {"D": (86400, 1), "h": (3600, 1), "m": (60, 1), "s": (1, 1)} | {
 MOST_DIGITS = 15  # after the point: more are no decimal that somebody wrote
 MOST_POINTS = 2**51  # from the origin, each of which is a float of its own after a division, too
 MOST_FEW = 20  # distinct values that show no lattice but by how they are written
+SOME = 1_000  # cells, which mostly tell that there are more distinct values
 LEAST_YEAR, GREATEST_YEAR = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
 WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
@@ -98,12 +99,12 @@ class Quantity:
         if tick == (0, 1):
             numbers = cells.astype(np.float64)
             return cls(dtype, float(numbers.min()), float(numbers.max()), missing=missing)
-        ticks = np.unique(_ticks(cells, tick)[0])
-        lowest, highest = int(ticks[0]), int(ticks[-1])
-        if len(ticks) > MOST_FEW:
-            stride = _greatest_common(ticks - ticks[0] if highest - lowest < 2**63 else ticks.astype(object) - lowest)
-        else:
+        ticks = _ticks(cells, tick)[0]
+        lowest, highest = int(ticks.min()), int(ticks.max())
+        if takes_few(ticks):
             stride = _natural(dtype, tick, _greatest_common(ticks))
+        else:
+            stride = _greatest_common(ticks - lowest if highest - lowest < 2**63 else ticks.astype(object) - lowest)
         origin = lowest % stride
         if max(highest - origin, origin - lowest) > MOST_POINTS * stride:
             origin = lowest
@@ -196,11 +197,12 @@ class Quantity:
         """
         missing = np.isnan(numbers)
         numbers = np.where(missing, 0.0, numbers)
-        dtype = None if self.dtype in (WHOLE, DECIMAL) else np.dtype(self.dtype)
-        if dtype is not None and dtype.kind == "f":
+        dtype: np.dtype = np.dtype(object if self.dtype in (WHOLE, DECIMAL) else self.dtype)
+        if dtype.kind == "f":
             if self.stride:
-                points = np.rint(numbers / self.step)
-                numbers = _sized(self.origin + self.stride * points, self.tick)
+                with np.errstate(over="ignore"):
+                    points = np.rint(numbers / self.step)
+                    numbers = _sized(self.origin + self.stride * points, self.tick)
             largest = float(np.finfo(dtype).max)
             return np.clip(numbers, -largest, largest).astype(dtype), missing
         ticks = self._ticks_at(numbers)
@@ -214,12 +216,24 @@ class Quantity:
         return ticks.astype(np.int64 if dtype.kind in "Mm" else dtype).astype(dtype, copy=False), missing
 
     def as_own(self, cells):
-        """Cells of another dtype as decimals, if these are and tell them all; else as they are."""
-        if self.dtype != DECIMAL or cells.dtype.kind == "O":
+        """Cells of another dtype in that of the quantity, as a column of times, durations or decimals must have them.
+
+        Raises
+        ------
+        NotExact
+            For a cell that this dtype does not hold.
+        """
+        if cells.dtype.name == self.dtype or not (self.is_time or self.is_duration or self.dtype == DECIMAL):
             return cells
-        numbers = self.numbers(cells)
-        decimals, _ = self.cells(numbers)
-        return decimals if np.array_equal(self.numbers(decimals), numbers) else cells
+        if self.dtype == DECIMAL:
+            own = cells if cells.dtype.kind == "O" else self.cells(self.numbers(cells))[0]
+            lost = np.flatnonzero(self.numbers(own) != self.numbers(cells))
+        else:
+            own = cells.astype(self.dtype)
+            lost = np.flatnonzero(own != cells)
+        if len(lost):
+            raise NotExact(int(lost[0]), "which the dtype that fit saw cannot hold")
+        return own
 
     def check(self):
         """Raise ValueError unless the parts fit together; for what comes from a file."""
@@ -284,6 +298,11 @@ class Quantity:
         if self.is_time or self.is_duration:
             return "which is too fine for so long a time: round it"
         return "which has more digits than a float of 64 bits: round it, or take it for a category"
+
+
+def takes_few(cells):
+    """Whether cells have but a few distinct values: bool."""
+    return len(np.unique(cells[:SOME])) <= MOST_FEW and len(np.unique(cells)) <= MOST_FEW
 
 
 _TICKS: dict = {  # of which sizes each dtype can be
