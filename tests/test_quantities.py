@@ -109,7 +109,7 @@ def polars_columns():
 def arrow_columns():
     cells = {
         "double": (pa.float64(), with_holes(RNG.normal(size=N).tolist())),
-        "half": (pa.float16(), np.round(RNG.normal(size=N), 1).astype(np.float16).tolist()),
+        "half": (pa.float16(), np.round(RNG.normal(size=N), 1).astype(np.float16)),
         "int8": (pa.int8(), with_holes(RNG.integers(-100, 100, N).tolist())),
         "uint32": (pa.uint32(), RNG.integers(0, 2**32, N).tolist()),
         "decimal": (pa.decimal128(12, 4), with_holes(CENTS)),
@@ -430,6 +430,7 @@ def test_a_column_that_names_rows_is_named():
         ([0, 2**53 + 1], 1, "holds 9007199254740993 at row 1, which has more digits than a float"),
         ([0.5, 2**53 + 1], 1, "an integer that no float beside it holds"),
         ([Decimal(1), Decimal("1e-17")], 0, "which has more digits than a float"),
+        ([Decimal(1), Decimal("1e-400")], 1, "which has more digits than a float"),
         ([Decimal(1), 0.1], 1, "which is of type float, after of type Decimal: numbers of one column are of one kind"),
         ([1, datetime.date(2020, 1, 1)], 1, "which is of type date, after of type int"),
         ([None, None], None, "has no value that is not missing"),

@@ -551,6 +551,8 @@ def _arrow_array(known, places, dtype):
 
     if known.dtype.kind in "Mm":
         return pa.array(known[places], mask=places < 0).cast(_arrow_type(dtype))
+    if dtype == "halffloat":  # which older versions make of NumPy's alone
+        return pa.array(known[places].astype(np.float16), mask=places < 0)
     return pa.array(_with_nulls(known, places), _arrow_type(dtype))
 
 

@@ -20,10 +20,12 @@ TIMES = {"D": (86400, 1), "h": (3600, 1), "m": (60, 1), "s": (1, 1)} | {
     unit: (1, 10**digits) for unit, digits in (("ms", 3), ("us", 6), ("ns", 9), ("ps", 12), ("fs", 15), ("as", 18))
 }  # sizes in seconds
 MOST_DIGITS = 15  # after the point: more are no decimal that somebody wrote
+MOST_DECIMALS = 22  # after the point of a decimal: powers of ten up to here are floats
 MOST_POINTS = 2**51  # from the origin, each of which is a float of its own after a division, too
 MOST_FEW = 20  # distinct values that show no lattice but by how they are written
 SOME = 1_000  # cells, which mostly tell that there are more distinct values
 LEAST_YEAR, GREATEST_YEAR = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
+MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or take it for a category"
 WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
 
@@ -297,7 +299,7 @@ class Quantity:
     def _why_lost(self):
         if self.is_time or self.is_duration:
             return "which is too fine for so long a time: round it"
-        return "which has more digits than a float of 64 bits: round it, or take it for a category"
+        return MORE_DIGITS
 
 
 def takes_few(cells):
@@ -309,7 +311,7 @@ _TICKS: dict = {  # of which sizes each dtype can be
     f"float{bits}": {(0, 1), *((1, 10**digits) for digits in range(MOST_DIGITS + 1))} for bits in (16, 32, 64)
 }
 _TICKS |= {f"{sign}int{bits}": {(1, 1)} for sign in ("", "u") for bits in (8, 16, 32, 64)} | {WHOLE: {(1, 1)}}
-_TICKS |= {DECIMAL: {(1, 10**digits) for digits in range(23)}}  # powers of ten that are floats
+_TICKS |= {DECIMAL: {(1, 10**digits) for digits in range(MOST_DECIMALS + 1)}}
 _TICKS |= {f"{kind}64[{unit}]": {size} for kind in ("datetime", "timedelta") for unit, size in TIMES.items()}
 
 
@@ -329,7 +331,10 @@ def _tick(cells, dtype):
     if cells.dtype.kind in "Mm":
         return TIMES[np.datetime_data(cells.dtype)[0]]
     if dtype == DECIMAL:
-        return 1, 10 ** max(0, *(-value.as_tuple().exponent for value in cells))
+        digits = [-value.as_tuple().exponent for value in cells]
+        if max(digits) > MOST_DECIMALS:
+            raise NotExact(int(np.argmax(digits)), MORE_DIGITS)
+        return 1, 10 ** max(0, max(digits))
     if cells.dtype.kind != "f":
         return 1, 1
     digits, n = 0, 1
