@@ -109,7 +109,7 @@ def polars_columns():
 def arrow_columns():
     cells = {
         "double": (pa.float64(), with_holes(RNG.normal(size=N).tolist())),
-        "half": (pa.float16(), np.round(RNG.normal(size=N), 1).astype(np.float16)),
+        "half": (pa.float16(), (np.round(RNG.normal(size=N), 1) + 0.0).astype(np.float16)),
         "int8": (pa.int8(), with_holes(RNG.integers(-100, 100, N).tolist())),
         "uint32": (pa.uint32(), RNG.integers(0, 2**32, N).tolist()),
         "decimal": (pa.decimal128(12, 4), with_holes(CENTS)),

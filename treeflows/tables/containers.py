@@ -516,7 +516,9 @@ def _make_polars(columns):
         if dtype in CATEGORICAL:
             return pl.Enum(known)
         name, *rest = dtype.split()
-        return getattr(pl, name)(*(int(part) if part.isdecimal() else part for part in rest))
+        if name == "Decimal":
+            return pl.Decimal(*(int(digits) if digits.isdecimal() else None for digits in rest))
+        return getattr(pl, name)(*rest)
 
     def series(name, dtype, known, places):
         if known.dtype.kind not in "Mm" or dtype == "Object":
@@ -551,9 +553,10 @@ def _arrow_array(known, places, dtype):
 
     if known.dtype.kind in "Mm":
         return pa.array(known[places], mask=places < 0).cast(_arrow_type(dtype))
-    if dtype == "halffloat":  # which older versions make of NumPy's alone
-        return pa.array(known[places].astype(np.float16), mask=places < 0)
-    return pa.array(_with_nulls(known, places), _arrow_type(dtype))
+    cells = _with_nulls(known, places)
+    if dtype == "halffloat":  # which older versions make of NumPy's scalars alone
+        cells = [None if cell is None else np.float16(cell) for cell in cells]
+    return pa.array(cells, _arrow_type(dtype))
 
 
 def _arrow_type(name):
