@@ -1,6 +1,6 @@
 """Fitted models as files: arrays and JSON, versioned, never pickle."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from numbers import Real
 from typing import get_args, get_type_hints
 
@@ -22,6 +22,7 @@ from ..tables.columns import Column, Grouping
 from ..tables.containers import CONTAINERS, NUMPY, Table
 from ..tables.domain import Domain
 from ..tables.policy import TablePolicy
+from ..tables.quantities import Quantity
 from .version_1 import upgraded
 
 FORMAT = "treeflows"
@@ -247,12 +248,16 @@ def _restore_domain(written):
     if domain.container not in CONTAINERS or (domain.container == NUMPY) != (domain.names is None):
         raise ValueError(f"unknown container {domain.container!r}")
     for j, column in enumerate(domain.columns):
+        if isinstance(column, Quantity):
+            codes = np.array([column.low, column.high, *[np.nan] * column.missing])[:, None]
+        else:
+            codes = np.arange(column.n_named + column.missing, dtype=np.uint8)[:, None]
         alone = replace(
             domain, columns=(column,), names=domain.names and (domain.names[j],), dtypes=(domain.dtypes[j],)
         )
-        codes = np.arange(column.n_named + column.missing, dtype=np.uint8)[:, None]
         try:
-            if not np.array_equal(alone.encode(Table(alone.decode(codes))).codes, codes):
+            back = alone.encode(Table(alone.decode(codes))).codes
+            if not np.array_equal(back, codes, equal_nan=codes.dtype.kind == "f"):
                 raise ValueError("values become equal in it")
         except ImportError:  # a model can be asked all but for tables of a library that is not there
             break
@@ -263,6 +268,8 @@ def _restore_domain(written):
 
 
 def _restore_column(written):
+    if "tick" in written:
+        return _restore_quantity(written)
     code, log_share = written["code"], written["log_share"]
     if (code is None) != (log_share is None):
         raise ValueError("a column has codes of groups, but no shares, or shares and no codes")
@@ -276,6 +283,21 @@ def _restore_column(written):
     return column
 
 
+def _restore_quantity(written):
+    quantity = Quantity(
+        written["dtype"],
+        written["low"],
+        written["high"],
+        tuple(written["tick"]),
+        written["stride"],
+        written["origin"],
+        bool(written["missing"]),
+        bool(written["zoned"]),
+    )
+    quantity.check()
+    return quantity
+
+
 def _plain_name(name):
     if isinstance(name, np.generic):
         name = name.item()
@@ -287,6 +309,8 @@ def _plain_name(name):
 
 
 def _describe_column(column, name):
+    if isinstance(column, Quantity):
+        return asdict(column)
     return {
         "values": _plain(column.values, name),
         "dtype": {"U": "U", "O": "object"}.get(column.values.dtype.kind, column.values.dtype.str),
@@ -329,7 +353,8 @@ def _is_plain(value):
 
 def _check_strings(written):
     """Raise ValueError for strings so wide that arrays of them would fill the memory."""
-    texts = [column["values"] for column in written["columns"] if np.dtype(column["dtype"]).kind == "U"]
+    categorical = [column for column in written["columns"] if "tick" not in column]
+    texts = [column["values"] for column in categorical if np.dtype(column["dtype"]).kind == "U"]
     width = np.dtype(written["dtypes"][0]).itemsize if written["container"] == NUMPY else 0
     if max(width * len(written["columns"]), sum(4 * len(text) * max(map(len, text)) for text in texts)) > MOST_BYTES:
         raise ValueError(f"its strings, all as wide as the longest, take more than {MOST_BYTES:,} bytes")

@@ -18,7 +18,7 @@ from ..tables.domain import check_codes
 from ..tables.policy import TablePolicy
 from .questions import TableModel
 
-TABLE_PARAMETERS = asdict(TablePolicy())
+TABLE_PARAMETERS = {name: value for name, value in asdict(TablePolicy()).items() if name != "numeric"}
 
 
 class CategoricalDensity(TableModel):

@@ -423,7 +423,7 @@ class TableModel(DensityMixin, BaseEstimator):
             prob = known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
             told = cells >= 0
             surprise[told, j] = -elementary.log(prob[told, cells[told]])
-            values.append(part.shown(j))
+            values.append(domain.shown(part, j))
         back = np.searchsorted(some, least)
         return Anomalies(
             rows=least,

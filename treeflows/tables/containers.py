@@ -7,10 +7,12 @@ The policy for dtypes, the same for pandas, polars and pyarrow:
   polars' Categorical shares its categories with other columns and so declares none;
 - dates and times without a zone are categories in their order, down to microseconds;
 - null, NaN, None, NA, NaT and what an array masks are missing;
-- times with a zone, durations, decimals of frames, lists and the like are refused.
+- times with a zone, durations and decimals of frames are numbers or nothing;
+- lists and the like are refused.
 """
 
 import numbers
+import re
 from decimal import Decimal
 from functools import cached_property
 
@@ -18,6 +20,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from ..machine.errors import TableError
+from .numbers import NotANumber, as_numbers
 
 CATEGORICAL = ("category", "ordered")  # names of the dtypes that declare categories: unordered, ordered
 NUMPY, PANDAS, POLARS, PYARROW = CONTAINERS = ("numpy", "pandas", "polars", "pyarrow")
@@ -75,6 +78,7 @@ class Table:
         self.X = X
         self._read: tuple = (None, None)  # number of the column that was read last, and what was read
         self._distinct: dict = {}
+        self._numbers: dict = {}
         self.names: tuple | None = None
         if not is_frame(X):
             self.container = NUMPY
@@ -119,6 +123,86 @@ class Table:
                 values = np.where(missing, None, values)  # one mark for all: some of a kind cannot even be hashed
             self._read = j, (values, missing)
         return self._read[1]
+
+    def numbers(self, j):
+        """Cells of a column of numbers, exactly, and which are missing: ndarrays, the second None if none is.
+
+        Cells are of one kind, as `as_numbers` has them; where one is missing, another of the column's stands. Where all
+        are, the first is None. A TableError names what is no number.
+        """
+        if j not in self._numbers:
+            cells, missing = self._array_numbers(j) if self.container == NUMPY else self._frame_numbers(j)
+            present = np.flatnonzero(~missing)
+            if len(present) == 0:
+                self._numbers[j] = None, missing
+                return self._numbers[j]
+            try:
+                numbers = as_numbers(cells[present])
+            except NotANumber as error:
+                row = int(present[error.place])
+                value = cells[row]
+                raise TableError(
+                    f"{self.column(j)} holds {value} at row {row}, {error.why}",
+                    column=self.label(j),
+                    row=row,
+                    value=value,
+                ) from None
+            if len(present) == len(cells):
+                self._numbers[j] = numbers, None
+            else:
+                whole = np.full(len(cells), numbers[0])
+                whole[present] = numbers
+                self._numbers[j] = whole, missing
+        return self._numbers[j]
+
+    def may_be_numbers(self, j):
+        """Whether the dtype of a column is one of numbers, times, durations or objects."""
+        if self.container == NUMPY:
+            return self.X.dtype.kind in "iufcMmO"
+        import narwhals.stable.v2 as nw
+
+        dtype = self._series[j].dtype
+        return dtype.is_numeric() or dtype in (nw.Date, nw.Datetime, nw.Duration, nw.Object, nw.Unknown)
+
+    def zone(self, j):
+        """Time zone that the dtype of a column names, or None."""
+        if self.container == NUMPY:
+            return None
+        return getattr(self._series[j].dtype, "time_zone", None)
+
+    def _array_numbers(self, j):
+        cells = self.X[:, j]
+        if cells.dtype.kind == "f":
+            return cells, np.isnan(cells)
+        if cells.dtype.kind in "Mm":
+            return cells, np.isnat(cells)
+        if cells.dtype.kind == "O":
+            return cells, np.fromiter(map(is_missing, cells), dtype=bool, count=len(cells))
+        return cells, np.zeros(len(cells), dtype=bool)
+
+    def _frame_numbers(self, j):
+        import narwhals.stable.v2 as nw
+
+        series = self._series[j]
+        missing = series.is_null().to_numpy().astype(bool)
+        if missing.all():
+            return np.full(len(missing), None, dtype=object), missing
+        dtype = series.dtype
+        if dtype.is_integer() and not str(dtype).endswith("128"):
+            return (series.fill_null(0) if missing.any() else series).to_numpy(), missing
+        if dtype in (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.List, nw.Struct, nw.Array, nw.Binary):
+            raise TableError(f"{self.column(j)} has dtype {dtype}, which is not one of numbers", column=self.label(j))
+        try:
+            cells = np.array([*series.to_list(), None], dtype=object)[:-1] if dtype.is_integer() else series.to_numpy()
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:  # each library has its own for a dtype that it cannot give away
+            self._refuse_dtype(j, dtype, error)
+        if cells.dtype.kind == "f":
+            return cells, missing | np.isnan(cells)
+        if cells.dtype.kind in "Mm":
+            return cells, missing | np.isnat(cells)
+        return cells, missing | np.fromiter(map(is_missing, cells), dtype=bool, count=len(cells))
 
     def declared(self, j):
         """The categories that the dtype of a column declares, or None."""
@@ -379,8 +463,11 @@ def _dtype_name(series, container):
         return dtype.str if isinstance(dtype, np.dtype) and dtype.kind != "O" else str(dtype)
     if container == POLARS:
         name = series.dtype.base_type().__name__
-        if name == "Datetime":
-            return f"{name} {series.dtype.time_unit}"
+        if name in ("Datetime", "Duration"):
+            zone = getattr(series.dtype, "time_zone", None)
+            return f"{name} {series.dtype.time_unit}{f' {zone}' if zone else ''}"
+        if name == "Decimal":
+            return f"{name} {series.dtype.precision} {series.dtype.scale}"
         return CATEGORICAL[True] if name == "Enum" else name
     if hasattr(series.type, "value_type") and hasattr(series.type, "index_type"):
         kind = CATEGORICAL[bool(series.type.ordered)]
@@ -390,11 +477,11 @@ def _dtype_name(series, container):
 
 def _make_array(dtype, columns):
     dtype = np.dtype(dtype)
-    if dtype.kind not in "OfM" and any((places < 0).any() for _, places in columns):
+    if dtype.kind not in "OfMm" and any((places < 0).any() for _, places in columns):
         dtype = np.dtype(object)
     table = np.empty((len(columns[0][1]), len(columns)), dtype=dtype)
     for j, (known, places) in enumerate(columns):
-        table[:, j] = known[places]
+        table[:, j] = (_as_objects(known) if dtype.kind == "O" else known)[places]
         if (places < 0).any():
             table[places < 0, j] = None
     return table
@@ -407,8 +494,14 @@ def _make_pandas(columns, index):
     for name, dtype, known, places in columns:
         if dtype in CATEGORICAL:
             made[name] = pd.Categorical.from_codes(places, known, ordered=dtype == CATEGORICAL[True])
+        elif dtype.endswith("[pyarrow]") and (known.dtype.kind in "Mm" or dtype.startswith("decimal")):
+            arrow = _arrow_array(known, places, dtype.removesuffix("[pyarrow]"))
+            made[name] = pd.Series(arrow, dtype=pd.ArrowDtype(arrow.type))
+        elif known.dtype.kind in "Mm" and dtype != "object":
+            values = pd.Series(_with_nat(known, places))
+            made[name] = values.dt.tz_localize("UTC").astype(dtype) if ", " in dtype else values.astype(dtype)
         else:
-            values = pd.Series(known[places])
+            values = pd.Series((_as_objects(known) if known.dtype.kind in "Mm" else known)[places])
             if (places < 0).any():
                 values = values.astype(object).mask(places < 0)
             made[name] = values.astype(dtype)
@@ -422,12 +515,20 @@ def _make_polars(columns):
     def native(dtype, known):
         if dtype in CATEGORICAL:
             return pl.Enum(known)
-        name, *unit = dtype.split()
-        return getattr(pl, name)(*unit)
+        name, *rest = dtype.split()
+        if name == "Decimal":
+            return pl.Decimal(*(int(digits) if digits.isdecimal() else None for digits in rest))
+        return getattr(pl, name)(*rest)
 
-    return pl.DataFrame(
-        [pl.Series(name, _with_nulls(known, places), native(dtype, known)) for name, dtype, known, places in columns]
-    )
+    def series(name, dtype, known, places):
+        if known.dtype.kind not in "Mm" or dtype == "Object":
+            return pl.Series(name, _with_nulls(known, places), native(dtype, known))
+        values = pl.Series(name, _with_nat(known, places))
+        if len(dtype.split()) == 3:  # a time with a zone
+            values = values.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.split()[2])
+        return values.cast(native(dtype, known))
+
+    return pl.DataFrame([series(*column) for column in columns])
 
 
 def _make_pyarrow(columns):
@@ -443,11 +544,47 @@ def _make_pyarrow(columns):
                 ordered=kind == CATEGORICAL[True],
             )
         else:
-            made[name] = pa.array(_with_nulls(known, places), pa.type_for_alias(dtype))
+            made[name] = _arrow_array(known, places, dtype)
     return pa.table(made)
 
 
+def _arrow_array(known, places, dtype):
+    import pyarrow as pa
+
+    if known.dtype.kind in "Mm":
+        return pa.array(known[places], mask=places < 0).cast(_arrow_type(dtype))
+    cells = _with_nulls(known, places)
+    if dtype == "halffloat":  # which older versions make of NumPy's scalars alone
+        cells = [None if cell is None else np.float16(cell) for cell in cells]
+    return pa.array(cells, _arrow_type(dtype))
+
+
+def _arrow_type(name):
+    """The Arrow type of a name that it prints as."""
+    import pyarrow as pa
+
+    if zoned := re.fullmatch(r"timestamp\[(\w+), tz=(.+)\]", name):
+        return pa.timestamp(*zoned.groups())
+    if decimal := re.fullmatch(r"decimal(\d+)\((\d+), (-?\d+)\)", name):
+        width, *digits = map(int, decimal.groups())
+        return getattr(pa, f"decimal{width}")(*digits)
+    return pa.type_for_alias(name)
+
+
 def _with_nulls(known, places):
-    values = known[places].astype(object)
+    values = _as_objects(known)[places]
     values[places < 0] = None
     return values.tolist()
+
+
+def _with_nat(known, places):
+    values = known[places]
+    values[places < 0] = "NaT"
+    return values
+
+
+def _as_objects(known):
+    """An array as objects of Python, of which no time is finer than microseconds."""
+    if known.dtype.kind in "Mm" and np.datetime_data(known.dtype)[0] in ("ns", "ps", "fs", "as"):
+        known = known.astype(f"{known.dtype.kind}8[us]")
+    return known.astype(object)

@@ -13,6 +13,8 @@ from .._ext import encoding
 from ..machine.errors import ParameterError, TableError
 from .columns import MAX_CATEGORIES, Column
 from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
+from .numbers import NotANumber, as_numbers
+from .quantities import NotExact, Quantity
 
 ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
 
@@ -24,7 +26,8 @@ class Rows:
     Attributes
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
-        In C order; 0 where a cell is not observed.
+        In C order; 0 where a cell is not observed. Of a domain with quantities float64: beside codes the numbers of
+        quantities, NaN where missing or not observed.
     observed : ndarray of shape (n_rows, n_columns), bool, or None
         Which cells are observed; None if all are.
     log_share : ndarray of shape (n_rows,), float64, or float
@@ -46,11 +49,11 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Columns and categories that a model was fitted to.
+    """Columns, and their categories or what their numbers are, that a model was fitted to.
 
     Attributes
     ----------
-    columns : tuple of Column
+    columns : tuple of Column or Quantity
     names : tuple or None
         Column names, where the table had them.
     dtypes : tuple of str
@@ -65,8 +68,18 @@ class Domain:
     container: str
 
     @cached_property
+    def numeric(self):
+        """Which columns are quantities: ndarray of shape (n_columns,), bool."""
+        return np.array([isinstance(c, Quantity) for c in self.columns])
+
+    @cached_property
+    def step(self):
+        """Step of the lattice of each quantity, 0.0 where there is none: ndarray of shape (n_columns,), float64."""
+        return np.array([c.step if isinstance(c, Quantity) else 0.0 for c in self.columns])
+
+    @cached_property
     def n_categories(self):
-        """Number of codes per column: ndarray of shape (n_columns,), int32."""
+        """Number of codes per column, 0 of a quantity: ndarray of shape (n_columns,), int32."""
         return np.array([c.n_codes for c in self.columns], dtype=np.int32)
 
     @cached_property
@@ -82,9 +95,7 @@ class Domain:
     @cached_property
     def column_names(self):
         """Names to print."""
-        if self.names is None:
-            return tuple(f"x{j}" for j in range(len(self.columns)))
-        return tuple(map(str, self.names))
+        return _column_names(self.names, len(self.columns))
 
     @cached_property
     def labels(self):
@@ -108,11 +119,31 @@ class Domain:
         )
 
     @classmethod
-    def learn(cls, table, weight, *, categories, missing, handle_unknown, min_frequency, max_categories):
-        """Domain of a table, by what it holds or by what ``categories`` or a dtype declares."""
-        declared = None if isinstance(categories, str) and categories == "auto" else _declared(table, categories)
+    def learn(
+        cls,
+        table,
+        weight,
+        *,
+        categories,
+        missing,
+        handle_unknown,
+        min_frequency,
+        max_categories,
+        numeric=(),
+        ordered=(),
+    ):
+        """Domain of a table, by what it holds or by what ``categories`` or a dtype declares.
+
+        Columns ``numeric``, by their numbers, are quantities, and ``categories`` has None for them; the categories of
+        columns ``ordered`` are in their order, whatever their dtype.
+        """
+        auto = isinstance(categories, str) and categories == "auto"
+        declared = None if auto else _declared(table, categories, numeric)
         columns: list = []
-        for j, values in enumerate(_found(table) if declared is None else declared):
+        for j, values in enumerate(_found(table, numeric) if declared is None else declared):
+            if j in numeric:
+                columns.append(_quantity(table, j, missing))
+                continue
             if missing == "error":
                 _refuse_missing(table, j, "and none is allowed", ALLOWING)
             holes = table.as_bytes is None and table.values(j)[1] is not None
@@ -121,7 +152,7 @@ class Domain:
                 holes, values = holes or not named.all(), values[named]
             if len(values) == 0:
                 raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
-            n_ordered = len(values) if _in_order(table, j, values) else 0
+            n_ordered = len(values) if j in ordered or _in_order(table, j, values) else 0
             column = Column(values, None, holes and missing == "category", handle_unknown == "reserve", n_ordered)
             if min_frequency is not None or max_categories is not None:
                 counts = _counts(table, j, values, weight)
@@ -140,9 +171,11 @@ class Domain:
 
     def _check_declared(self, table):
         """Raise unless the container gives back each declared category as itself."""
-        n_rows = max(len(column.values) for column in self.columns)
-        cells = [(c.values, np.arange(n_rows) % len(c.values)) for c in self.columns]
-        for j, (known, places) in enumerate(cells):
+        categorical = np.flatnonzero(~self.numeric).tolist()
+        n_rows = max((len(self.columns[j].values) for j in categorical), default=0)
+        for j in categorical:
+            known = self.columns[j].values
+            places = np.arange(n_rows) % len(known)
             if known.dtype.kind in "biuf" and known.dtype.str == self.dtypes[j]:
                 continue
             dtypes, name = (self.dtypes[j],), None if self.names is None else (self.names[j],)
@@ -177,12 +210,14 @@ class Domain:
             codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
             if complete:
                 return Rows(codes)
-        codes = np.empty((table.n_rows, len(self.columns)), dtype=np.uint8)
+        codes = np.empty((table.n_rows, len(self.columns)), dtype=np.float64 if self.numeric.any() else np.uint8)
         observed: np.ndarray | None = None
         log_share: np.ndarray | float = 0.0
         for j, column in enumerate(self.columns):
             if j in ignore:
                 holes = np.ones(table.n_rows, dtype=bool)
+            elif isinstance(column, Quantity):
+                codes[:, j], holes = self._numbers(table, j, missing, infer)
             else:
                 values, holes = table.values(j)
                 places = _places(values, column.values)
@@ -209,8 +244,31 @@ class Domain:
             if holes is not None:
                 observed = np.ones(codes.shape, dtype=bool) if observed is None else observed
                 observed[:, j] = ~holes
-                codes[holes, j] = 0
+                codes[holes, j] = np.nan if isinstance(column, Quantity) else 0
         return Rows(codes, observed, log_share)
+
+    def _numbers(self, table, j, missing, infer):
+        """Numbers of a column that is a quantity, NaN where missing; and where they are not observed, or None."""
+        column = self.columns[j]
+        cells, holes = table.numbers(j)
+        if cells is None:
+            numbers = np.full(table.n_rows, np.nan)
+        else:
+            if not column.takes(cells) or (table.zone(j) is not None) != column.zoned:
+                row = 0 if holes is None else int(np.flatnonzero(~holes)[0])
+                _refuse_cell(table, j, cells, row, f"but fit saw {column.kind} in this column")
+            numbers = column.numbers(cells)
+            if holes is not None:
+                numbers[holes] = np.nan
+        if holes is None or missing == "marginalize":
+            return numbers, holes
+        if missing == "error":
+            _refuse_missing(table, j, "and none is allowed", ALLOWING, holes)
+        if column.missing:
+            return numbers, None
+        if not infer:
+            _refuse_missing(table, j, "and fit saw none in this column", [("missing", "marginalize")], holes)
+        return numbers, holes
 
     def decode(self, codes, rng=None, places=None, index=None):
         """The table that has these codes, in the container that the domain was learned from.
@@ -223,6 +281,10 @@ class Domain:
             return codes.astype(dtype)
         cells = []
         for j, column in enumerate(self.columns):
+            if isinstance(column, Quantity):
+                known, gone = column.cells(codes[:, j])
+                cells.append((known, np.where(gone, -1, np.arange(len(known)))))
+                continue
             if column.unseen and (codes[:, j] == column.n_codes - 1).any():
                 row = int(np.flatnonzero(codes[:, j] == column.n_codes - 1)[0])
                 raise TableError(
@@ -231,18 +293,35 @@ class Domain:
                     row=row,
                 )
             given = None if places is None else places.get(j)
-            cells.append((column.values, column.places(codes[:, j], rng) if given is None else given))
+            told = codes[:, j].astype(np.uint8, copy=False)
+            cells.append((column.values, column.places(told, rng) if given is None else given))
         return make_table(self.container, self.names, self.dtypes, cells, index)
 
     def cells(self, table, j, *, missing):
-        """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed."""
-        values, holes = table.values(j)
+        """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed.
+
+        Of a quantity, the number of each cell; NaN where it is missing.
+        """
         column = self.columns[j]
+        if isinstance(column, Quantity):
+            return self._numbers(table, j, "marginalize", True)[0]
+        values, holes = table.values(j)
         places = _places(values, column.values)
         places[places < 0] = len(column.values) + column.missing
         if holes is not None:
             places[holes] = len(column.values) if column.missing and missing != "marginalize" else -1
         return places
+
+    def shown(self, table, j):
+        """Cells of a column to print: ndarray of shape (n_rows,), object."""
+        if not isinstance(self.columns[j], Quantity):
+            return table.shown(j)
+        cells, holes = table.numbers(j)
+        shown = np.full(table.n_rows, "(missing)", dtype=object)
+        if cells is not None:
+            there = slice(None) if holes is None else ~holes
+            shown[there] = list(map(str, cells[there]))
+        return shown
 
     def fill(self, table, codes, rng=None):
         """A table like ``table`` in the container of the domain, with the values of codes where it has none.
@@ -251,6 +330,9 @@ class Domain:
         """
         cells = []
         for j, column in enumerate(self.columns):
+            if isinstance(column, Quantity):
+                cells.append(_filled(table, j, column, codes[:, j]))
+                continue
             values, holes = table.values(j)
             known, places, offset = values, np.arange(len(values)), 0
             if self.dtypes[j].startswith(CATEGORICAL):  # which has no room for other values
@@ -258,10 +340,12 @@ class Domain:
             elif holes is not None:
                 known, offset = np.concatenate([values.astype(object), column.values.astype(object)]), len(values)
             if holes is not None:
-                places = np.where(holes, offset + column.places(codes[:, j], rng), places)
+                places = np.where(holes, offset + column.places(codes[:, j].astype(np.uint8, copy=False), rng), places)
             if (places < 0).any():
                 self._refuse(table, j, values, int(np.flatnonzero(places < 0)[0]))
             cells.append((known, places))
+        if self.container == NUMPY and self.numeric.any() and self.dtypes[0][1] in "Mm":
+            return make_table(NUMPY, None, self.dtypes, cells)
         if self.container == NUMPY:
             return narrowed(make_table(NUMPY, None, ("object",) * len(cells), cells), self.dtypes[0])
         try:
@@ -273,19 +357,13 @@ class Domain:
 
     def has_name(self, codes):
         """Whether each code has a name: ndarray of shape (n_rows, n_columns), bool; unseen values have none."""
-        unseen = np.array([c.n_codes - 1 if c.unseen else MAX_CATEGORIES for c in self.columns])
-        return codes != unseen
+        none = np.nan if self.numeric.any() else MAX_CATEGORIES  # which no code is
+        named = self.numeric | np.array([not getattr(c, "unseen", False) for c in self.columns])
+        return codes != np.where(named, none, self.n_categories - 1)
 
     def index(self, column):
         """Number of a column that a user named, by its name or its number."""
-        if self.names is not None and column in self.names:
-            return self.names.index(column)
-        if isinstance(column, str) and column in self.column_names:
-            return self.column_names.index(column)
-        n = len(self.columns)
-        if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n <= column < n:
-            return int(column) % n
-        raise TableError(f"there is no column {column!r}; there are {listing(self.column_names, 20)}", column=column)
+        return column_number(self.names, len(self.columns), column)
 
     def _label(self, j):
         return j if self.names is None else self.names[j]
@@ -301,11 +379,12 @@ class Domain:
         Returns
         -------
         codes : ndarray of shape (n_columns,), uint8
-            0 where nothing is said.
+            0 where nothing is said. Of a domain with quantities float64, with their numbers, NaN where nothing is said
+            or the cell is missing.
         observed : ndarray of shape (n_columns,), bool
             Of which columns something is said.
         places : dict of int to int
-            Place of the value of each such column among its known ones, -1 for missing.
+            Place of the value of each such column among its known ones, -1 for missing; of categories alone.
 
         Raises
         ------
@@ -316,7 +395,8 @@ class Domain:
             raise ParameterError(
                 f"given must be a dict of column: value, got {values!r}", parameter="given", value=values
             )
-        codes = np.zeros(len(self.columns), dtype=np.uint8)
+        mixed = self.numeric.any()
+        codes = np.where(self.numeric, np.nan, 0.0) if mixed else np.zeros(len(self.columns), dtype=np.uint8)
         named: dict = {}
         places: dict = {}
         for column, value in values.items():
@@ -328,7 +408,10 @@ class Domain:
                     value=values,
                 )
             named[j] = column
-            codes[j], places[j] = self.code(j, value)
+            if self.numeric[j]:
+                codes[j] = self.number(j, value)
+            else:
+                codes[j], places[j] = self.code(j, value)
         return codes, np.isin(np.arange(len(codes)), list(named)), places
 
     def code(self, j, value):
@@ -345,6 +428,21 @@ class Domain:
             )
         return place if column.grouping is None else int(column.grouping.code[place]), place
 
+    def number(self, j, value):
+        """Number of a value of a quantity that a user gave, NaN for missing."""
+        column, told = self.columns[j], f"column {self.column_names[j]!r} takes {self.columns[j].kind}, not {value!r}"
+        if is_missing(value) and column.missing:
+            return np.nan
+        one = np.empty(1, dtype=object)
+        one[0] = value
+        try:
+            cells = as_numbers(one)
+        except NotANumber as error:
+            raise TableError(f"{told}, {error.why}", column=self._label(j), value=value) from None
+        if not column.takes(cells):
+            raise TableError(told, column=self._label(j), value=value)
+        return float(column.numbers(cells)[0])
+
     def difference(self, other):
         """What tells two domains apart, in words; None if they have the same columns with the same categories."""
         if len(self.columns) != len(other.columns):
@@ -352,6 +450,10 @@ class Domain:
         if self.column_names != other.column_names:
             return f"columns {self.column_names} and {other.column_names}"
         for name, a, b in zip(self.column_names, self.columns, other.columns, strict=True):
+            if isinstance(a, Quantity) or isinstance(b, Quantity):
+                if not (isinstance(a, Quantity) and isinstance(b, Quantity) and a.measures_as(b)):
+                    return f"column {name!r} is {listing(a.labels)} and {listing(b.labels)}"
+                continue
             if a.labels != b.labels or a.values.tolist() != b.values.tolist():
                 return f"column {name!r} has the categories {listing(a.labels)} and {listing(b.labels)}"
             grouped = [(c.grouping.code.tolist(), c.grouping.log_share.tolist()) for c in (a, b) if c.grouping]
@@ -364,6 +466,8 @@ class Domain:
         """Code of each integer value 0..255 per column, -1 for none; None where a category is another value."""
         code_of = np.full((len(self.columns), 256), -1, dtype=np.int16)
         for j, column in enumerate(self.columns):
+            if isinstance(column, Quantity):
+                return None
             known = column.values
             if column.grouping or known.dtype.kind not in "iubf" or not np.isin(known, np.arange(256)).all():
                 return None
@@ -383,6 +487,22 @@ class Domain:
             row=row,
             value=value,
         )
+
+
+def column_number(names, n_columns, column):
+    """Number of a column that a user named, by its name or its number; ``names`` is None where there are none."""
+    if names is not None and column in names:
+        return names.index(column)
+    printed = _column_names(names, n_columns)
+    if isinstance(column, str) and column in printed:
+        return printed.index(column)
+    if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n_columns <= column < n_columns:
+        return int(column) % n_columns
+    raise TableError(f"there is no column {column!r}; there are {listing(printed, 20)}", column=column)
+
+
+def _column_names(names, n_columns):
+    return tuple(f"x{j}" for j in range(n_columns)) if names is None else tuple(map(str, names))
 
 
 def check_codes(Z, n_categories, names=None):
@@ -412,12 +532,56 @@ def listing(values, most=6):
 
 
 def _is_its_code(column):
+    if isinstance(column, Quantity):
+        return False
     known = column.values
     return column.grouping is None and column.n_codes == len(known) and np.array_equal(known, np.arange(len(known)))
 
 
-def _found(table):
-    """Categories of every column: what a dtype declares, else what occurs, sorted."""
+def _quantity(table, j, missing):
+    """The quantity that a column is."""
+    cells, holes = table.numbers(j)
+    if cells is None:
+        raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
+    if holes is not None and missing == "error":
+        _refuse_missing(table, j, "and none is allowed", ALLOWING, holes)
+    try:
+        present = cells if holes is None else cells[~holes]
+        return Quantity.learn(present, holes is not None and missing == "category", zoned=table.zone(j) is not None)
+    except NotExact as error:
+        row = error.place if holes is None else int(np.flatnonzero(~holes)[error.place])
+        _refuse_cell(table, j, cells, row, error.why)
+
+
+def _refuse_cell(table, j, cells, row, why):
+    told = f"{table.column(j)} holds {cells[row]} at row {row}, {why}"
+    raise TableError(told, column=table.label(j), row=row, value=cells[row])
+
+
+def _filled(table, j, column, numbers):
+    """Cells of a quantity, and places among them, with those of numbers where the table has none; -1 for NaN."""
+    places = np.arange(table.n_rows)
+    cells, holes = table.numbers(j)
+    if cells is not None:
+        try:
+            cells = column.as_own(cells)
+        except NotExact as error:
+            _refuse_cell(table, j, cells, error.place, error.why)
+    if holes is None:
+        return cells, places
+    told, gone = column.cells(numbers[holes])
+    if cells is None:
+        return told, np.where(gone, -1, places)
+    if cells.dtype.kind != told.dtype.kind or cells.dtype.kind == "O":
+        cells, told = cells.astype(object), told.astype(object)
+    places[holes] = np.where(gone, -1, len(cells) + np.arange(len(told)))
+    return np.concatenate([cells, told]), places
+
+
+def _found(table, numeric=()):
+    """Categories of every column: what a dtype declares, else what occurs, sorted; None for quantities."""
+    if len(numeric):
+        return (None if j in numeric else _found_in(table, j) for j in range(len(table.dtypes)))
     if table.as_bytes is not None:
         return [np.flatnonzero(seen).astype(table.X.dtype) for seen in encoding.presence(table.as_bytes)]
     if table.container == NUMPY and table.X.dtype.kind in "if":
@@ -477,9 +641,10 @@ def _counts(table, j, known, weight):
     return np.bincount(places[seen], None if weight is None else weight[seen], len(known)).astype(np.float64)
 
 
-def _refuse_missing(table, j, why, remedies):
-    """Raise TableError if a column has missing values."""
-    missing = None if table.as_bytes is not None else table.values(j)[1]
+def _refuse_missing(table, j, why, remedies, missing=None):
+    """Raise TableError if a column has missing values; of a quantity, where is known."""
+    if missing is None and table.as_bytes is None:
+        missing = table.values(j)[1]
     if missing is not None:
         row = int(np.flatnonzero(missing)[0])
         raise TableError(
@@ -490,8 +655,8 @@ def _refuse_missing(table, j, why, remedies):
         )
 
 
-def _declared(table, categories):
-    """Categories given by the user, one sequence a column, checked."""
+def _declared(table, categories, numeric=()):
+    """Categories given by the user, one sequence a column, checked; None for quantities."""
     n_columns = len(table.dtypes)
     if isinstance(categories, (str, dict)) or not hasattr(categories, "__len__") or len(categories) != n_columns:
         raise ParameterError(
@@ -501,6 +666,12 @@ def _declared(table, categories):
         )
     found = []
     for j, given in enumerate(categories):
+        if j in numeric:
+            if given is not None:
+                told = f"categories of {table.column(j)} must be None, since it is numeric"
+                raise ParameterError(told, parameter="categories", value=given)
+            found.append(None)
+            continue
         told = f"categories of {table.column(j)} must be a sequence of distinct values"
         if isinstance(given, (str, dict)) or not hasattr(given, "__iter__"):
             raise ParameterError(f"{told}, got {given!r}", parameter="categories", value=given)
@@ -537,5 +708,7 @@ def _dtypes_that_hold(categories, table):
         return np.result_type(dtype, *found).str if same else "object"
 
     if table.names is None:
-        return (wide_enough(table.dtypes[0], categories),) * len(table.dtypes)
-    return tuple(wide_enough(dtype, [c]) for dtype, c in zip(table.dtypes, categories, strict=True))
+        return (wide_enough(table.dtypes[0], [c for c in categories if c is not None]),) * len(table.dtypes)
+    return tuple(
+        dtype if c is None else wide_enough(dtype, [c]) for dtype, c in zip(table.dtypes, categories, strict=True)
+    )

@@ -1,10 +1,22 @@
-"""What becomes of declared, missing, unseen and rare values, in one place."""
+"""What becomes of numbers, and of declared, missing, unseen and rare values, in one place.
 
+With ``numeric="auto"`` a column is a quantity if it holds numbers, times or durations and takes more than a few
+distinct values, or such as are no categories: fractions, negative numbers. One of few is of categories in their order.
+Strings, booleans and what a dtype or ``categories`` declares are categories. A list in ``numeric`` says it all.
+"""
+
+import warnings
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from datetime import datetime
+from decimal import Decimal
+from numbers import Integral, Number, Real
+from typing import Any
 
-from ..machine.errors import ParameterError, check_number
-from .domain import Domain
+import numpy as np
+
+from ..machine.errors import ParameterError, TableError, check_number
+from .domain import Domain, column_number
+from .quantities import MOST_FEW, takes_few
 
 MISSING = ("category", "marginalize", "error")
 UNKNOWN = ("error", "reserve")
@@ -26,6 +38,8 @@ class TablePolicy:
         Values that occur less often are grouped.
     max_categories : int or None
         At most so many codes for the values of a column, that of the group included.
+    numeric : "auto", sequence of str or int, or mask
+        Which columns are quantities; "auto" for what is a number and takes more than a few values.
     """
 
     categories: object = "auto"
@@ -33,11 +47,13 @@ class TablePolicy:
     handle_unknown: str = "error"
     min_frequency: float | None = None
     max_categories: int | None = None
+    numeric: object = ()
 
     @classmethod
     def of(cls, estimator):
         """The policy that the parameters of an estimator make."""
-        return cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
+        told: dict = {field.name: getattr(estimator, field.name, field.default) for field in fields(cls)}
+        return cls(**told)
 
     def check(self):
         """Raise unless all but the categories are in range; those are checked against a table."""
@@ -56,8 +72,106 @@ class TablePolicy:
 
     def learn_domain(self, table, weight=None):
         """The domain of a table: Domain."""
-        return Domain.learn(table, weight, **vars(self))
+        numeric, ordered = self.quantities(table)
+        domain = Domain.learn(table, weight, **vars(self) | {"numeric": numeric, "ordered": ordered})
+        for j in numeric if self._is_auto else ():
+            if names_rows(table, j, domain.columns[j]):
+                warnings.warn(
+                    f"{table.column(j)} names the rows: its {table.n_rows:,} values are all distinct, in steps of one; "
+                    "a model learns nothing of it, so leave it out",
+                    UserWarning,
+                    stacklevel=2,
+                )
+        return domain
+
+    @property
+    def _is_auto(self):
+        return isinstance(self.numeric, str) and self.numeric == "auto"
+
+    def quantities(self, table):
+        """Which columns of a table are quantities, and which numbers are categories in their order: tuples of int.
+
+        Raises
+        ------
+        ParameterError
+            If ``numeric`` is no list of columns or names one twice.
+        TableError
+            If there is no such column.
+        """
+        n_columns = len(table.dtypes)
+        if not self._is_auto:
+            return _named(self.numeric, table), ()
+        declared: Any = self.categories
+        if isinstance(declared, str) or not hasattr(declared, "__len__") or len(declared) != n_columns:
+            declared = [None] * n_columns  # nothing, or what `Domain.learn` refuses
+        numbers = [j for j in range(n_columns) if declared[j] is None and holds_numbers(table, j)]
+        quantities = tuple(j for j in numbers if not may_be_categories(table, j))
+        return quantities, tuple(j for j in numbers if j not in quantities)
 
     def encode(self, domain, table, n_threads=1, ignore=(), *, infer=False):
         """What a table says in terms of a domain: Rows, as `Domain.encode` makes them."""
         return domain.encode(table, n_threads, missing=self.missing, ignore=ignore, infer=infer)
+
+
+def holds_numbers(table, j):
+    """Whether a column that nobody says anything of holds numbers, times or durations.
+
+    Raises
+    ------
+    TableError
+        For a number or a time that none of its column can be: an infinity, another zone than those before.
+    """
+    if not table.may_be_numbers(j):
+        return False
+    try:
+        return table.numbers(j)[0] is not None
+    except TableError as error:
+        number = isinstance(error.value, (Number, Decimal, datetime)) and not isinstance(error.value, bool)
+        if number:
+            raise
+        return False
+
+
+def may_be_categories(table, j):
+    """Whether a column of numbers takes but a few, and such as are categories."""
+    cells, missing = table.numbers(j)
+    if not takes_few(cells if missing is None else cells[~missing]):
+        return False
+    try:
+        table.check(j)
+    except TableError:
+        return False
+    return True
+
+
+def names_rows(table, j, quantity):
+    """Whether a quantity numbers the rows of the table that it was learned from: all distinct, in steps of one."""
+    cells, missing = table.numbers(j)
+    if missing is not None or quantity.step != 1 or quantity.is_time or quantity.is_duration:
+        return False
+    n_values = quantity.high - quantity.low + 1
+    return n_values == table.n_rows > MOST_FEW and len(np.unique(cells)) == table.n_rows
+
+
+def _named(numeric, table):
+    """Numbers of columns that a user named, by names, numbers or a mask."""
+    n_columns = len(table.dtypes)
+    named = None if isinstance(numeric, str) or not hasattr(numeric, "__iter__") else list(numeric)
+    if named is None or isinstance(numeric, dict):
+        raise ParameterError(
+            f"numeric must be 'auto', a list of columns or a mask of them, got {numeric!r}",
+            parameter="numeric",
+            value=numeric,
+        )
+    if named and all(isinstance(each, (bool, np.bool_)) for each in named):
+        if len(named) != n_columns:
+            raise ParameterError(
+                f"numeric is a mask of {len(named)} columns, but the table has {n_columns}",
+                parameter="numeric",
+                value=numeric,
+            )
+        return tuple(np.flatnonzero(named).tolist())
+    chosen = [column_number(table.names, n_columns, each) for each in named]
+    if len(set(chosen)) != len(chosen):
+        raise ParameterError(f"numeric names a column twice: {numeric!r}", parameter="numeric", value=numeric)
+    return tuple(sorted(chosen))
