@@ -3,9 +3,11 @@
 import numpy as np
 
 from ..densities.conditionals import Conditionals
-from ..densities.mixed import MARGINAL_BITS, MIXTURE_BITS, CodeLayout, MixedDensity, Walk, n_number_voices
+from ..densities.digits import MARGINAL_BITS, MIXTURE_BITS, CodeLayout, n_number_voices
+from ..densities.mixed import MixedDensity
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
+from ..densities.walk import Walk
 from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
@@ -28,7 +30,7 @@ DRAWN = 0.2  # of all code columns at each split of theirs, and at least so many
 FEWEST_DRAWN = 4
 DRAWN_PRIOR_SPLIT = 5.0
 MIN_ROWS = 10  # of a leaf
-MOST_CROSSED = 50_000  # cells of a table of which every row is held out once
+MOST_CROSSED = 60_000  # cells of a table of which every row is held out once
 
 
 def learn_mixed(

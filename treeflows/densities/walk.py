@@ -1,0 +1,312 @@
+"""Rows on their way through the columns of a mixed density: what each voice says of the next column."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .._ext import elementary
+from ..inference.estimates import choose
+from ..machine.log_sums import logsumexp
+from .destructors import normal_scores, uniform_of
+from .digits import cell_of
+
+BISECTIONS = 70
+FURTHEST = 37.0  # normal score where a number's inverse is looked for
+CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
+MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
+FEWEST_APART = 2048  # rows that are worth threads
+
+
+class Walk:
+    """Rows on their way through the columns of a density.
+
+    Parameters
+    ----------
+    density : MixedDensity
+    n_rows, threads : int
+    """
+
+    def __init__(self, density, n_rows, threads=1):
+        self.density = density
+        self.threads = threads
+        self.codes = np.zeros((n_rows, len(density.layouts[0].n_categories)), dtype=np.uint8)
+        width = len(density.layouts[1].n_categories)
+        self.residual_codes = [np.zeros((n_rows, width), dtype=np.uint8) for _ in density.mixtures]
+        self.posteriors = [mixture.begin(n_rows) for mixture in density.mixtures]
+        self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
+        self._ahead = {}  # what mixtures say of the column where the walk is
+
+    # ---- one column ----
+
+    def score(self, j, x):
+        """Log-density of a column's values, given those before."""
+        numbers, said = self.density.numbers, self.codes_say(j)
+        if not numbers.is_number[j]:
+            return elementary.log(_cells(said, x.astype(np.intp)))
+        kind, elsewhere = numbers.kinds(j, x), self.density.n_categories[j] - 1
+        log_prob = elementary.log(_cells(said, kind.astype(np.intp)))
+        # on a lattice an atom is one of the values that lie elsewhere, too
+        has = kind == elsewhere if numbers.step[j] == 0 else ~np.isnan(x)
+        rows = _rows(has)
+        if has.any():
+            share = self.density.number_share[j]
+            log_share = elementary.log(share[share > 0])[:, None]
+            told = elementary.log(said[rows, elsewhere]) + logsumexp(log_share + self.numbers_say(j, x[rows], rows), 0)
+            both = logsumexp(np.stack([log_prob[rows], told]), 0)
+            log_prob[rows] = np.where(kind[rows] == elsewhere, told, both)
+        return log_prob
+
+    def draw(self, j, rng):
+        """Values of a column, drawn given those before."""
+        density = self.density
+        kind = choose(self.codes_say(j), rng)
+        if not density.numbers.is_number[j]:
+            return kind.astype(np.float64)
+        share = density.number_share[j]
+        voice = choose(np.tile(share, (len(kind), 1)), rng)
+        values, elsewhere = self._of_kinds(j, kind), kind == density.n_categories[j] - 1
+        for v in np.flatnonzero(share > 0).tolist():
+            rows = np.flatnonzero(elsewhere & (voice == v))
+            if len(rows):
+                values[rows] = density.numbers.on_lattice(j, self._draw_numbers(j, v, rows, rng))
+        return values
+
+    def destroy(self, j, x):
+        """What `MixedDensity.transform` makes of a column's values."""
+        numbers = self.density.numbers
+        if not numbers.is_number[j]:
+            order = np.argsort(self.codes_say(j), axis=1, kind="stable")
+            return (order == x[:, None]).argmax(axis=1).astype(np.float64)
+        told, elsewhere = numbers.kinds(j, x).astype(np.float64), self.density.n_categories[j] - 1
+        rows = np.flatnonzero(told == elsewhere)
+        if len(rows):
+            below, _ = self.uniform(j, x[rows], rows)
+            told[rows] = np.minimum(elsewhere + below, np.nextafter(elsewhere + 1.0, 0.0))
+        return told
+
+    def restore(self, j, told):
+        """Values of a column by what `destroy` made of them."""
+        density = self.density
+        if not density.numbers.is_number[j]:
+            order = np.argsort(self.codes_say(j), axis=1, kind="stable")
+            return _cells(order, told.astype(np.intp)).astype(np.float64)
+        elsewhere = density.n_categories[j] - 1
+        kind = np.minimum(told.astype(np.intp), elsewhere)
+        values, rows = self._of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
+        if len(rows):
+            uniform = told[rows] - elsewhere
+            low, high = np.full(len(rows), -FURTHEST), np.full(len(rows), FURTHEST)
+            for _ in range(BISECTIONS):
+                middle = (low + high) / 2
+                below, above = self.uniform(j, density.marginal.restore(j, *uniform_of(middle)), rows)
+                beyond = np.where(below < above, below > uniform, above < 1 - uniform)
+                low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+            values[rows] = density.numbers.on_lattice(j, density.marginal.restore(j, *uniform_of((low + high) / 2)))
+        return values
+
+    def observe(self, j, x):
+        """Go on to the next column, once the values of one are known."""
+        density = self.density
+        if not density.numbers.is_number[j]:
+            kind = x.astype(np.uint8)
+            for layout, codes in self._coded():
+                layout.write(codes, j, kind)
+            self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
+            return
+        kind, question = density.numbers.kinds(j, x), density.numbers.questions(j, x)
+        has, t = kind == density.n_categories[j] - 1, int(density.place[j])
+        rows, told = _rows(has), []
+        if has.any():
+            told = self.uniforms(j, x[rows], rows)
+        for i, (layout, codes) in enumerate(self._coded()):
+            cell = np.zeros(len(x), dtype=np.int64)
+            if has.any():
+                _, below, above, _ = told[i]
+                cell[rows] = cell_of(below, above, layout.bits)
+            layout.write(codes, j, kind, question, cell)
+        known = [self._before(i, j)[rows] if has.any() else None for i in range(len(density.mixtures))]
+
+        def observed_by(i):
+            mixture, posterior = density.mixtures[i], self.posteriors[i]
+            posterior = mixture.observe_codes(posterior, j, kind) if density.n_categories[j] > 1 else posterior.copy()
+            if has.any():
+                z = told[1 + i][3]
+                posterior[rows] = mixture.observe(posterior[rows], known[i], t, z)
+                self.known[i][rows, t] = z
+            return posterior
+
+        self.posteriors = self._of_each(observed_by, len(x))
+        self._ahead = {}
+
+    # ---- codes and kinds ----
+
+    def codes_say(self, j):
+        """Distribution of a column's codes, or kinds: (n_rows, n_categories)."""
+        return sum(s * said for s, said in zip(self.density.code_share[j], self.code_voices(j), strict=True) if s > 0)
+
+    def code_voices(self, j):
+        """What each voice says of them: list of ndarray of shape (n_rows, n_categories)."""
+        density = self.density
+        if density.n_categories[j] == 1:
+            return [np.ones((len(self.codes), 1))] * (2 + len(density.mixtures))
+        at = int(density.layouts[0].first[j])
+        first, *others = [trees.distribution(at, self.codes, self.threads) for trees in density.trees]
+        mixed = [m.predict_codes(p, j) for m, p in self._posteriors()]
+        return [first, sum(others) / len(others) if others else first, *mixed]
+
+    def _of_kinds(self, j, kind):
+        """Values of atoms, and NaN of other kinds."""
+        atoms = self.density.numbers.atoms(j)
+        return np.append(atoms, np.nan)[np.minimum(kind, len(atoms))]
+
+    # ---- numbers elsewhere ----
+
+    def numbers_say(self, j, x, rows):
+        """Log-density of each voice that has a share, or on a lattice the log-probability of the values' cells.
+
+        ndarray of shape (n_voices, n_rows).
+        """
+        step, middle = self.density.numbers.step[j], self.number_voices(j, x, rows)
+        if step == 0:
+            return np.stack([log_density for log_density, _, _ in middle])
+        edges = [self.number_voices(j, edge, rows) for edge in (x - step / 2, x + step / 2)]
+        said, log_step = [], elementary.log(step)
+        for (log_density, _, _), (_, below, above), (_, further, least) in zip(middle, *edges, strict=True):
+            # a difference of the smaller numbers, and none where it would be rounding
+            mass = np.where(further < above, further - below, above - least)
+            is_told = mass > CANCELLED * np.where(further < above, further, above)
+            log_mass = elementary.log(np.where(is_told, mass, 1.0))
+            said.append(np.where(is_told, log_mass, log_density + log_step))
+        return np.stack(said)
+
+    def uniform(self, j, x, rows):
+        """Uniform numbers of numbers elsewhere by all voices together: F(x), and 1 - F(x)."""
+        share, voices = self.density.number_share[j], self.number_voices(j, x, rows)
+        share = share[share > 0]
+        return [sum(s * voice[side] for s, voice in zip(share, voices, strict=True)) for side in (1, 2)]
+
+    def number_voices(self, j, x, rows):
+        """What each voice that has a share says of numbers elsewhere: log-density, F(x) and 1 - F(x)."""
+        density, told = self.density, self.uniforms(j, x, rows)
+        voices, has_share = [], density.number_share[j] > 0
+        for source, trees, levels, first in density.sources:
+            heard = [level for i, level in enumerate(levels) if has_share[first + i]]
+            if heard:
+                layout, codes = density.layouts[min(source, 1)], self._codes_of(source)[rows]
+                codes[:, layout.first[j]] = density.n_categories[j] - 1
+                log_density, below, above, _ = told[source]
+                voices += self._descend(layout, trees, codes, j, log_density, below, above, heard)
+        return voices
+
+    def uniforms(self, j, x, rows):
+        """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees)."""
+        density, t = self.density, int(self.density.place[j])
+        log_slope, below, above = density.marginal.destroy(j, x)
+        known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
+
+        def told_by(i):
+            mixture = density.mixtures[i]
+            if density.of_scores[i]:
+                z, log_normal = normal_scores(below, above)
+                log_unit = log_slope - log_normal
+            else:
+                units = (density.marginal.units(j, x) - mixture.centre[t]) / mixture.scale[t]
+                z = np.clip(units, -MOST_UNITS, MOST_UNITS)
+                log_unit = -elementary.log(mixture.scale[t]) - density.marginal.exponent[j] * elementary.log(2.0)
+            log_density, low, high = mixture.destroy(*known[i], t, z)
+            return log_density + log_unit, low, high, z
+
+        return [(log_slope, below, above, x), *self._of_each(told_by, len(x))]
+
+    def _of_each(self, function, n_rows):
+        """What a function makes of the number of each mixture; several at a time where that is much work."""
+        numbers = range(len(self.density.mixtures))
+        if self.threads == 1 or n_rows < FEWEST_APART:
+            return list(map(function, numbers))
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(function, numbers))
+
+    def _descend(self, layout, trees, codes, j, log_density, below, above, levels):
+        """Voices that tell so many digits of uniform numbers."""
+        at, cell = int(layout.first[j]) + 1, cell_of(below, above, layout.bits)
+        path, left, right = np.ones(len(below)), np.zeros(len(below)), np.zeros(len(below))
+        voices = []
+        for level in range(max(levels) + 1):
+            if level in levels:
+                n, prefix = 2**level, cell >> (layout.bits - level)
+                low = np.clip(below * n - prefix, 0.0, 1.0)
+                high = np.clip(above * n - (n - 1 - prefix), 0.0, 1.0)
+                voices.append((log_density + elementary.log(path * n), left + path * low, right + path * high))
+            if level == max(levels):
+                break
+            digit = cell >> (layout.bits - 1 - level) & 1
+            prob = _mean(each.distribution(at + level, codes, self.threads) for each in trees)
+            left += np.where(digit == 1, path * prob[:, 0], 0.0)
+            right += np.where(digit == 0, path * prob[:, 1], 0.0)
+            path = path * _cells(prob, digit)
+            codes[:, at + level] = digit
+        return voices
+
+    def _draw_numbers(self, j, voice, rows, rng):
+        """Numbers elsewhere as one voice has them."""
+        density, t = self.density, int(self.density.place[j])
+        source, trees, level = density.voice(voice)
+        layout, codes = density.layouts[min(source, 1)], self._codes_of(source)[rows]
+        at, cell = int(layout.first[j]) + 1, np.zeros(len(rows), dtype=np.int64)
+        codes[:, at - 1] = density.n_categories[j] - 1
+        for i in range(level):
+            prob = _mean(each.distribution(at + i, codes, self.threads) for each in trees)
+            codes[:, at + i] = choose(prob, rng)
+            cell = 2 * cell + codes[:, at + i]
+        rest, n = rng.random(len(rows)), 2**level
+        below, above = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
+        if source > 0:
+            i, mixture = source - 1, density.mixtures[source - 1]
+            z = mixture.restore(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows], t, below, above)
+            if not density.of_scores[i]:
+                return np.ldexp(z * mixture.scale[t] + mixture.centre[t], density.marginal.exponent[j])
+            below, above = uniform_of(z)
+        return density.marginal.restore(j, below, above)
+
+    # ---- what voices know ----
+
+    def _codes_of(self, source):
+        return self.codes if source == 0 else self.residual_codes[source - 1]
+
+    def _coded(self):
+        first, other = self.density.layouts
+        return [(first, self.codes), *((other, codes) for codes in self.residual_codes)]
+
+    def _posteriors(self):
+        return list(zip(self.density.mixtures, self.posteriors, strict=True))
+
+    def _of_elsewhere(self, i, j):
+        """Log-posterior of a mixture's states once a number is known to lie elsewhere."""
+        if ("posterior", i) not in self._ahead:
+            mixture, posterior, n = self.density.mixtures[i], self.posteriors[i], self.density.n_categories[j]
+            if n > 1:
+                posterior = mixture.observe_codes(posterior, j, np.full(len(posterior), n - 1))
+            self._ahead["posterior", i] = posterior
+        return self._ahead["posterior", i]
+
+    def _before(self, i, j):
+        """What the numbers so far make of the one where the walk is, in each of a mixture's states."""
+        if ("before", i) not in self._ahead:
+            t = int(self.density.place[j])
+            self._ahead["before", i] = self.density.mixtures[i].predict(self.known[i], t, self.threads)
+        return self._ahead["before", i]
+
+
+def _cells(table, columns):
+    """The entry of each row in a column of its own."""
+    return np.take_along_axis(table, columns[:, None], axis=1)[:, 0]
+
+
+def _rows(chosen):
+    """Numbers of the chosen rows; a slice where these are all."""
+    return slice(None) if chosen.all() else np.flatnonzero(chosen)
+
+
+def _mean(parts):
+    parts = list(parts)
+    return sum(parts) / len(parts)
