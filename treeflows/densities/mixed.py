@@ -64,9 +64,9 @@ class MixedDensity(Stored):
     code_share: Annotated[np.ndarray, Array(np.float64, "columns", "code voices", low=0, high=MOST_PROBABILITY)]
     number_share: Annotated[np.ndarray, Array(np.float64, "columns", "number voices", low=0, high=MOST_PROBABILITY)]
 
-    def score(self, values, threads=1):
-        """Log-density of each row, nats: ndarray of shape (n_rows,)."""
-        return self.conditional_scores(values, threads).sum(axis=1)
+    def score(self, values, threads=1, start=0):
+        """Log-density of each row, of what stands in the order from place ``start`` on, nats: (n_rows,)."""
+        return self.conditional_scores(values, threads)[:, self.order[start:]].sum(axis=1)
 
     def conditional_scores(self, values, threads=1):
         """Log-density of every value given those before it: ndarray of shape (n_rows, n_columns), by column."""
@@ -170,10 +170,17 @@ class MixedDensity(Stored):
         return blocks(n_rows, max([8, *(len(m.weight) for m in self.mixtures)]), BLOCK_VALUES)
 
     @classmethod
+    def own_categories(cls, n_categories, parts):
+        """Kinds of the columns of numbers are categories, too."""
+        return parts["numbers"].n_categories
+
+    @classmethod
     def code_categories(cls, name, n_categories, parts):
         """``n_categories`` of a part: trees have code columns of their own."""
-        if name not in ("trees", "residuals"):
+        if name == "numbers":
             return n_categories
+        if name not in ("trees", "residuals"):
+            return parts["numbers"].n_categories
         bits = MARGINAL_BITS if name == "trees" else MIXTURE_BITS
         return CodeLayout(parts["numbers"], parts["order"], bits).n_categories
 

@@ -46,6 +46,12 @@ class NumberColumns(Stored):
         np.ndarray, Array(np.float64, "thresholds", low=-np.finfo(float).max, high=np.finfo(float).max)
     ]
 
+    @classmethod
+    def own_categories(cls, n_categories, parts):
+        """Kinds of the columns of numbers, of which a domain tells no categories."""
+        kinds = np.diff(parts["first_atom"]) + parts["missing"] + 1
+        return np.where(parts["is_number"] == 1, kinds, n_categories).astype(np.int32)
+
     def atoms(self, j):
         """Values of a column that are categories of their own."""
         return self.atom[self.first_atom[j] : self.first_atom[j + 1]]

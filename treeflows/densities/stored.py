@@ -66,6 +66,11 @@ class Stored:
         return {f.name: next(iter(getattr(f.type, "__metadata__", ())), f.type) for f in kept}
 
     @classmethod
+    def own_categories(cls, n_categories, parts):
+        """``n_categories`` of one of this kind over columns of so many; ``parts`` are read."""
+        return n_categories
+
+    @classmethod
     def code_categories(cls, name, n_categories, parts):
         """``n_categories`` of the part of this name, which may have code columns of its own; ``parts`` are read."""
         return n_categories

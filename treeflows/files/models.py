@@ -142,7 +142,8 @@ def _describe(model):
             value = _describe(value)
         elif isinstance(value, list) and all(isinstance(each, BaseEstimator) for each in value):
             value = list(map(_describe, value))
-        kept = key != "categories" and isinstance(value, (str, int, float, list, dict, type(None)))
+        of_table = key == "categories" or (key == "numeric" and not isinstance(value, str))  # which the domain knows
+        kept = not of_table and isinstance(value, (str, int, float, list, dict, type(None)))
         plain[key] = value if kept else defaults[key]
     return {"class": type(model).__name__, "params": plain}
 
@@ -185,7 +186,7 @@ def _put_together(written, prefix, arrays, n_categories):
         elif prefix + name in arrays or name not in kind.optional():
             array = arrays.pop(prefix + name)
             parts[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    part = kind(n_categories, **parts)
+    part = kind(kind.own_categories(n_categories, parts), **parts)
     part.check()
     return part
 

@@ -11,10 +11,10 @@ from ..densities.other import OtherDensity
 from ..learning.multisets import repeated
 from ..learning.rows import check_weight, rows_to_learn_from
 from ..machine.draws import generator
-from ..machine.errors import TableError
+from ..machine.errors import ParameterError, TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
-from ..tables.domain import check_codes
+from ..tables.domain import check_codes, check_told
 from ..tables.policy import TablePolicy
 from .questions import TableModel
 
@@ -157,7 +157,9 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
         Returns
         -------
         Z : ndarray of shape (n_rows, n_columns), uint8
-            Within a column, a low code is a rare value of its context and a high code a common one.
+            Within a column, a low code is a rare value of its context and a high code a common one. Of a table with
+            numbers float64: of a number that is missing or recurs often, which of these it is, and of any other how
+            many these are, plus how probable a smaller one is in its context.
         """
         check_is_fitted(self)
         return self.distribution_.transform(self.whole_codes(X), n_threads(self.n_jobs))
@@ -182,6 +184,9 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
         """
         check_is_fitted(self)
         domain = self.domain_
+        if domain.numeric.any():
+            told = check_told(Z, self.distribution_.n_categories, domain.numeric, domain.column_names)
+            return domain.decode(self.distribution_.invert(told, n_threads(self.n_jobs)))
         codes = check_codes(Z, domain.n_categories, domain.column_names)
         return domain.decode(self.distribution_.invert(codes, n_threads(self.n_jobs)))
 
@@ -238,8 +243,8 @@ def learner(estimator, what):
     if not isinstance(estimator, CategoricalDensity):
         return Other(estimator)
     estimator.check_parameters()
-    for name, default in TABLE_PARAMETERS.items():
-        value = getattr(estimator, name)
+    for name, default in asdict(TablePolicy()).items():
+        value = getattr(estimator, name, default)
         if not (isinstance(value, type(default)) and value == default):
             raise ValueError(
                 f"{name} of the {what} {type(estimator).__name__} has no effect, since it learns from codes: set "
@@ -279,6 +284,14 @@ def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
     # two streams: what the model draws does not depend on what is missing
     filling, learning = generator(random_state).spawn(2)
+    if domain.numeric.any():
+        if weight is not None:
+            raise ParameterError(
+                "sample_weight is not for tables with numbers yet: repeat the rows, or bin the numbers",
+                parameter="sample_weight",
+                value=weight,
+            )
+        return model.learn_numbers(rows.codes, domain, learning, threads)
     codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None
     return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)

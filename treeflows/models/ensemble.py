@@ -148,6 +148,7 @@ class TreeFlowEnsemble(CategoricalDensity):
             if not isinstance(member, CategoricalDensity):
                 raise TypeError(f"member {i} must be a fitted model of treeflows, got {member!r}")
             check_is_fitted(member)
+            member.refuse_numbers("an ensemble")
             difference = members[0].domain_.difference(member.domain_)
             if difference:
                 raise ValueError(f"members 0 and {i} were fitted on different domains: {difference}")

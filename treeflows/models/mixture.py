@@ -6,9 +6,11 @@ import numpy as np
 from sklearn.base import clone
 
 from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool
+from ..densities.mixed import MIXTURE_LEVELS, MixedDensity
 from ..densities.pool import Pool
 from ..inference.estimates import blocks
 from ..learning.multisets import distinct, folds
+from ..learning.numbers import learn_mixed
 from ..learning.voices import MOST_TREES, learn_voices
 from ..machine.errors import check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
@@ -74,6 +76,12 @@ class TreeFlowMixture(CategoricalFlow):
         included.
     random_state : int, RandomState or None, default=None
         Draws the rows to hold out, those that EM starts from, and what the estimator draws.
+    numeric : "auto", sequence of str or int, or mask, default=()
+        Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
+        are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
+        with numbers is told in its own order by trees and normal mixtures, whose shares are learned likewise, and the
+        parameters above that say how trees and states are learned do not apply. It is scored, sampled, transformed and
+        kept by files, and its categories are predicted; other questions are refused by name.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -120,7 +128,7 @@ class TreeFlowMixture(CategoricalFlow):
     True
     """
 
-    distribution_: Pool | LogarithmicPool
+    distribution_: Pool | LogarithmicPool | MixedDensity
 
     def __init__(
         self,
@@ -135,6 +143,7 @@ class TreeFlowMixture(CategoricalFlow):
         min_frequency=None,
         max_categories=None,
         random_state=None,
+        numeric=(),
         n_jobs=None,
         verbose=0,
     ):
@@ -148,11 +157,14 @@ class TreeFlowMixture(CategoricalFlow):
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self.random_state = random_state
+        self.numeric = numeric
         self.n_jobs = n_jobs
         self.verbose = verbose
 
     @property
     def _average(self):
+        if isinstance(self.distribution_, MixedDensity):
+            raise AttributeError("of a table with numbers there is no such part: its voices are told by summary()")
         return self.distribution_.average if isinstance(self.distribution_, LogarithmicPool) else self.distribution_
 
     @property
@@ -197,6 +209,9 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _summary(self, column, layer, max_depth):
         self._refuse(layer=layer)
+        if isinstance(self.distribution_, MixedDensity):
+            self._refuse(column=column)
+            return self._summary_of_numbers()
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
         n_further = len(self._average.trees) - 1
@@ -212,6 +227,21 @@ class TreeFlowMixture(CategoricalFlow):
             told.append(f"  {names[j]}: {', '.join(shares)}; {', '.join(exponents)}")
         figures |= {"states": states.tolist(), "shares": self.share_.tolist(), "exponents": self.exponent_.tolist()}
         return figures, "\n".join([*told, "", *lines, *shown])
+
+    def _summary_of_numbers(self):
+        density, names = self.distribution_, self.domain_.column_names
+        states = [len(mixture.weight) for mixture in density.mixtures]
+        lines = [
+            f"{density.numbers.is_number.sum()} columns of numbers; normal mixtures of {states} states",
+            "\nshares of trees and of normal mixtures in what is said of each column:",
+        ]
+        shares = {}
+        for j in density.order.tolist():
+            share = density.number_share if self.domain_.numeric[j] else density.code_share
+            n = share.shape[1] - sum(len(MIXTURE_LEVELS) if self.domain_.numeric[j] else 1 for _ in states)
+            shares[names[j]] = [float(share[j, :n].sum()), float(share[j, n:].sum())]
+            lines.append(f"  {names[j]}: {', '.join(f'{x:.2f}' for x in shares[names[j]])}")
+        return {"states": states, "shares": shares}, "\n".join(lines)
 
     def predict_state_proba(self, X):
         """Posterior probability of every state of the hidden column given the cells of a row that are observed.
@@ -251,6 +281,30 @@ class TreeFlowMixture(CategoricalFlow):
         # by a stream of their own: what else is drawn does not depend on the rows
         held_out = folds(codes, weight, rng.spawn(1)[0])
         return self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)[0]
+
+    def learn_numbers(self, values, domain, rng, threads):
+        """Learn a density from rows of numbers and codes.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns), float64
+        domain : Domain
+        rng : numpy.random.Generator
+        threads : int
+
+        Returns
+        -------
+        distribution : MixedDensity
+        """
+        return learn_mixed(
+            values,
+            domain.numeric,
+            domain.n_categories,
+            step=domain.step,
+            seed=int(rng.integers(2**31)),
+            threads=threads,
+            verbose=self.verbose,
+        )
 
     def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)

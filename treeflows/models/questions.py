@@ -14,7 +14,7 @@ from ..inference.completion import complete
 from ..inference.marginals import DRAWS, log_joint
 from ..learning.rows import check_weight
 from ..machine.draws import generator
-from ..machine.errors import ParameterError, check_number
+from ..machine.errors import ParameterError, TableError, check_number
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
@@ -62,8 +62,24 @@ class TableModel(DensityMixin, BaseEstimator):
 
     @property
     def categories_(self):
-        """Categories of each column, in the order of their codes: list of ndarray."""
-        return [column.categories for column in self.domain_.columns]
+        """Categories of each column, in the order of their codes: list of ndarray; None for numbers."""
+        return [None if n else c.categories for n, c in zip(self.domain_.numeric, self.domain_.columns, strict=True)]
+
+    def refuse_numbers(self, what, column=None):
+        """Raise TableError for what is asked of a column of numbers, or of a table that has any, and is not there yet.
+
+        Parameters
+        ----------
+        what : str
+            What was asked, to print.
+        column : int, default=None
+            Its number; None for any.
+        """
+        numeric = np.flatnonzero(self.domain_.numeric)
+        if len(numeric) if column is None else column in numeric:
+            j = int(numeric[0]) if column is None else column
+            told = f"{what} is not for numbers yet, and column {self.domain_.column_names[j]!r} holds numbers"
+            raise TableError(f"{told}: bin them, or fit without numeric=", column=self.domain_.column_names[j])
 
     def summary(self, *, column=None, layer=None, max_depth=None):
         """What the model has learned.
@@ -239,6 +255,7 @@ class TableModel(DensityMixin, BaseEstimator):
         check_number(n_samples, "n_samples", Integral, min_val=0)
         rng = generator(self.random_state if random_state is None else random_state)
         if given is not None:
+            self.refuse_numbers("sample(given=)")
             return self._sample_given(n_samples, given, rng)
         codes = self.distribution_.sample(n_samples, rng, n_threads(self.n_jobs))
         return self.domain_.decode(self._named(codes, rng), rng)
@@ -300,6 +317,7 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table, j = read_table(self, X, reset=False), self.domain_.index(column)
+        self.refuse_numbers("conditional_proba", j)
         known = self.domain_.columns[j]
         return known.spread(softmax(self._log_joint(self._rows(table, ignore=(j,)), j, known.n_codes), axis=1))
 
@@ -321,6 +339,7 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         table, domain = read_table(self, X, reset=False), self.domain_
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
+        self.refuse_numbers("predict", None if column is None else columns[0])
         rows = self._rows(table, ignore=() if column is None else columns)
         codes = []
         for j in columns:
@@ -373,6 +392,7 @@ class TableModel(DensityMixin, BaseEstimator):
                [1., 0.]])
         """
         check_is_fitted(self)
+        self.refuse_numbers("impute")
         check_number(n_sweeps, "n_sweeps", Integral, min_val=1)
         threads = n_threads(self.n_jobs)
         table = read_table(self, X, reset=False)
@@ -408,6 +428,7 @@ class TableModel(DensityMixin, BaseEstimator):
             The least likely row first; print it to read it.
         """
         check_is_fitted(self)
+        self.refuse_numbers("anomalies")
         check_number(n, "n", Integral, min_val=1)
         table, domain = read_table(self, X, reset=False), self.domain_
         scores, error = log_likelihood(self.distribution_, self._rows(table, infer=False), n_threads(self.n_jobs))
@@ -439,6 +460,8 @@ class TableModel(DensityMixin, BaseEstimator):
 
     def _log_joint(self, rows, j, n_values):
         """Log-probability of each row with each of the first codes of a column, nats."""
+        if rows.observed is not None and not np.delete(rows.observed, j, axis=1).all():
+            self.refuse_numbers("a row with cells that are missing where fit saw none")
         joint, error = log_joint(self.distribution_, rows.codes, rows.observed, j, n_values, n_threads(self.n_jobs))
         warn_of_estimates(error)
         return joint
@@ -461,6 +484,11 @@ class TableModel(DensityMixin, BaseEstimator):
     def _named(self, codes, rng):
         """Rows whose unseen values, which have no names, are drawn again."""
         has_name = self.domain_.has_name(codes)
+        if self.domain_.numeric.any():  # whole rows are drawn again, until no value in them is unseen
+            while not has_name.all():
+                bad = ~has_name.all(axis=1)
+                codes[bad] = self.distribution_.sample(np.count_nonzero(bad), rng, n_threads(self.n_jobs))
+                has_name = self.domain_.has_name(codes)
         if has_name.all():
             return codes
         shares = [column.top_share for column in self.domain_.columns]

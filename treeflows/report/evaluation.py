@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
+from ..machine.errors import TableError
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
 from ..models.base import check_model, learn_density, read_to_learn
@@ -59,6 +60,9 @@ def read_domain(model, table):
     """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows."""
     check_model(model)
     domain, rows, _ = read_to_learn(model, table)
+    if domain.numeric.any():
+        name = domain.column_names[int(np.flatnonzero(domain.numeric)[0])]
+        raise TableError(f"column {name!r} holds numbers, which are not evaluated yet: bin them", column=name)
     return domain, rows
 
 

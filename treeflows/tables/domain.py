@@ -525,6 +525,24 @@ def check_codes(Z, n_categories, names=None):
     return np.ascontiguousarray(Z, dtype=np.uint8)
 
 
+def check_told(Z, n_kinds, numeric, names):
+    """What a bijection made of rows of numbers and codes, given by a user: ndarray of float64; ValueError outside."""
+    Z = check_array(Z, dtype=np.float64, ensure_min_samples=0)
+    if Z.shape[1] != len(n_kinds):
+        raise TableError(f"Z has {Z.shape[1]} columns, but the domain has {len(n_kinds)}")
+    bad = (Z < 0) | (n_kinds <= Z) | ((np.floor(Z) != Z) & (~numeric | (n_kinds - 1 > Z)))
+    if bad.any():
+        row, j = np.argwhere(bad)[0]
+        told = f"whole numbers from 0 to {n_kinds[j] - 1}" + f", and what lies below {n_kinds[j]}" * bool(numeric[j])
+        raise TableError(
+            f"column {names[j]!r} of Z holds {Z[row, j]} at row {row}; it takes {told}",
+            column=names[j],
+            row=int(row),
+            value=Z[row, j],
+        )
+    return Z
+
+
 def listing(values, most=6):
     """Some of the values, to print."""
     shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]

@@ -1,0 +1,182 @@
+"""Tables with numbers, from cells to cells: fit, likelihood, samples, codes, files, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import treeflows
+from treeflows import AutoregressiveTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.machine.errors import ParameterError, TableError
+from treeflows.report.evaluation import compare
+
+N = 400
+
+
+def table(seed=0, n=N):
+    """Numbers of every kind beside categories; some are missing, some recur."""
+    rng = np.random.default_rng(seed)
+    sex = rng.choice(["f", "m"], n)
+    height = rng.normal(np.where(sex == "f", 1.65, 1.78), 0.07)
+    money = np.round(rng.exponential(30, n), 2)
+    money[rng.random(n) < 0.3] = 0.0
+    born = np.datetime64("1950-01-01") + rng.integers(0, 18_000, n)
+    weight = 22 * height**2 + rng.normal(0, 4, n)
+    weight[::17] = np.nan
+    return pd.DataFrame(
+        {
+            "sex": sex,
+            "height": height,
+            "age": rng.integers(18, 90, n),
+            "money": money,
+            "born": born.astype("datetime64[s]"),
+            "weight": weight,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TreeFlowMixture(numeric="auto", random_state=0).fit(table())
+
+
+def test_what_counts_as_a_number(model):
+    assert model.domain_.numeric.tolist() == [False, True, True, True, True, True]
+    assert [c is None for c in model.categories_] == model.domain_.numeric.tolist()
+    told = model.summary()[1]
+    assert "5 columns of numbers" in told
+    assert "(missing)" in told
+
+
+@pytest.mark.parametrize("convert", [lambda X: X, pl.from_pandas, lambda X: pa.Table.from_pandas(X)])
+def test_samples_and_codes_are_of_the_container_that_fit_saw(convert):
+    X = convert(table())
+    model = TreeFlowMixture(numeric="auto", random_state=0).fit(X)
+    drawn = model.sample(50, random_state=1)
+    assert type(drawn) is type(X)
+    schema = "dtypes" if isinstance(X, pd.DataFrame) else "schema"
+    assert list(getattr(drawn, schema)) == list(getattr(X, schema))
+    # what is drawn can be scored, and goes through the bijection and back
+    scores = model.score_samples(drawn)
+    assert np.isfinite(scores).all()
+    back = model.inverse_transform(model.transform(X))
+    np.testing.assert_allclose(model.score_samples(back), model.score_samples(X), rtol=1e-6)
+
+
+def test_cents_whole_years_and_days_come_back_as_such(model):
+    drawn = model.sample(300, random_state=0)
+    assert (np.round(drawn["money"], 2) == drawn["money"]).all()
+    assert 0.15 < (drawn["money"] == 0).mean() < 0.45
+    assert (drawn["born"].dt.normalize() == drawn["born"]).all()
+    assert 0 < drawn["weight"].isna().mean() < 0.2
+    both = drawn.groupby("sex")["height"].mean()
+    assert both["m"] - both["f"] > 0.07
+
+
+def test_the_density_integrates_to_one():
+    rng = np.random.default_rng(0)
+    letter = rng.choice(["a", "b"], 300)
+    numbers = {"whole": rng.integers(0, 40, 300), "real": rng.normal(size=300) + (letter == "a")}
+    steps = {"whole": np.arange(-4000, 4000), "real": np.linspace(-60, 60, 24_001)}
+    for name, seen in numbers.items():
+        X = pd.DataFrame({"letter": letter, name: seen})
+        model = TreeFlowMixture(numeric=[name], random_state=0).fit(X)
+        assert model.domain_.step.tolist() == [0.0, 1.0 if name == "whole" else 0.0]
+        every = [pd.DataFrame({"letter": which, name: steps[name]}) for which in "ab"]
+        total = sum(np.exp(model.score_samples(each)) for each in every)
+        assert total.sum() * (steps[name][1] - steps[name][0]) == pytest.approx(1, abs=0.01)
+
+
+def test_files_hold_numbers(model, tmp_path):
+    treeflows.save(model, tmp_path / "m.treeflow")
+    copy = treeflows.load(tmp_path / "m.treeflow")
+    X = table(1)
+    np.testing.assert_array_equal(copy.score_samples(X), model.score_samples(X))
+    pd.testing.assert_frame_equal(copy.sample(20, random_state=3), model.sample(20, random_state=3))
+
+
+def test_rows_in_any_order_and_any_threads_give_the_same_bytes(model, tmp_path):
+    order = np.random.default_rng(1).permutation(N)
+    other = TreeFlowMixture(numeric="auto", random_state=0, n_jobs=2).fit(table().iloc[order])
+    other.set_params(n_jobs=None)
+    for name, each in (("a", model), ("b", other)):
+        treeflows.save(each, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_categories_are_predicted_from_numbers(model):
+    X = table(2)
+    assert (model.predict(X, "sex") == X["sex"]).mean() > 0.75
+    prob = model.conditional_proba(X[:20], "sex")
+    np.testing.assert_allclose(prob.sum(axis=1), 1)
+
+
+def test_unseen_categories_may_be_reserved():
+    X = table()
+    model = TreeFlowMixture(numeric="auto", handle_unknown="reserve", random_state=0).fit(X)
+    Y = X[:5].assign(sex="x")
+    assert np.isfinite(model.score_samples(Y)).all()
+    assert set(model.sample(2000, random_state=0)["sex"]) == {"f", "m"}
+    with pytest.raises(TableError, match="'x' at row 0"):
+        TreeFlowMixture(numeric="auto", random_state=0).fit(X).score_samples(Y)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda m, X: m.impute(X),
+        lambda m, X: m.anomalies(X),
+        lambda m, X: m.sample(2, given={"sex": "f"}),
+        lambda m, X: m.predict(X),
+        lambda m, X: m.predict(X, "age"),
+        lambda m, X: m.conditional_proba(X, "height"),
+        lambda m, X: TreeFlowEnsemble.from_members([m, m]),
+        lambda m, X: compare(TreeFlowMixture(numeric="auto"), X),
+    ],
+)
+def test_what_is_not_there_yet_is_refused_by_name(model, ask):
+    with pytest.raises(TableError, match="column '(height|age)' holds numbers"):
+        ask(model, table())
+
+
+def test_options_that_do_not_go_together_are_refused():
+    X = table()
+    with pytest.raises(ParameterError, match="missing='marginalize' is not for tables with numbers yet"):
+        TreeFlowMixture(numeric="auto", missing="marginalize").fit(X)
+    with pytest.raises(ParameterError, match="sample_weight is not for tables with numbers yet"):
+        TreeFlowMixture(numeric="auto").fit(X, sample_weight=np.ones(N))
+    with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
+        TreeFlowEnsemble(TreeFlowMixture(numeric="auto")).fit(X[["sex"]])
+    with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
+        TreeFlowClassifier(TreeFlowMixture(numeric=["age"])).fit(X[["sex"]], X["sex"])
+    for attribute in ("weights_", "share_", "exponent_", "flows_"):
+        with pytest.raises(AttributeError, match="table with numbers"):
+            getattr(TreeFlowMixture(numeric="auto", random_state=0).fit(X[["sex", "age"]][:50]), attribute)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinity_is_refused_by_name(model, bad):
+    X = table()
+    X.loc[3, "height"] = bad
+    with pytest.raises(TableError, match=r"column 'height' holds -?inf at row 3"):
+        model.score_samples(X)
+    with pytest.raises(TableError, match=r"column 'height' holds -?inf at row 3"):
+        TreeFlowMixture(numeric="auto").fit(X)
+
+
+def test_codes_of_the_bijection_are_checked(model):
+    Z = model.transform(table()[:3])
+    assert Z.dtype == np.float64
+    for j, value in ((0, 0.5), (0, 2.0), (1, -0.1), (1, 99.0)):
+        bad = Z.copy()
+        bad[1, j] = value
+        with pytest.raises(TableError, match=r"at row 1; it takes whole numbers from 0"):
+            model.inverse_transform(bad)
+
+
+def test_without_numeric_nothing_changes():
+    X = table()[["sex"]].assign(k=np.arange(N) % 30)
+    assert TreeFlowMixture(random_state=0).fit(X).domain_.numeric.tolist() == [False, False]
+    with pytest.raises(ValueError, match="no category"):
+        AutoregressiveTreeFlow().fit(table())
