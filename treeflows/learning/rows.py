@@ -87,8 +87,8 @@ def distinct(codes):
 def folds(n_rows, n_columns, most_crossed=MOST_CROSSED):
     """Which of the rows, in random order, are held out together: list of slices, empty if there is one row.
 
-    Of a small table each row is held out in one of several folds, since a tenth would say little: cross-validation
-    (Stone, Journal of the Royal Statistical Society B 36, 1974).
+    Of a table of at most ``most_crossed`` cells, or of few rows, each row is held out in one of several folds, since a
+    tenth would say little: cross-validation (Stone, Journal of the Royal Statistical Society B 36, 1974).
     """
     if n_rows < FEWEST_ROWS or n_rows * n_columns <= most_crossed:
         n = min(FOLDS, n_rows)
