@@ -12,9 +12,11 @@ from treeflows.densities.digits import cell_of
 from treeflows.densities.mixed import MixedDensity
 from treeflows.densities.walk import Walk
 from treeflows.files.models import _put_together, _take_apart
+from treeflows.learning.costs import cost_table
 from treeflows.learning.gaussians import MixtureLearner
 from treeflows.learning.marginals import choose_n_knots, learn_marginals
 from treeflows.learning.numbers import learn_mixed
+from treeflows.learning.prunings import COST_BITS, learn_conditionals
 
 FEW = (3, 1), (4, 0)
 IS_NUMBER, N_CATEGORIES, STEP = [1, 0, 1, 1, 1], [0, 3, 0, 0, 0], [0, 0, 0, 1.0, 0]
@@ -255,6 +257,27 @@ def test_tails_agree_with_exact_arithmetic():
         tail = mpmath.mpf("0.25") / (1 + away) ** 2
         assert abs((below if x < 0 else above) / tail - 1) < 1e-12
         assert abs(log_density - float(mpmath.log(mpmath.mpf("0.5") / (1 + away) ** 3))) < 1e-9
+
+
+def test_places_that_are_not_told_have_one_leaf():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2, (500, 4)).astype(np.uint8)
+    codes[:, 3] = codes[:, 0] ^ (rng.random(500) < 0.1)
+    k, order = np.full(4, 2, dtype=np.int32), np.array([2, 0, 1, 3], dtype=np.int32)
+    options = {"min_samples_leaf": 5, "max_depth": 9, "max_features": 0, "seed": 0, "prior_split": 1.0}
+    options |= {"smoothing": "evidence"}
+    cost, _ = cost_table(500, 1, COST_BITS)
+    whole = learn_conditionals(codes, k, order, cost, **options)
+    part = learn_conditionals(codes, k, order, cost, which=np.array([1, 3], dtype=np.int32), **options)
+    part.check()
+    for t in range(4):
+        said = part.distribution(t, codes)
+        if t in (1, 3):
+            assert np.array_equal(said, whole.distribution(t, codes))
+        else:
+            assert part.first_leaf[t + 1] - part.first_leaf[t] == 1
+            np.testing.assert_allclose(said[0], np.bincount(codes[:, order[t]]) / 500, atol=2e-3)
+    assert len(part.evidence) == 4
 
 
 def test_expectation_is_that_of_the_definition(each_isa):

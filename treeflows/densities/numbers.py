@@ -65,7 +65,7 @@ class NumberColumns(Stored):
         """Codes that `questions` gives: ndarray of shape (n_columns,), int32; the last stands for a missing cell."""
         return (np.diff(self.first_threshold) + 2).astype(np.int32)
 
-    def kinds(self, j, x):
+    def kind_of(self, j, x):
         """Number of the atom that each value is, of missing, or the last, elsewhere: ndarray of uint8."""
         atoms, elsewhere = self.atoms(j), self.n_categories[j] - 1
         at = np.searchsorted(atoms, x)

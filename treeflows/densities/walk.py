@@ -43,7 +43,7 @@ class Walk:
         numbers, said = self.density.numbers, self.codes_say(j)
         if not numbers.is_number[j]:
             return elementary.log(_cells(said, x.astype(np.intp)))
-        kind, elsewhere = numbers.kinds(j, x), self.density.n_categories[j] - 1
+        kind, elsewhere = numbers.kind_of(j, x), self.density.n_categories[j] - 1
         log_prob = elementary.log(_cells(said, kind.astype(np.intp)))
         # on a lattice an atom is one of the values that lie elsewhere, too
         has = kind == elsewhere if numbers.step[j] == 0 else ~np.isnan(x)
@@ -77,7 +77,7 @@ class Walk:
         if not numbers.is_number[j]:
             order = np.argsort(self.codes_say(j), axis=1, kind="stable")
             return (order == x[:, None]).argmax(axis=1).astype(np.float64)
-        told, elsewhere = numbers.kinds(j, x).astype(np.float64), self.density.n_categories[j] - 1
+        told, elsewhere = numbers.kind_of(j, x).astype(np.float64), self.density.n_categories[j] - 1
         rows = np.flatnonzero(told == elsewhere)
         if len(rows):
             below, _ = self.uniform(j, x[rows], rows)
@@ -113,7 +113,7 @@ class Walk:
                 layout.write(codes, j, kind)
             self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
             return
-        kind, question = density.numbers.kinds(j, x), density.numbers.questions(j, x)
+        kind, question = density.numbers.kind_of(j, x), density.numbers.questions(j, x)
         has, t = kind == density.n_categories[j] - 1, int(density.place[j])
         rows, told = _rows(has), []
         if has.any():

@@ -64,8 +64,8 @@ class MixtureLearner:
         spread = max(float(away.min(axis=1).mean()) / z.shape[1], NARROW)
         cov = np.zeros((z.shape[1], z.shape[1], n_states))
         cov[np.arange(z.shape[1]), np.arange(z.shape[1])] = spread
-        size = np.bincount(away.argmin(axis=1), minlength=n_states) + 1.0
-        return self._mixture(size / size.sum(), centres.T, cov, np.tile(self.marginal[:, None], n_states))
+        weight = np.bincount(away.argmin(axis=1), minlength=n_states) + 1.0
+        return self._mixture(weight / weight.sum(), centres.T, cov, np.tile(self.marginal[:, None], n_states))
 
     def improve(self, mixture, most_steps=MOST_STEPS):
         """EM from a mixture until a step gains less than `TOLERANCE`."""

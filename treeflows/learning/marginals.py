@@ -56,10 +56,11 @@ def _spline(x, n_knots):
     x = np.sort(x)
     exponent = _exponent(x)
     t, n = np.ldexp(x, -exponent), len(x)
+    knot: np.ndarray
     if n == 0 or t[0] == t[-1]:
-        centre, reach = (t[0] if n else 0.0), 0.5
-        reach = max(reach, abs(centre) * 1e-6)
-        knot, level = np.array([centre - reach, centre + reach]), np.array([1.0, 3.0]) / 4
+        centre = float(t[0]) if n else 0.0
+        reach = max(0.5, abs(centre) * 1e-6)
+        knot, level = np.array([centre - reach, centre + reach]), np.array([0.25, 0.75])
     else:
         places = np.unique(np.linspace(0, n - 1, min(n_knots, n - 1) + 1).round().astype(np.int64))
         last = np.append(t[places][1:] > t[places][:-1], True)  # of knots that are equal

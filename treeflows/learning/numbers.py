@@ -17,7 +17,7 @@ from .pooling import learn_shares_of_voices
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
 N_QUANTILES = 32  # between which the thresholds of questions lie
-ATOM_SHARE = 0.005  # of the rows, that a value must have to be an atom, and at least so many:
+ATOM_SHARE = 0.001  # of the rows, that a value must have to be an atom, and at least so many:
 ATOM_ROWS = 5
 ATOM_EXCESS = 3.0  # times as many as the values next to it on a lattice
 NEIGHBOURS = 3  # on each side
@@ -166,7 +166,7 @@ class MixedLearner:
         spread = table.copy()  # over the cells of lattices
         n_knots = []
         for j in range(n_columns):
-            kind = numbers.kinds(j, table[:, j]) if numbers.is_number[j] else table[:, j].astype(np.uint8)
+            kind = numbers.kind_of(j, table[:, j]) if numbers.is_number[j] else table[:, j].astype(np.uint8)
             cells[:, j] = first[j] + kind
             n_knots.append(0)
             if numbers.is_number[j]:
@@ -260,7 +260,7 @@ class MixedLearner:
             for j in self.order.tolist():
                 x = rows[:, j]
                 number = self.numbers.is_number[j]
-                kind = self.numbers.kinds(j, x) if number else x.astype(np.uint8)
+                kind = self.numbers.kind_of(j, x) if number else x.astype(np.uint8)
                 if self.k[j] > 1:
                     of_codes[j].append(np.stack([v[np.arange(len(x)), kind] for v in walk.code_voices(j)]))
                 has = np.flatnonzero(kind == self.k[j] - 1)
