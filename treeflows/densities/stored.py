@@ -67,12 +67,38 @@ class Stored:
 
     @classmethod
     def own_categories(cls, n_categories, parts):
-        """``n_categories`` of one of this kind over columns of so many; ``parts`` are read."""
+        """Categories of one of this kind, which may tell some columns' itself.
+
+        Parameters
+        ----------
+        n_categories : ndarray of shape (n_columns,), int32
+            Those of the domain.
+        parts : dict
+            What is read of it.
+
+        Returns
+        -------
+        n_categories : ndarray of shape (n_columns,), int32
+        """
         return n_categories
 
     @classmethod
     def code_categories(cls, name, n_categories, parts):
-        """``n_categories`` of the part of this name, which may have code columns of its own; ``parts`` are read."""
+        """Categories of a part, which may have code columns of its own.
+
+        Parameters
+        ----------
+        name : str
+            Of the part.
+        n_categories : ndarray of shape (n_columns,), int32
+            Those of the domain.
+        parts : dict
+            What is read so far.
+
+        Returns
+        -------
+        n_categories : ndarray of int32
+        """
         return n_categories
 
     def check(self):
