@@ -55,7 +55,7 @@ def integral(density, row, j):
     before = density.order[: np.flatnonzero(density.order == j)[0]].tolist()
 
     def at(t):
-        walk, x = Walk(density, len(t)), density.marginal.restore(j, *uniform_of(t))
+        walk, x = Walk(density, len(t)), density.smooth.restore(j, *uniform_of(t))
         for s in before:
             walk.observe(s, np.full(len(t), row[s]))
         return walk, x
@@ -65,8 +65,8 @@ def integral(density, row, j):
         told = walk.uniforms(j, x, slice(None))
         return np.stack([cell_of(below, above, 7) for _, below, above, _ in told])
 
-    here = slice(*density.marginal.first_knot[j : j + 2])
-    edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.marginal.level[here])]))
+    here = slice(*density.smooth.first_knot[j : j + 2])
+    edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.smooth.level[here])]))
     found, number = [edges], np.arange(1, 128)
     for source in range(1 + len(density.mixtures)):
         low, high = np.full(127, -37.0), np.full(127, 37.0)
@@ -79,8 +79,8 @@ def integral(density, row, j):
     node, weight = np.polynomial.legendre.leggauss(12)
     half = np.diff(edges)[:, None] / 2
     t = ((edges[:-1] + edges[1:])[:, None] / 2 + half * node).ravel()
-    x = density.marginal.restore(j, *uniform_of(t))
-    log_slope = density.marginal.destroy(j, x)[0]
+    x = density.smooth.restore(j, *uniform_of(t))
+    log_slope = density.smooth.destroy(j, x)[0]
     log_density = density.conditional_scores(repeated(row, j, x))[:, j]
     log_normal = -0.5 * t**2 - 0.5 * np.log(2 * np.pi)
     return float(((half * weight).ravel() * np.exp(log_density - log_slope + log_normal)).sum())

@@ -51,8 +51,11 @@ class LogarithmicPool(OrderedDensity):
         shares, exponents, values = self._share[start:], self.exponent[order], np.take(codes, order, axis=1)
         prob = np.empty(values.shape)
         for block in blocks(len(codes), int(first[-1]), BLOCK_VALUES):
+            tree, forest, hidden = self.average.distributions(codes[block], self._pooled, threads, start)
             prob[block] = pooling.pooled_values(
-                *self.average.distributions(codes[block], self._pooled, threads, start),
+                tree,
+                forest,
+                hidden,
                 shares,
                 self.logistic.logits(codes[block], threads),
                 self.logistic.number_in_order[first[start] :],
@@ -68,12 +71,11 @@ class LogarithmicPool(OrderedDensity):
         logits, number, first = self.logistic.begin(len(codes)), self.logistic.number_in_order, self._first
         voices, exchanged = self.average.walk_voices(codes, threads), None
         for t in range(len(self.order)):
-            j, said = voices.send(exchanged)
-            cells, one = number[first[t] : first[t + 1]], np.array([0, said[0].shape[1]], dtype=np.int32)
-            exchanged = yield (
-                j,
-                pooling.pooled(*said, self._share[[t]], logits, cells, one, self.exponent[[j]], threads),
-            )
+            j, (tree, forest, hidden) = voices.send(exchanged)
+            cells, one = number[first[t] : first[t + 1]], np.array([0, tree.shape[1]], dtype=np.int32)
+            share, exponent = self._share[[t]], self.exponent[[j]]
+            prob = pooling.pooled(tree, forest, hidden, share, logits, cells, one, exponent, threads)
+            exchanged = yield j, prob
             if exchanged is not None:
                 logits = logits[exchanged]
             self.logistic.observe(logits, j, np.ascontiguousarray(codes[:, j]), threads)

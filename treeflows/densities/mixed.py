@@ -8,6 +8,7 @@ import numpy as np
 
 from ..inference.estimates import blocks
 from .conditionals import Conditionals
+from .density import Density
 from .destructors import GaussianMixtureDestructor, MarginalDestructor
 from .digits import (
     FURTHER_LEVELS,
@@ -19,14 +20,14 @@ from .digits import (
     n_number_voices,
 )
 from .numbers import NumberColumns
-from .stored import MOST_PROBABILITY, Array, Stored
+from .stored import MOST_PROBABILITY, Array
 from .walk import Walk
 
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
 
 
 @dataclass(frozen=True, eq=False)
-class MixedDensity(Stored):
+class MixedDensity(Density):
     """A density of rows of numbers and codes, which tells each column given those before it.
 
     A row of ``values`` holds numbers as they are, NaN where one is missing, and codes of the other columns. Its density
@@ -42,7 +43,8 @@ class MixedDensity(Stored):
     ----------
     order : ndarray of shape (n_columns,), int32
     numbers : NumberColumns
-    marginal : MarginalDestructor
+    smooth : MarginalDestructor
+        Of each column by itself, the marginal one.
     trees : tuple of Conditionals
         Of codes, kinds and digits of the marginal's uniform numbers, and further ones.
     mixtures : tuple of GaussianMixtureDestructor
@@ -56,7 +58,7 @@ class MixedDensity(Stored):
 
     order: Annotated[np.ndarray, Array(np.int32, "columns", low=0, high="columns")]
     numbers: NumberColumns
-    marginal: MarginalDestructor
+    smooth: MarginalDestructor
     trees: tuple[Conditionals, ...]
     mixtures: tuple[GaussianMixtureDestructor, ...]
     residuals: tuple[Conditionals, ...]
@@ -192,7 +194,7 @@ class MixedDensity(Stored):
             raise ValueError("the order is no permutation of the columns")
         if not self.trees or len(self.residuals) != n_mixtures or len(self.of_scores) != n_mixtures:
             raise ValueError("a mixed density lacks trees")
-        if (np.diff(self.marginal.first_knot) == 0)[self.numbers.is_number == 1].any():
+        if (np.diff(self.smooth.first_knot) == 0)[self.numbers.is_number == 1].any():
             raise ValueError("a column of numbers has no marginal density")
         for layout, trees in zip(self.layouts, (self.trees, self.residuals), strict=True):
             for each in trees:

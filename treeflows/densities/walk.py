@@ -98,10 +98,10 @@ class Walk:
             low, high = np.full(len(rows), -FURTHEST), np.full(len(rows), FURTHEST)
             for _ in range(BISECTIONS):
                 middle = (low + high) / 2
-                below, above = self.uniform(j, density.marginal.restore(j, *uniform_of(middle)), rows)
+                below, above = self.uniform(j, density.smooth.restore(j, *uniform_of(middle)), rows)
                 beyond = np.where(below < above, below > uniform, above < 1 - uniform)
                 low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-            values[rows] = density.numbers.on_lattice(j, density.marginal.restore(j, *uniform_of((low + high) / 2)))
+            values[rows] = density.numbers.on_lattice(j, density.smooth.restore(j, *uniform_of((low + high) / 2)))
         return values
 
     def observe(self, j, x):
@@ -201,7 +201,7 @@ class Walk:
     def uniforms(self, j, x, rows):
         """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees)."""
         density, t = self.density, int(self.density.place[j])
-        log_slope, below, above = density.marginal.destroy(j, x)
+        log_slope, below, above = density.smooth.destroy(j, x)
         known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
 
         def told_by(i):
@@ -210,9 +210,9 @@ class Walk:
                 z, log_normal = normal_scores(below, above)
                 log_unit = log_slope - log_normal
             else:
-                units = (density.marginal.units(j, x) - mixture.centre[t]) / mixture.scale[t]
+                units = (density.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t]
                 z = np.clip(units, -MOST_UNITS, MOST_UNITS)
-                log_unit = -elementary.log(mixture.scale[t]) - density.marginal.exponent[j] * elementary.log(2.0)
+                log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
             log_density, low, high = mixture.destroy(*known[i], t, z)
             return log_density + log_unit, low, high, z
 
@@ -264,9 +264,9 @@ class Walk:
             i, mixture = source - 1, density.mixtures[source - 1]
             z = mixture.restore(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows], t, below, above)
             if not density.of_scores[i]:
-                return np.ldexp(z * mixture.scale[t] + mixture.centre[t], density.marginal.exponent[j])
+                return np.ldexp(z * mixture.scale[t] + mixture.centre[t], density.smooth.exponent[j])
             below, above = uniform_of(z)
-        return density.marginal.restore(j, below, above)
+        return density.smooth.restore(j, below, above)
 
     # ---- what voices know ----
 

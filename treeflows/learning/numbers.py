@@ -199,7 +199,7 @@ class MixedLearner:
             n_categories=self.k,
             order=self.order,
             numbers=self.numbers,
-            marginal=marginal,
+            smooth=marginal,
             trees=(),
             mixtures=tuple(learned),
             residuals=(),

@@ -211,7 +211,7 @@ class TreeFlowMixture(CategoricalFlow):
         self._refuse(layer=layer)
         if isinstance(self.distribution_, MixedDensity):
             self._refuse(column=column)
-            return self._summary_of_numbers()
+            return self._summary_of_numbers(self.distribution_)
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
         n_further = len(self._average.trees) - 1
@@ -228,8 +228,8 @@ class TreeFlowMixture(CategoricalFlow):
         figures |= {"states": states.tolist(), "shares": self.share_.tolist(), "exponents": self.exponent_.tolist()}
         return figures, "\n".join([*told, "", *lines, *shown])
 
-    def _summary_of_numbers(self):
-        density, names = self.distribution_, self.domain_.column_names
+    def _summary_of_numbers(self, density: MixedDensity):
+        names = self.domain_.column_names
         states = [len(mixture.weight) for mixture in density.mixtures]
         lines = [
             f"{density.numbers.is_number.sum()} columns of numbers; normal mixtures of {states} states",

@@ -517,7 +517,8 @@ def _make_polars(columns):
             return pl.Enum(known)
         name, *rest = dtype.split()
         if name == "Decimal":
-            return pl.Decimal(*(int(digits) if digits.isdecimal() else None for digits in rest))
+            precision, scale = rest
+            return pl.Decimal(int(precision) if precision.isdecimal() else None, int(scale))
         return getattr(pl, name)(*rest)
 
     def series(name, dtype, known, places):

@@ -331,10 +331,10 @@ def _tick(cells, dtype):
     if cells.dtype.kind in "Mm":
         return TIMES[np.datetime_data(cells.dtype)[0]]
     if dtype == DECIMAL:
-        digits = [-value.as_tuple().exponent for value in cells]
-        if max(digits) > MOST_DECIMALS:
-            raise NotExact(int(np.argmax(digits)), MORE_DIGITS)
-        return 1, 10 ** max(0, max(digits))
+        decimals = [-value.as_tuple().exponent for value in cells]
+        if max(decimals) > MOST_DECIMALS:
+            raise NotExact(int(np.argmax(decimals)), MORE_DIGITS)
+        return 1, 10 ** max(0, *decimals)
     if cells.dtype.kind != "f":
         return 1, 1
     digits, n = 0, 1
