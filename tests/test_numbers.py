@@ -268,7 +268,9 @@ def test_places_that_are_not_told_have_one_leaf():
     options |= {"smoothing": "evidence"}
     cost, _ = cost_table(500, 1, COST_BITS)
     whole = learn_conditionals(codes, k, order, cost, **options)
-    part = learn_conditionals(codes, k, order, cost, which=np.array([1, 3], dtype=np.int32), **options)
+    part = learn_conditionals(
+        codes, k, order, cost, splitting=np.isin(np.arange(4), order[[1, 3]]).astype(np.uint8), **options
+    )
     part.check()
     for t in range(4):
         said = part.distribution(t, codes)

@@ -286,11 +286,11 @@ def learn_density(model, rows, domain, random_state, threads, weight=None):
     filling, learning = generator(random_state).spawn(2)
     if domain.numeric.any():
         if weight is not None:
-            raise ParameterError(
-                "sample_weight is not for tables with numbers yet: repeat the rows, or bin the numbers",
-                parameter="sample_weight",
-                value=weight,
-            )
+            told = "sample_weight is not for tables with numbers yet: repeat the rows, or bin the numbers"
+            raise ParameterError(told, parameter="sample_weight", value=weight)
+        if model.missing == "marginalize":
+            told = "missing='marginalize' is not for tables with numbers yet: bin them, or keep 'category'"
+            raise ParameterError(told, parameter="missing", value=model.missing)
         return model.learn_numbers(rows.codes, domain, learning, threads)
     codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None

@@ -73,11 +73,6 @@ class TablePolicy:
     def learn_domain(self, table, weight=None):
         """The domain of a table: Domain."""
         numeric, ordered = self.quantities(table)
-        if numeric and self.missing == "marginalize":
-            told = (
-                f"missing='marginalize' is not for tables with numbers yet, and {table.column(numeric[0])} holds them"
-            )
-            raise ParameterError(told, parameter="missing", value=self.missing)
         domain = Domain.learn(table, weight, **vars(self) | {"numeric": numeric, "ordered": ordered})
         for j in numeric if self._is_auto else ():
             if names_rows(table, j, domain.columns[j]):
