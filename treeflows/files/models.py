@@ -142,8 +142,9 @@ def _describe(model):
             value = _describe(value)
         elif isinstance(value, list) and all(isinstance(each, BaseEstimator) for each in value):
             value = list(map(_describe, value))
-        of_table = key == "categories" or (key == "numeric" and not isinstance(value, str))  # which the domain knows
-        kept = not of_table and isinstance(value, (str, int, float, list, dict, type(None)))
+        if key == "numeric" and not isinstance(value, str):  # which columns it names, the domain knows
+            continue
+        kept = key != "categories" and isinstance(value, (str, int, float, list, dict, type(None)))
         plain[key] = value if kept else defaults[key]
     return {"class": type(model).__name__, "params": plain}
 
