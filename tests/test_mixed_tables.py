@@ -150,9 +150,36 @@ def test_options_that_do_not_go_together_are_refused():
         TreeFlowEnsemble(TreeFlowMixture(numeric="auto")).fit(X[["sex"]])
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
         TreeFlowClassifier(TreeFlowMixture(numeric=["age"])).fit(X[["sex"]], X["sex"])
+    for options in ({"n_components": 4}, {"n_trees": 3}, {"logistic": False}, {"estimator": AutoregressiveTreeFlow()}):
+        with pytest.raises(ParameterError, match=f"{next(iter(options))} has no effect on a table with numbers yet"):
+            TreeFlowMixture(numeric="auto", **options).fit(X)
     for attribute in ("weights_", "share_", "exponent_", "flows_"):
         with pytest.raises(AttributeError, match="table with numbers"):
             getattr(TreeFlowMixture(numeric="auto", random_state=0).fit(X[["sex", "age"]][:50]), attribute)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full(60, 2.5),
+        np.tile([0.5, 1.5], 30),
+        np.linspace(-1, 1, 60) * 1e308,
+        np.arange(60) * 5e-324,
+        np.append(np.zeros(59), 1e300),
+        np.array([0.25]),
+    ],
+    ids=["constant", "two values", "largest", "subnormal", "one far away", "one row"],
+)
+def test_odd_numbers(values):
+    X = pd.DataFrame({"x": values, "c": np.resize(["a", "b"], len(values))})
+    model = TreeFlowMixture(numeric=["x"], random_state=0).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.sample(20, random_state=0)["x"]).all()
+
+
+def test_a_column_that_numbers_the_rows_is_named():
+    with pytest.warns(UserWarning, match="column 'id' names the rows"):
+        TreeFlowMixture(numeric="auto", random_state=0).fit(pd.DataFrame({"id": np.arange(100), "c": list("ab") * 50}))
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf])

@@ -73,22 +73,17 @@ class MixedDensity(Density):
     def conditional_scores(self, values, threads=1):
         """Log-density of every value given those before it: ndarray of shape (n_rows, n_columns), by column."""
         scores = np.empty(values.shape)
-        for block in self._blocks(len(values)):
-            walk = Walk(self, block.stop - block.start, threads)
-            for j in self.order.tolist():
-                x = values[block, j]
-                scores[block, j] = walk.score(j, x)
-                walk.observe(j, x)
+        for block, walk, j in self._walks(len(values), threads):
+            scores[block, j] = walk.score(j, values[block, j])
+            walk.observe(j, values[block, j])
         return scores
 
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), float64."""
         values = np.empty((n_samples, len(self.order)))
-        for block in self._blocks(n_samples):
-            walk = Walk(self, block.stop - block.start, threads)
-            for j in self.order.tolist():
-                values[block, j] = walk.draw(j, rng)
-                walk.observe(j, values[block, j])
+        for block, walk, j in self._walks(n_samples, threads):
+            values[block, j] = walk.draw(j, rng)
+            walk.observe(j, values[block, j])
         return values
 
     def transform(self, values, threads=1):
@@ -98,22 +93,17 @@ class MixedDensity(Density):
         elsewhere, the number of atoms and missing plus its uniform number, which lies between 0 and 1.
         """
         told = np.empty(values.shape)
-        for block in self._blocks(len(values)):
-            walk = Walk(self, block.stop - block.start, threads)
-            for j in self.order.tolist():
-                x = values[block, j]
-                told[block, j] = walk.destroy(j, x)
-                walk.observe(j, x)
+        for block, walk, j in self._walks(len(values), threads):
+            told[block, j] = walk.destroy(j, values[block, j])
+            walk.observe(j, values[block, j])
         return told
 
     def invert(self, told, threads=1):
         """Rows by what `transform` made of them."""
         values = np.empty(told.shape)
-        for block in self._blocks(len(told)):
-            walk = Walk(self, block.stop - block.start, threads)
-            for j in self.order.tolist():
-                values[block, j] = walk.restore(j, told[block, j])
-                walk.observe(j, values[block, j])
+        for block, walk, j in self._walks(len(told), threads):
+            values[block, j] = walk.restore(j, told[block, j])
+            walk.observe(j, values[block, j])
         return values
 
     def code_tables(self, values, threads=1):
@@ -167,6 +157,13 @@ class MixedDensity(Density):
         """Of a voice of numbers: 0 for the marginal or a mixture's number plus one, trees, and how many digits."""
         source, trees, levels, first = [s for s in self.sources if s[3] <= number][-1]
         return source, trees, levels[number - first]
+
+    def _walks(self, n_rows, threads):
+        """Block after block of rows, and column after column in order: the block, its walk, and the column."""
+        for block in self._blocks(n_rows):
+            walk = Walk(self, block.stop - block.start, threads)
+            for j in self.order.tolist():
+                yield block, walk, j
 
     def _blocks(self, n_rows):
         return blocks(n_rows, max([8, *(len(m.weight) for m in self.mixtures)]), BLOCK_VALUES)

@@ -57,7 +57,8 @@ class Pool(OrderedDensity):
         """
         skipped = int(self.n_categories[self.order[:start]].sum())
         hidden = self.products.distributions(codes, self.order, whole, threads)[:, skipped:]
-        return *trees_distribute(self.trees, codes, whole, threads, start), np.ascontiguousarray(hidden)
+        grown = _first_and_mean(trees.distributions(codes, whole, threads, start) for trees in self.trees)
+        return *grown, np.ascontiguousarray(hidden)
 
     def walk(self, codes, threads=1):
         """Column after column in order: its number, and its distribution in each row."""
@@ -92,11 +93,6 @@ class Pool(OrderedDensity):
 def trees_say(trees, codes, threads, start=0):
     """Probability of every value by the first trees, and by the others on average: (n_rows, n_columns) each."""
     return _first_and_mean(part.probabilities(codes, threads, start) for part in trees)
-
-
-def trees_distribute(trees, codes, whole, threads, start=0):
-    """Distribution of every column by the first trees, and by the others on average, as `Pool.distributions`."""
-    return _first_and_mean(part.distributions(codes, whole, threads, start) for part in trees)
 
 
 def _first_and_mean(parts):

@@ -5,14 +5,15 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 
+from ..densities.digits import n_number_voices
 from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool
-from ..densities.mixed import MIXTURE_LEVELS, MixedDensity
+from ..densities.mixed import MixedDensity
 from ..densities.pool import Pool
 from ..inference.estimates import blocks
 from ..learning.multisets import distinct, folds
 from ..learning.numbers import learn_mixed
 from ..learning.voices import MOST_TREES, learn_voices
-from ..machine.errors import check_number
+from ..machine.errors import ParameterError, check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
 from .parameters import check_n_jobs
@@ -79,9 +80,9 @@ class TreeFlowMixture(CategoricalFlow):
     numeric : "auto", sequence of str or int, or mask, default=()
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
-        with numbers is told in its own order by trees and normal mixtures, whose shares are learned likewise, and the
-        parameters above that say how trees and states are learned do not apply. It is scored, sampled, transformed and
-        kept by files, and its categories are predicted; other questions are refused by name.
+        with numbers is told in its own order by trees and normal mixtures, whose shares are learned likewise;
+        parameters that say how trees and states are learned are refused. It is scored, sampled, transformed and kept
+        by files, and its categories are predicted; other questions are refused by name.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -237,8 +238,9 @@ class TreeFlowMixture(CategoricalFlow):
         ]
         shares = {}
         for j in density.order.tolist():
-            share = density.number_share if self.domain_.numeric[j] else density.code_share
-            n = share.shape[1] - sum(len(MIXTURE_LEVELS) if self.domain_.numeric[j] else 1 for _ in states)
+            share, n = density.code_share, 2  # trees, further trees
+            if self.domain_.numeric[j]:
+                share, n = density.number_share, n_number_voices(0)
             shares[names[j]] = [float(share[j, :n].sum()), float(share[j, n:].sum())]
             lines.append(f"  {names[j]}: {', '.join(f'{x:.2f}' for x in shares[names[j]])}")
         return {"states": states, "shares": shares}, "\n".join(lines)
@@ -295,7 +297,17 @@ class TreeFlowMixture(CategoricalFlow):
         Returns
         -------
         distribution : MixedDensity
+
+        Raises
+        ------
+        ParameterError
+            For a parameter that says how categories are told, which would have no effect.
         """
+        for name, default in (("estimator", None), ("n_components", "auto"), ("n_trees", "auto"), ("logistic", True)):
+            value = getattr(self, name)
+            if not (type(value) is type(default) and value == default):
+                told = f"{name} has no effect on a table with numbers yet: leave it at {default!r}"
+                raise ParameterError(told, parameter=name, value=value)
         return learn_mixed(
             values,
             domain.numeric,

@@ -12,8 +12,8 @@ INFINITE = "which is not finite, as a float: make it missing, or a number less l
 MIXED = "numbers of one column are of one kind"
 
 
-class NotANumber(ValueError):  # noqa: N818 (what it is, not that it is wrong)
-    """A cell is no number, or not of the kind of those before it.
+class BadCell(ValueError):  # noqa: N818 (what it is, not that it is wrong)
+    """A cell that is refused; who knows its column and row tells them.
 
     Parameters
     ----------
@@ -26,6 +26,10 @@ class NotANumber(ValueError):  # noqa: N818 (what it is, not that it is wrong)
     def __init__(self, place, why):
         super().__init__(why)
         self.place, self.why = place, why
+
+
+class NotANumber(BadCell):
+    """A cell is no number, or not of the kind of those before it."""
 
 
 def as_numbers(cells):

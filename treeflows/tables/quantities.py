@@ -14,7 +14,7 @@ from math import gcd
 
 import numpy as np
 
-from .numbers import LARGEST
+from .numbers import LARGEST, BadCell
 
 TIMES = {"D": (86400, 1), "h": (3600, 1), "m": (60, 1), "s": (1, 1)} | {
     unit: (1, 10**digits) for unit, digits in (("ms", 3), ("us", 6), ("ns", 9), ("ps", 12), ("fs", 15), ("as", 18))
@@ -30,19 +30,8 @@ WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
 
 
-class NotExact(ValueError):  # noqa: N818 (what it is, not that it is wrong)
-    """A cell is lost on the way to numbers.
-
-    Parameters
-    ----------
-    place : int
-        Its place among the cells.
-    why : str
-    """
-
-    def __init__(self, place, why):
-        super().__init__(why)
-        self.place, self.why = place, why
+class NotExact(BadCell):
+    """A cell is lost on the way to numbers."""
 
 
 @dataclass(frozen=True)
