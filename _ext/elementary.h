@@ -106,22 +106,30 @@ static inline double tf_log1p(double x)
     return tf_log_of(k, m - 1.0, (k >= 2 ? 1.0 - (u - x) : x - (u - 1.0)) / u);
 }
 
+/* y of e^x = 2^n y, for x between -746 and 710 */
+static inline double tf_exp_of(double x, double *n)
+{
+    const double shift = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to an integer */
+    const double whole = (x * 1.44269504088896338700 + shift) - shift;
+    const double high = x - whole * TF_LN2_HIGH, low = whole * TF_LN2_LOW, r = high - low, z = r * r;
+    const double c =
+        r - z * (1.66666666666666019037e-01 +
+                 z * (-2.77777777770155933842e-03 +
+                      z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * 4.13813679705723846039e-08))));
+    *n = whole;
+    return 1.0 + ((r * c / (2.0 - c) - low) + high);
+}
+
 static inline double tf_exp(double x)
 {
+    double n;
     if (x != x)
         return x;
     if (x > 710.0)
         return tf_infinity();
     if (x < -746.0)
         return 0.0;
-    const double shift = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to an integer */
-    const double n = (x * 1.44269504088896338700 + shift) - shift;
-    const double high = x - n * TF_LN2_HIGH, low = n * TF_LN2_LOW, r = high - low, z = r * r;
-    const double c =
-        r - z * (1.66666666666666019037e-01 +
-                 z * (-2.77777777770155933842e-03 +
-                      z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * 4.13813679705723846039e-08))));
-    const double y = 1.0 + ((r * c / (2.0 - c) - low) + high);
+    const double y = tf_exp_of(x, &n);
     const int k = (int)n, half = k / 2; /* in two steps, of which the first is exact: the result may be subnormal */
     return y * tf_power_of_two(half) * tf_power_of_two(k - half);
 }

@@ -712,15 +712,9 @@ static void TF_NAME(regress)(const tf_regression *of, const int32_t *cells, cons
 /* e^x of x <= 0, as tf_exp has it, but never below e^-700: no branch, so that it goes a vector at a time */
 static inline double TF_NAME(exp_below)(double x)
 {
-    const double shift = 6755399441055744.0;
-    const double cut = x < -700.0 ? -700.0 : x;
-    const double n = (cut * 1.44269504088896338700 + shift) - shift;
-    const double high = cut - n * TF_LN2_HIGH, low = n * TF_LN2_LOW, r = high - low, z = r * r;
-    const double c =
-        r - z * (1.66666666666666019037e-01 +
-                 z * (-2.77777777770155933842e-03 +
-                      z * (6.61375632143793436117e-05 + z * (-1.65339022054652515390e-06 + z * 4.13813679705723846039e-08))));
-    return (1.0 + ((r * c / (2.0 - c) - low) + high)) * tf_power_of_two((int)n);
+    double n;
+    const double y = tf_exp_of(x < -700.0 ? -700.0 : x, &n);
+    return y * tf_power_of_two((int)n);
 }
 
 static double TF_NAME(respond)(const tf_gaussians *of, const double *numbers, const int32_t *cells, double *scratch,
