@@ -73,6 +73,7 @@ TF_END_TARGET
      regress_##isa,                                                                               \
      respond_##isa,                                                                               \
      collect_##isa,                                                                               \
+     pool_slopes_##isa,                                                                           \
      cells,                                                                                       \
      wide}
 

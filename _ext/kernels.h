@@ -11,6 +11,12 @@
 /* Candidate splits are scored this many at a time, one to a vector lane. */
 #define TF_LANES 16
 
+/* What a logarithmic pool pools: an average of three, the three by themselves, a logistic regression. And the sums of
+ * its loss, of the derivatives by each exponent, and of those by each two, the first with all, the second with those
+ * from the second on, and so on. */
+#define TF_VOICES 5
+#define TF_SLOPES 21
+
 /* Low bits of a sum of costs that its rounding may have changed: sums that agree above them tie. */
 #define TF_TIE_BITS 12
 
@@ -128,6 +134,13 @@ typedef struct {
     /* What a row adds to the states' sums: of rows, of numbers, of their products, and of codes. */
     void (*collect)(const tf_gaussians *of, const double *numbers, const int32_t *cells, const double *share,
                     double *sums);
+
+    /* What a column's rows add to the loss of a logarithmic pool, minus the log-probability of their values, and to its
+     * derivatives: by each exponent, and by each two, TF_SLOPES sums. said, [n_others, TF_VOICES, stride]: how much
+     * likelier, in logarithms, each voice thinks each other value than the row's own; stride: a multiple of TF_LANES,
+     * and from n_rows on there is 0. scratch: (1 + n_others) * TF_LANES. */
+    void (*pool_slopes)(const double *said, int64_t n_others, int64_t n_rows, int64_t stride, const double *exponent,
+                        double *scratch, double *sums);
 
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;

@@ -7,6 +7,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 cdef extern from "kernels.h" nogil:
     enum:
         TF_LANES
+        TF_VOICES
+        TF_SLOPES
 
     ctypedef struct tf_node:
         const int32_t *table
@@ -75,6 +77,7 @@ cdef extern from "kernels.h" nogil:
         double (*respond)(const tf_gaussians *, const double *, const int32_t *, double *, double *) noexcept nogil
         void (*collect)(const tf_gaussians *, const double *, const int32_t *, const double *,
                         double *) noexcept nogil
+        void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, const double *, double *, double *) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

@@ -786,6 +786,77 @@ static void TF_NAME(collect)(const tf_gaussians *of, const double *numbers, cons
     }
 }
 
+/* ---- logarithmic pools ------------------------------------------------------------------------------------------ */
+
+static void TF_NAME(pool_slopes)(const double *said, int64_t n_others, int64_t n_rows, int64_t stride,
+                                 const double *exponent, double *scratch, double *sums)
+{
+    double sum[TF_SLOPES][TF_LANES] = {{0}};
+    double *total = scratch, *p = scratch + TF_LANES;
+    for (int64_t r = 0; r < stride; r += TF_LANES) {
+        double most[TF_LANES] = {0}, mean[TF_VOICES][TF_LANES] = {{0}};
+        for (int64_t v = 0; v < n_others; v++) {
+            const double *of = said + v * TF_VOICES * stride + r;
+            double *z = p + v * TF_LANES;
+            TF_SIMD
+            for (int l = 0; l < TF_LANES; l++)
+                z[l] = exponent[0] * of[l];
+            for (int e = 1; e < TF_VOICES; e++)
+                TF_SIMD
+                for (int l = 0; l < TF_LANES; l++)
+                    z[l] += exponent[e] * of[e * stride + l];
+            TF_SIMD
+            for (int l = 0; l < TF_LANES; l++)
+                most[l] = z[l] > most[l] ? z[l] : most[l];
+        }
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++)
+            total[l] = TF_NAME(exp_below)(-most[l]);
+        for (int64_t v = 0; v < n_others; v++)
+            TF_SIMD
+            for (int l = 0; l < TF_LANES; l++) {
+                p[v * TF_LANES + l] = TF_NAME(exp_below)(p[v * TF_LANES + l] - most[l]);
+                total[l] += p[v * TF_LANES + l];
+            }
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++) {
+            double m;
+            const int k = tf_split(total[l], &m);
+            const double loss = most[l] + tf_log_of(k, m - 1.0, 0.0);
+            sum[0][l] += r + l < n_rows ? loss : 0.0;
+            total[l] = 1.0 / total[l];
+        }
+        for (int64_t v = 0; v < n_others; v++) {
+            const double *of = said + v * TF_VOICES * stride + r;
+            int h = 1 + TF_VOICES;
+            for (int e = 0; e < TF_VOICES; e++) {
+                double both[TF_LANES];
+                TF_SIMD
+                for (int l = 0; l < TF_LANES; l++) {
+                    both[l] = p[v * TF_LANES + l] * total[l] * of[e * stride + l];
+                    mean[e][l] += both[l];
+                }
+                for (int f = e; f < TF_VOICES; f++, h++)
+                    TF_SIMD
+                    for (int l = 0; l < TF_LANES; l++)
+                        sum[h][l] += both[l] * of[f * stride + l];
+            }
+        }
+        for (int e = 0, h = 1 + TF_VOICES; e < TF_VOICES; e++) {
+            TF_SIMD
+            for (int l = 0; l < TF_LANES; l++)
+                sum[1 + e][l] += mean[e][l];
+            for (int f = e; f < TF_VOICES; f++, h++)
+                TF_SIMD
+                for (int l = 0; l < TF_LANES; l++)
+                    sum[h][l] -= mean[e][l] * mean[f][l];
+        }
+    }
+    for (int h = 0; h < TF_SLOPES; h++)
+        for (int l = 0; l < TF_LANES; l++)
+            sums[h] += sum[h][l];
+}
+
 #undef TF_PREPARE
 #undef TF_EXTRACT
 #undef TF_BITS

@@ -9,6 +9,8 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from _ext.kernels cimport TF_LANES, TF_SLOPES, TF_VOICES, current_kernels, tf_kernels
+
 cdef extern from "elementary.h" nogil:
     double tf_exp(double)
     double tf_log(double)
@@ -16,11 +18,8 @@ cdef extern from "elementary.h" nogil:
 cdef enum:
     WIDEST = 256
     AVERAGED = 3            # tree, further trees, hidden column
-    VOICES = 5              # their average, the three by themselves, the logistic regression
-    MOMENTS = 15            # of each two of them
-    SUMS = 21               # of `slopes`
     SWEEPS = 200            # of `least_quadratic`
-    BLOCKS = 16             # of rows, each with sums of its own
+    APART_ROWS = 256        # that `apart` reads together
     PARALLEL_WORK = 16384   # values below which waking threads costs more than it saves
 
 
@@ -82,34 +81,112 @@ def pooled_values(const double[:, ::1] tree, const double[:, ::1] forest, const 
     return result
 
 
-def slopes(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const int32_t[::1] cell,
-           const int32_t[::1] first, const double[:, ::1] exponent, const uint8_t[:, ::1] values, int n_threads=1):
-    """Negative log-likelihood of values, by column, and its derivatives with respect to the exponents.
+def apart(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const int32_t[::1] cell,
+          const int32_t[::1] first, const uint8_t[:, ::1] values):
+    """How much likelier each voice thinks each other value than the row's own, in logarithms: all that `slopes` asks.
 
     Parameters
     ----------
     log_prob : ndarray of shape (4, n_rows, n_values), float64
         Logarithms of what the average and the three say; the others are as `pooled` takes them.
     values : ndarray of shape (n_rows, n_columns), uint8
+        Of each row, by column.
+
+    Returns
+    -------
+    said : ndarray of shape (n_values - n_columns, 5, stride), float64
+        Column after column; rows up to a multiple of what the engine wants, of zeros.
+    """
+    cdef int64_t n_rows = values.shape[0], n_columns = values.shape[1], b, r, t, start, at, own, other
+    cdef int32_t v, e
+    result = np.zeros((log_prob.shape[2] - n_columns, TF_VOICES, (n_rows + TF_LANES - 1) // TF_LANES * TF_LANES))
+    cdef double[:, :, ::1] out = result
+    with nogil:
+        for b in range((n_rows + APART_ROWS - 1) // APART_ROWS):
+            at, start = 0, b * APART_ROWS
+            for t in range(n_columns):
+                for r in range(start, min(start + APART_ROWS, n_rows)):
+                    own = first[t] + values[r, t]
+                    for v in range(first[t + 1] - first[t] - 1):
+                        other = first[t] + v + (first[t] + v >= own)
+                        for e in range(TF_VOICES - 1):
+                            out[at + v, e, r] = log_prob[e, r, other] - log_prob[e, r, own]
+                        out[at + v, TF_VOICES - 1, r] = logit(&logits[r, 0], cell[other]) - logit(&logits[r, 0], cell[own])
+                at += first[t + 1] - first[t] - 1
+    return result
+
+
+def slopes(const double[:, :, ::1] said, const int32_t[::1] first, int64_t n_rows, const double[:, ::1] exponent,
+           const uint8_t[::1] asked, int n_threads=1):
+    """Negative log-likelihood of the rows' values, by column, and its derivatives with respect to the exponents.
+
+    Parameters
+    ----------
+    said : ndarray of shape (n_values - n_columns, 5, stride), float64
+        As `apart` gives it.
+    first : ndarray of shape (n_columns + 1,), int32
+        Where the values of each column start.
+    n_rows : int
+    exponent : ndarray of shape (n_columns, 5), float64
+    asked : ndarray of shape (n_columns,), uint8
+        Which columns to tell of.
+    n_threads : int
 
     Returns
     -------
     sums : ndarray of shape (n_columns, 21), float64
         The sum over rows; by each exponent; by each two of them, the first with all, the second with those from the
-        second on, and so on; nats.
+        second on, and so on; nats. Zeros of columns that are not asked about.
     """
-    cdef int64_t n_rows = log_prob.shape[1], n_columns = exponent.shape[0], b, r, t
-    summed = np.zeros((BLOCKS, n_columns, SUMS))
-    cdef double[:, :, ::1] sums = summed
-    cdef double[:, :, ::1] scratch = np.empty((n_threads, VOICES + 1, WIDEST))
-    for b in prange(BLOCKS, nogil=True, num_threads=n_threads,
-                    use_threads_if=n_rows * log_prob.shape[2] > PARALLEL_WORK):
-        for r in range(n_rows * b // BLOCKS, n_rows * (b + 1) // BLOCKS):
+    cdef int64_t n_columns = exponent.shape[0], stride = said.shape[2], t, others
+    cdef const tf_kernels *kernels = current_kernels()
+    result = np.zeros((n_columns, TF_SLOPES))
+    if said.size == 0:
+        return result
+    cdef double[:, ::1] sums = result, scratch = np.empty((n_threads, WIDEST * TF_LANES))
+    for t in prange(n_columns, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=said.shape[0] * stride > PARALLEL_WORK):
+        others = first[t + 1] - first[t] - 1
+        if asked[t] and others > 0:
+            kernels.pool_slopes(&said[first[t] - t, 0, 0], others, n_rows, stride, &exponent[t, 0],
+                                &scratch[threadid(), 0], &sums[t, 0])
+    return result
+
+
+def share_slopes(const double[:, ::1] present, const double[:, ::1] newcomer, const double[::1] share):
+    """Derivatives of the log-likelihood of two voices' average by the share of the second, in each column.
+
+    Parameters
+    ----------
+    present, newcomer : ndarray of shape (n_rows, n_columns), float64
+        Probabilities of the values.
+    share : ndarray of shape (n_columns,), float64
+
+    Returns
+    -------
+    slope, curvature : ndarray of shape (n_columns,), float64
+        The second with its sign turned.
+    """
+    cdef int64_t n_rows = present.shape[0], n_columns = present.shape[1], r, t
+    result = np.zeros((2, n_columns))
+    cdef double[:, ::1] out = result
+    cdef const double *one
+    cdef const double *other
+    cdef double *slope
+    cdef double *curvature
+    cdef double gain, part
+    if n_rows == 0 or n_columns == 0:
+        return result
+    slope, curvature = &out[0, 0], &out[1, 0]
+    with nogil:
+        for r in range(n_rows):
+            one, other = &present[r, 0], &newcomer[r, 0]
             for t in range(n_columns):
-                told(log_prob, logits, cell, first, r, t, &scratch[threadid(), 0, 0])
-                add_slopes(&scratch[threadid(), 0, 0], first[t + 1] - first[t], &exponent[t, 0], values[r, t],
-                           &sums[b, t, 0])
-    return summed.sum(axis=0)
+                gain = other[t] - one[t]
+                part = gain / (one[t] + share[t] * gain)
+                slope[t] += part
+                curvature[t] += part * part
+    return result
 
 
 def least_quadratic(const double[:, ::1] sums, const double[:, ::1] exponent, const uint8_t[::1] free):
@@ -131,24 +208,24 @@ def least_quadratic(const double[:, ::1] sums, const double[:, ::1] exponent, co
     least : ndarray of shape (n_columns, 5), float64
     """
     cdef int64_t n_columns = exponent.shape[0], t, e, f, h
-    cdef double[VOICES][VOICES] curve
+    cdef double[TF_VOICES][TF_VOICES] curve
     cdef double slope, new, most
     result = np.array(exponent)
     cdef double[:, ::1] at = result
     with nogil:
         for t in range(n_columns):
-            h = 1 + VOICES
-            for e in range(VOICES):
-                for f in range(e, VOICES):
+            h = 1 + TF_VOICES
+            for e in range(TF_VOICES):
+                for f in range(e, TF_VOICES):
                     curve[e][f] = curve[f][e] = sums[t, h]
                     h += 1
             for _ in range(SWEEPS):
                 most = 0.0
-                for e in range(VOICES):
+                for e in range(TF_VOICES):
                     if not free[e]:
                         continue
                     slope = sums[t, 1 + e]
-                    for f in range(VOICES):
+                    for f in range(TF_VOICES):
                         slope += curve[e][f] * (at[t, f] - exponent[t, f])
                     new = max(at[t, e] - slope / curve[e][e], 0.0)
                     most = max(most, abs(new - at[t, e]))
@@ -203,8 +280,8 @@ cdef inline void pool(place at, double *out) noexcept nogil:
     normalise(out, at.k)
 
 
-cdef inline double normalise(double *scores, int32_t k) noexcept nogil:
-    """The softmax of scores, in their place; the logarithm of what they are divided by."""
+cdef inline void normalise(double *scores, int32_t k) noexcept nogil:
+    """The softmax of scores, in their place."""
     cdef double most = scores[0], total = 0.0
     cdef int32_t v
     for v in range(1, k):
@@ -214,47 +291,3 @@ cdef inline double normalise(double *scores, int32_t k) noexcept nogil:
         total += scores[v]
     for v in range(k):
         scores[v] /= total
-    return most + tf_log(total)
-
-
-cdef inline void told(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const int32_t[::1] cell,
-                      const int32_t[::1] first, int64_t r, int64_t t, double *said) noexcept nogil:
-    """What the voices say of one column in one row, `WIDEST` apart."""
-    cdef int32_t e, v
-    for v in range(first[t + 1] - first[t]):
-        for e in range(VOICES - 1):
-            said[e * WIDEST + v] = log_prob[e, r, first[t] + v]
-        said[(VOICES - 1) * WIDEST + v] = logit(&logits[r, 0], cell[first[t] + v])
-
-
-cdef inline void add_slopes(double *said, int32_t k, const double *a, int32_t value,
-                            double *sums) noexcept nogil:
-    cdef double *p = said + VOICES * WIDEST
-    cdef double[VOICES] mean
-    cdef double[MOMENTS] moment
-    cdef double both
-    cdef int32_t e, f, v, h
-    for v in range(k):
-        p[v] = 0.0
-        for e in range(VOICES):
-            p[v] += a[e] * said[e * WIDEST + v]
-    both = p[value]
-    sums[0] += normalise(p, k) - both
-    for e in range(VOICES):
-        mean[e] = 0.0
-    for h in range(MOMENTS):
-        moment[h] = 0.0
-    for v in range(k):
-        h = 0
-        for e in range(VOICES):
-            both = p[v] * said[e * WIDEST + v]
-            mean[e] += both
-            for f in range(e, VOICES):
-                moment[h] += both * said[f * WIDEST + v]
-                h += 1
-    h = 0
-    for e in range(VOICES):
-        sums[1 + e] += mean[e] - said[e * WIDEST + value]
-        for f in range(e, VOICES):
-            sums[1 + VOICES + h] += moment[h] - mean[e] * mean[f]
-            h += 1

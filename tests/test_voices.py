@@ -254,16 +254,21 @@ def test_the_pool_is_the_product_of_powers(said):
     np.testing.assert_array_equal(by_value, np.take_along_axis(found, values + first[:-1], axis=1))
 
 
-def test_slopes_are_derivatives(said):
+def test_slopes_are_derivatives(said, each_isa):
     _, three, told, _, values = said
+    share, every = np.full((5, 3), 1 / 3), np.ones(5, dtype=np.uint8)
     log_prob = np.log([sum(three) / 3, *three])
+    of = pooling.apart(log_prob, *told, values), told[-1], N_ROWS
 
-    def sums(exponent):
-        return pooling.slopes(log_prob, *told, exponent, values, 2)
+    def sums(exponent, threads=2):
+        return pooling.slopes(*of, exponent, every, threads)
 
     at, step = np.random.default_rng(2).random((5, 5)), 1e-5
     here = sums(at)
-    np.testing.assert_array_equal(here, pooling.slopes(log_prob, *told, at, values, 1))
+    loss = -np.log(pooling.pooled_values(*three, share, *told, at, values)).sum(axis=0)
+    np.testing.assert_allclose(here[:, 0], loss, rtol=1e-6)
+    np.testing.assert_array_equal(here, sums(at, 1))
+    assert not pooling.slopes(*of, at, np.zeros(5, dtype=np.uint8)).any()
     curves = np.zeros((5, 5), dtype=int)
     curves[np.triu_indices(5)] = np.arange(6, 21)
     curves = np.maximum(curves, curves.T)

@@ -6,20 +6,21 @@ from .._ext import elementary, pooling
 from ..densities.logarithmic import AVERAGE_ALONE, MOST_EXPONENT
 
 SHARED = 20.0  # rows' worth of the whole table in the share of each column
-HALVINGS = 24  # of the interval that has the share
+HALVINGS = 24  # of the interval that has the share, at most
+ENOUGH_OF_A_SHARE = 1e-6  # that a step must move it
 DOUBT = 10.0  # rows' worth of the average alone in the exponents that all columns share
 STRENGTHS = 10.0 ** np.arange(1, 5)  # rows' worth of the shared exponents in each column's, of which evidence chooses
 STEPS = 30
 MOST_ROUNDS = 100  # of EM for the shares of many voices
 LEAST_SHARE = 1e-3  # of a voice that has any
 ENOUGH_SHARE = 1e-4  # that a round must move one
-ENOUGH = 1e-5  # nats a row that a step must gain
+ENOUGH = 1e-5  # nats a row, of all columns together, that steps must promise
 
 
 def learn_shares(present, newcomer):
     """The share of a newcomer in each column's say of highest likelihood on held-out rows, drawn to that of the table.
 
-    The derivative by the share is bisected.
+    By Newton's method, and where that leaves the interval that has the share, by halving it.
 
     Parameters
     ----------
@@ -31,18 +32,26 @@ def learn_shares(present, newcomer):
     share : ndarray of shape (n_columns,), float64
     """
 
-    def best(present, newcomer, mean, strength):
-        low, high = np.zeros(present.shape[1]), np.ones(present.shape[1])
-        gain = newcomer - present
+    def best(slopes, mean, strength, n):
+        low, high, share = np.zeros(n), np.ones(n), np.full(n, 0.5)
         for _ in range(HALVINGS):
-            share = (low + high) / 2
-            slope = (gain / (present + share * gain)).sum(axis=0)
+            slope, curvature = slopes(share)
             slope += strength * (mean / share - (1 - mean) / (1 - share))
+            curvature += strength * (mean / share**2 + (1 - mean) / (1 - share) ** 2)
             low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
-        return (low + high) / 2
+            newton = share + slope / curvature
+            moved = np.where((low < newton) & (newton < high), newton, (low + high) / 2)
+            if np.abs(moved - share).max() < ENOUGH_OF_A_SHARE:
+                break
+            share = moved
+        return share
 
-    common = best(present.reshape(-1, 1), newcomer.reshape(-1, 1), 0.5, 1.0)[0]
-    return best(present, newcomer, common, SHARED)
+    def by_column(share):
+        return pooling.share_slopes(present, newcomer, share)
+
+    n = present.shape[1]
+    common = best(lambda share: by_column(np.repeat(share, n)).sum(axis=1, keepdims=True), 0.5, 1.0, 1)[0]
+    return best(by_column, common, SHARED, n)
 
 
 def learn_shares_of_voices(said, n_voices, of_logarithms):
@@ -95,21 +104,24 @@ def learn_exponents(log_prob, logits, number, first, values, threads=1):
     Parameters
     ----------
     log_prob, logits, number, first, values, threads
-        As `pooling.slopes` takes them, of held-out rows.
+        As `pooling.apart` takes them, of held-out rows.
 
     Returns
     -------
     exponent : ndarray of shape (n_columns, 5), float64
     """
-    n_columns, every = values.shape[1], np.ones(len(AVERAGE_ALONE), dtype=np.uint8)
+    n_rows, n_columns = values.shape
+    said, every = pooling.apart(log_prob, logits, number, first, values), np.ones(len(AVERAGE_ALONE), dtype=np.uint8)
 
-    def slopes(exponent):
-        return pooling.slopes(log_prob, logits, number, first, exponent, values, threads)
+    def slopes(exponent, asked):
+        return pooling.slopes(said, first, n_rows, exponent, asked, threads)
 
-    def shared(exponent):
-        return slopes(np.repeat(exponent, n_columns, axis=0)).sum(axis=0, keepdims=True)
+    all_columns = np.ones(n_columns, dtype=np.uint8)
 
-    enough = ENOUGH * len(values)
+    def shared(exponent, _):
+        return slopes(np.repeat(exponent, n_columns, axis=0), all_columns).sum(axis=0, keepdims=True)
+
+    enough = ENOUGH * n_rows
     common, _ = _newton(shared, AVERAGE_ALONE[None], DOUBT, AVERAGE_ALONE[None], every, enough)
     best = exponent = np.repeat(common, n_columns, axis=0)
     free, most = (common[0] > 0).astype(np.uint8), -np.inf
@@ -119,27 +131,40 @@ def learn_exponents(log_prob, logits, number, first, values, threads=1):
             break
         best, most = exponent, evidence
     status_quo = np.tile(AVERAGE_ALONE, (n_columns, 1))
-    gain = slopes(status_quo)[:, 0] - slopes(best)[:, 0]
+    gain = slopes(status_quo, all_columns)[:, 0] - slopes(best, all_columns)[:, 0]
     # a column that gains nothing costs nothing
     return np.where((gain > 0)[:, None], np.minimum(best, MOST_EXPONENT), status_quo)
 
 
 def _newton(slopes, centre, strength, exponent, free, enough):
-    """Exponents of least loss, not below 0 and drawn to ``centre``, of the free ones; log-evidence of that prior."""
-    at = _penalised(slopes(exponent), exponent, centre, strength)
+    """Exponents of least loss, not below 0 and drawn to ``centre``, of the free ones; log-evidence of that prior.
+
+    A column is done when a step promises less than its part of ``enough``.
+    """
+
+    def penalised(exponent, asked):
+        return _penalised(slopes(exponent, asked.astype(np.uint8)), exponent, centre, strength)
+
+    n_columns, n = exponent.shape
+    active = np.ones(n_columns, dtype=bool)
+    at = penalised(exponent, active)
     for _ in range(STEPS):
-        move, step = pooling.least_quadratic(at, exponent, free) - exponent, np.ones(len(exponent))
+        move, step = pooling.least_quadratic(at, exponent, free) - exponent, np.ones(n_columns)
+        bend = (at[:, _curves(n)] * move[:, None, :]).sum(axis=2)
+        promised = -((at[:, 1 : 1 + n] + 0.5 * bend) * move).sum(axis=1)
+        active &= promised >= enough / n_columns
+        worse = active.copy()
         for _ in range(STEPS):
-            tried = exponent + step[:, None] * move
-            new = _penalised(slopes(tried), tried, centre, strength)
-            worse = new[:, 0] > at[:, 0]
             if not worse.any():
                 break
+            tried = exponent + step[:, None] * move
+            new = penalised(tried, worse)
+            better = worse & (new[:, 0] <= at[:, 0])
+            exponent, at = np.where(better[:, None], tried, exponent), np.where(better[:, None], new, at)
+            worse &= ~better
             step[worse] /= 2
-        kept = ~worse
-        gained = (at[kept, 0] - new[kept, 0]).sum()
-        exponent, at = np.where(kept[:, None], tried, exponent), np.where(kept[:, None], new, at)
-        if gained < enough:
+        active &= ~worse
+        if not active.any():
             break
     prior = 0.5 * free.sum() * elementary.log(strength)
     return exponent, float((prior - at[:, 0] - 0.5 * _log_determinant(at, free)).sum())
