@@ -123,7 +123,7 @@ def test_the_minimum_is_that_of_a_library():
         return parameter
 
     best = minimize(lambda v: loss(whole(v), cells, *args), np.zeros(free.sum()), method="L-BFGS-B", tol=1e-12)
-    found = learner.improve(Regressions(learner.start().parameter, penalty)).parameter
+    found = learner.finish(Regressions(learner.start().parameter, penalty)).parameter
     assert (found[~free] == 0).all()
     assert loss(found, cells, *args) < best.fun + 1e-4 * len(codes)
     np.testing.assert_allclose(found[free], best.x, atol=0.05)
@@ -171,9 +171,9 @@ def test_the_gradient_is_the_same_on_every_path_and_that_of_the_formula(first_ou
 def test_blocks_of_columns_learn_what_all_together_do(monkeypatch):
     codes = random_table(5, 400, K).astype(np.uint8)
     learner = LogisticLearner(codes, K, ORDER, np.zeros(5, dtype=np.uint8))
-    together = learner.improve(learner.start())
+    together = learner.finish(learner.start())
     monkeypatch.setattr("treeflows.learning.logistic.BLOCK_COEFFICIENTS", 1)
-    apart = learner.improve(learner.start())
+    apart = learner.finish(learner.start())
     np.testing.assert_allclose(apart.parameter, together.parameter, atol=1e-3)
 
 
@@ -192,7 +192,7 @@ def test_odd_tables(k, n_rows):
     k = np.array(k, dtype=np.int32)
     codes = np.random.default_rng(0).integers(0, k, (n_rows, len(k))).astype(np.uint8)
     learner = LogisticLearner(codes, k, np.arange(len(k), dtype=np.int32), np.zeros(len(k), dtype=np.uint8))
-    density = learner.density(learner.improve(*choose_penalties([learner], [codes])))
+    density = learner.density(learner.finish(*choose_penalties([learner], [codes])))
     density.check()
     assert np.isfinite(log_distributions(density, codes)).all()
 
@@ -204,7 +204,7 @@ def test_what_does_not_converge_is_told_once(monkeypatch):
     monkeypatch.setattr("treeflows.learning.logistic.MOST_PASSES", 1)
     monkeypatch.setattr("treeflows.learning.logistic.BLOCK_COEFFICIENTS", 1)  # a block for each column
     with pytest.warns(ConvergenceWarning, match="max_categories") as told:
-        learner.improve(Regressions(learner.start().parameter, np.full(3, 0.01)))
+        learner.finish(Regressions(learner.start().parameter, np.full(3, 0.01)))
     assert len(told) == 1
 
 

@@ -18,6 +18,7 @@ from .multisets import distinct
 
 PENALTIES = 100.0 * 10.0 ** -np.arange(0, 3.6, 0.5)  # halves of which times the squared coefficients are added, nats
 SHARED = 100.0  # held-out rows' worth of all columns' loss in the choice of each column's penalty
+ENOUGH_HELD_OUT = 1000  # rows, that penalties are chosen by
 MEMORY = 6  # steps that the curvature is known from
 PASSES = 30  # over the rows for each penalty on the way
 MOST_PASSES = 300  # at the end
@@ -76,15 +77,20 @@ class LogisticLearner:
         parameter[0] = elementary.log(self.marginal) - elementary.log(reference)[place]
         return Regressions(parameter, np.full(len(self.order), PENALTIES[0]))
 
-    def improve(self, regressions):
-        """Regressions from where others are, with their penalties."""
+    def improve(self, regressions, most_passes):
+        """Regressions from where others are, with their penalties; whether all got to the end."""
         improved, converged = Regressions(regressions.parameter.copy(), regressions.penalty), True
         for columns in self.blocks():
             block, every = _Block(self, columns), np.ones(len(columns), dtype=bool)
             start, penalty = block.part(regressions.parameter), regressions.penalty[columns]
-            at, there = block.improve(start, penalty, every, MOST_PASSES)
+            at, there = block.improve(start, penalty, every, most_passes)
             block.write(at, improved.parameter, every)
             converged = converged and there
+        return improved, converged
+
+    def finish(self, regressions):
+        """The same, in as many passes as it takes; a warning tells if those are too many."""
+        improved, converged = self.improve(regressions, MOST_PASSES)
         if not converged:
             warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
         return improved
@@ -120,15 +126,18 @@ def choose_penalties(learners, held_out):
     learners : list of LogisticLearner
         Of rows of the same columns, in one order.
     held_out : list of ndarray of shape (n_rows, n_columns), uint8
-        For each of them rows that it has not seen; the penalty of a column is the one that is best for all.
+        For each of them rows that it has not seen; the penalty of a column is the one that is best for the first of
+        them together, as many as have `ENOUGH_HELD_OUT` rows.
 
     Returns
     -------
     regressions : list of Regressions
     """
-    best, n_rows = [learner.start() for learner in learners], sum(map(len, held_out))
+    n_choosing = 1 + int(np.searchsorted(np.cumsum([len(rows) for rows in held_out[:-1]]), ENOUGH_HELD_OUT))
+    choosing, held_out = learners[:n_choosing], held_out[:n_choosing]
+    best, n_rows = [learner.start() for learner in choosing], sum(map(len, held_out))
     for columns in learners[0].blocks():
-        blocks, worse = [_Block(learner, columns) for learner in learners], np.zeros(len(columns), dtype=np.int64)
+        blocks, worse = [_Block(learner, columns) for learner in choosing], np.zeros(len(columns), dtype=np.int64)
         at = [block.part(of.parameter) for block, of in zip(blocks, best, strict=True)]
         start, least = _loss(blocks, at, held_out), np.zeros(len(columns))
         for penalty in PENALTIES:
@@ -144,7 +153,8 @@ def choose_penalties(learners, held_out):
                 block.write(a, of.parameter, better)
             if (worse >= 2).all():
                 break
-    return best
+    # the others' problems are convex too: where they start from is forgotten
+    return best + [learner.improve(best[0], PASSES)[0] for learner in learners[n_choosing:]]
 
 
 def _loss(blocks, at, held_out):

@@ -13,6 +13,7 @@ FOLDS = 5
 MOST_CROSSED = 300_000  # cells of a table of which every row is held out once
 FEWEST_ROWS = 500  # below which it is too, however wide the table,
 WIDE = 500  # but in two folds of a table of more columns
+HELD_OUT_OF_EACH = 120  # rows for each category of the table, from which on no more folds are held out
 HELD_OUT = 0.1  # of the rows of other tables, and at most so many:
 MOST_HELD_OUT = 10_000
 BLOCK_BYTES = 4_000_000  # hashed at a time
@@ -69,12 +70,14 @@ def folds(codes, weight, rng):
     """Rows to hold out of those that `distinct` gives: list of Fold, empty if there is one row.
 
     Of a small table each row is held out in one of several folds, since a tenth would say little: cross-validation
-    (Stone, Journal of the Royal Statistical Society B 36, 1974).
+    (Stone, Journal of the Royal Statistical Society B 36, 1974). Of these folds there are no more than say enough.
     """
     parts = held_out_parts(n_rows(codes, weight), codes.shape[1])
     if len(parts) == 1:
         return [hold_out(codes, weight, parts[0].stop, rng)]
     row = rng.permutation(np.repeat(np.arange(len(codes)), weight))
+    enough = HELD_OUT_OF_EACH * (codes.max(axis=0, initial=0).astype(np.int64) + 1).sum()
+    parts = [part for part in parts if part.start < enough]
     return [_fold(codes, weight, row[part]) for part in parts]
 
 

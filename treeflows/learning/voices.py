@@ -180,6 +180,6 @@ def _with_regressions(codes, weight, parts, whole, known, threads):
     if not exponent[:, 1:].any():
         return whole, known
     learner = LogisticLearner(codes, *of, weight)
-    voice = learner.density(learner.improve(regressions[0]))
+    voice = learner.density(learner.finish(regressions[0]))
     known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
     return LogarithmicPool(k, whole, voice, exponent), known
