@@ -10,7 +10,7 @@ from .._ext import pooling
 from ..inference.estimates import blocks
 from .density import OrderedDensity
 from .logistic import LogisticConditionals
-from .pool import Pool
+from .pool import Pool, walk_along
 from .stored import Array
 from .trees import starts
 
@@ -68,17 +68,27 @@ class LogarithmicPool(OrderedDensity):
 
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""
-        logits, number, first = self.logistic.begin(len(codes)), self.logistic.number_in_order, self._first
-        voices, exchanged = self.average.walk_voices(codes, threads), None
-        for t in range(len(self.order)):
-            j, (tree, forest, hidden) = voices.send(exchanged)
-            cells, one = number[first[t] : first[t + 1]], np.array([0, tree.shape[1]], dtype=np.int32)
-            share, exponent = self._share[[t]], self.exponent[[j]]
-            prob = pooling.pooled(tree, forest, hidden, share, logits, cells, one, exponent, threads)
-            exchanged = yield j, prob
-            if exchanged is not None:
-                logits = logits[exchanged]
-            self.logistic.observe(logits, j, np.ascontiguousarray(codes[:, j]), threads)
+        return walk_along(self, codes, threads)
+
+    def begin(self, n_rows):
+        """What is known of rows before any column is: list of ndarray with a row for each, for `predict`."""
+        return [*self.average.begin(n_rows), self.logistic.begin(n_rows)]
+
+    def predict(self, known, t, codes, threads=1):
+        """Distribution of the column at place t of the order in each row: (n_rows, n_categories)."""
+        *of_average, logits = known
+        tree, forest, hidden = self.average.predict_voices(of_average, t, codes, threads)
+        cells = self.logistic.number_in_order[self._first[t] : self._first[t + 1]]
+        share, exponent = self._share[[t]], self.exponent[[self.order[t]]]
+        one = np.array([0, tree.shape[1]], dtype=np.int32)
+        return pooling.pooled(tree, forest, hidden, share, logits, cells, one, exponent, threads)
+
+    def observe(self, known, t, codes, threads=1):
+        """Go on to the next place, in place, once the codes of one are known."""
+        *of_average, logits = known
+        self.average.observe(of_average, t, codes, threads)
+        j = int(self.order[t])
+        self.logistic.observe(logits, j, np.ascontiguousarray(codes[:, j]), threads)
 
     @cached_property
     def _share(self):

@@ -62,20 +62,25 @@ class Pool(OrderedDensity):
 
     def walk(self, codes, threads=1):
         """Column after column in order: its number, and its distribution in each row."""
-        voices, exchanged = self.walk_voices(codes, threads), None
-        for _ in range(len(self.order)):
-            j, said = voices.send(exchanged)
-            exchanged = yield j, _blend(said, self.share[j])
+        return walk_along(self, codes, threads)
 
-    def walk_voices(self, codes, threads=1):
-        """As `walk`, but what tree, further trees and hidden column say of the column, apart."""
-        posterior = self.products.begin(len(codes))
-        for t, j in enumerate(self.order.tolist()):
-            grown = _first_and_mean(trees.distribution(t, codes, threads) for trees in self.trees)
-            exchanged = yield j, (*grown, self.products.predict(posterior, j, threads))
-            if exchanged is not None:
-                posterior = posterior[exchanged]
-            self.products.observe(posterior, j, np.ascontiguousarray(codes[:, j]), threads)
+    def begin(self, n_rows):
+        """What is known of rows before any column is: list of ndarray with a row for each, for `predict`."""
+        return [self.products.begin(n_rows)]
+
+    def predict(self, known, t, codes, threads=1):
+        """Distribution of the column at place t of the order in each row: (n_rows, n_categories)."""
+        return _blend(self.predict_voices(known, t, codes, threads), self.share[self.order[t]])
+
+    def predict_voices(self, known, t, codes, threads=1):
+        """What tree, further trees and hidden column say of it, apart."""
+        grown = _first_and_mean(trees.distribution(t, codes, threads) for trees in self.trees)
+        return *grown, self.products.predict(known[0], int(self.order[t]), threads)
+
+    def observe(self, known, t, codes, threads=1):
+        """Go on to the next place, in place, once the codes of one are known."""
+        j = int(self.order[t])
+        self.products.observe(known[0], j, np.ascontiguousarray(codes[:, j]), threads)
 
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""
@@ -88,6 +93,16 @@ class Pool(OrderedDensity):
             raise ValueError("the shares of a column do not sum to one")
         if len(self.trees) == 1 and self.share[:, 1].any():
             raise ValueError("trees that are not there have a share")
+
+
+def walk_along(pool, codes, threads):
+    """As `OrderedDensity.walk`, of a pool that begins, predicts and observes."""
+    known = pool.begin(len(codes))
+    for t, j in enumerate(pool.order.tolist()):
+        exchanged = yield j, pool.predict(known, t, codes, threads)
+        if exchanged is not None:
+            known = [part[exchanged] for part in known]
+        pool.observe(known, t, codes, threads)
 
 
 def trees_say(trees, codes, threads, start=0):
