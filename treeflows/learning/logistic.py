@@ -54,10 +54,13 @@ class LogisticLearner:
     threads : int
     weight : ndarray of shape (n_rows,), int32, or None
         Rows that each row stands for.
+    told : ndarray of shape (n_columns,), bool, or None
+        Columns that are regressed; constants alone tell the others. None for all.
     """
 
-    def __init__(self, codes, n_categories, order, reference, threads=1, weight=None):
+    def __init__(self, codes, n_categories, order, reference, threads=1, weight=None, told=None):
         self.n_categories, self.order, self.reference, self.threads = n_categories, order, reference, threads
+        self.regressed = np.ones(len(order), dtype=bool) if told is None else told[order]
         self.cells = Cells.of(n_categories, order, reference)
         rows, weight = distinct(codes, weight)
         number = self.cells.number[rows[:, order] + starts(n_categories)[order]]
@@ -108,10 +111,11 @@ class LogisticLearner:
         )
 
     def blocks(self):
-        """Columns that have cells, in order, in runs whose coefficients are not too many."""
+        """Columns that are regressed and have cells, in order, in runs without gaps whose coefficients are not too many."""
         first, runs, run = self.cells.first, [], []
-        for t in np.flatnonzero(np.diff(first)).tolist():
-            if run and (first[t + 1] - first[run[0]]) * first[t + 1] > BLOCK_COEFFICIENTS:
+        for t in np.flatnonzero((np.diff(first) > 0) & self.regressed).tolist():
+            apart = run and first[t] > first[run[-1] + 1]
+            if apart or (run and (first[t + 1] - first[run[0]]) * first[t + 1] > BLOCK_COEFFICIENTS):
                 runs.append(np.array(run))
                 run = []
             run.append(t)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._ext import elementary
-from ..densities.logarithmic import LogarithmicPool
+from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
 from ..densities.pool import Pool, trees_say
 from ..densities.trees import starts
 from ..machine.progress import progress_bar
@@ -21,7 +21,7 @@ MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that expon
 
 
 def learn_voices(
-    codes, weight, held_out, n_categories, order, grow, n_trees, numbers, regressed, seed, threads, verbose
+    codes, weight, held_out, n_categories, order, grow, n_trees, numbers, regressed, seed, threads, verbose, told=None
 ):
     """Pools of voices learned from all rows, and for each fold from the rows outside it; shares and exponents alike.
 
@@ -45,6 +45,9 @@ def learn_voices(
     seed : int
         Of what EM draws.
     threads, verbose : int
+    told : ndarray of shape (n_columns,), bool, or None
+        Columns that are to be told as well as can be; what is said of others, which tell of them, does not matter.
+        None for all.
 
     Returns
     -------
@@ -53,14 +56,21 @@ def learn_voices(
         For each fold.
     """
     parts = held_out or [Fold(repeated(codes, weight), codes, weight)]
+    place = np.argsort(order)
+    places = slice(None) if told is None else np.flatnonzero(told[order])
+
+    def hear(trees):
+        heard = _heard(trees_say(of, part.unseen, threads) for of, part in zip(trees, parts, strict=True))
+        return [np.ascontiguousarray(said[:, places]) for said in heard]
+
     trees = [grow(part.seen, part.weight, n_trees or FEWEST_TREES) for part in parts]
-    tree, forest = _heard(trees_say(of, part.unseen, threads) for of, part in zip(trees, parts, strict=True))
-    of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(len(order))
+    tree, forest = hear(trees)
+    of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(tree.shape[1])
     if n_trees is None:
         half = [of[: len(of) // 2] for of in trees]
-        fewer = _heard(trees_say(of, part.unseen, threads) for of, part in zip(half, parts, strict=True))
-        n_trees = _enough_trees((tree, fewer[1], len(half[0]) - 1), (tree, forest, len(trees[0]) - 1))
-    splitting = (of_forest[np.argsort(order)] > 0).astype(np.uint8)
+        n_trees = _enough_trees((tree, hear(half)[1], len(half[0]) - 1), (tree, forest, len(trees[0]) - 1))
+    splitting = np.zeros(len(order), dtype=np.uint8)
+    splitting[order[places]] = of_forest > 0
     trees = [(one, *(other.with_roots(splitting) for other in further)) for one, *further in trees]
     grown = (1 - of_forest) * tree + of_forest * forest
 
@@ -72,20 +82,21 @@ def learn_voices(
 
     def say(products):
         heard = ((of.conditionals(part.unseen, order, threads),) for of, part in zip(products, parts, strict=True))
-        return _heard(heard)[0]
+        return np.ascontiguousarray(_heard(heard)[0][:, places])
 
     products, of_hidden, scores = _choose_states(learners, numbers, grown, say, seed, verbose)
-    share = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
+    share = np.tile([1.0, 0.0, 0.0], (len(order), 1))
+    share[places] = np.column_stack([(1 - of_hidden) * (1 - of_forest), (1 - of_hidden) * of_forest, of_hidden])
     tried, score = np.array(list(scores), dtype=np.int32), np.array(list(scores.values()))
 
     def pool(trees, products):
-        return Pool(n_categories, trees, products, share[np.argsort(order)], tried, score)
+        return Pool(n_categories, trees, products, share[place], tried, score)
 
     known = [pool(*of) for of in zip(trees, products, strict=True)]
     # rows that were held out come in: trees afresh, states from where they are
     whole = pool(grow(codes, weight, n_trees, splitting), learner(codes, weight).improve(products[0]).by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
-        whole, known = _with_regressions(codes, weight, parts, whole, known, threads)
+        whole, known = _with_regressions(codes, weight, parts, whole, known, threads, told)
     return whole, known if held_out else []
 
 
@@ -149,37 +160,40 @@ def _score(tried):
     return tried[0]
 
 
-def _with_regressions(codes, weight, parts, whole, known, threads):
+def _with_regressions(codes, weight, parts, whole, known, threads, told):
     """Averages, of all rows and of each fold, pooled with logistic regressions of as many rows.
 
     They are as they were if those are of no use.
     """
     order, k = whole.order, whole.n_categories
     common = [np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())]
+    told = np.ones(len(k), dtype=bool) if told is None else told
+    places = told[order]
     of = k, order, np.array(common, dtype=np.uint8), threads
-    learners = [LogisticLearner(part.seen, *of, part.weight) for part in parts]
+    learners = [LogisticLearner(part.seen, *of, part.weight, told) for part in parts]
     regressions = choose_penalties(learners, [part.unseen for part in parts])
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
-    every, few = np.ones(len(k), dtype=np.uint8), MOST_HEARD // int(k.sum())
+    few = MOST_HEARD // int(k.sum())
     heard, values = [], []
     for average, voice, part in zip(known, voices, parts, strict=True):
         rows = part.unseen[:few]
-        heard.append((*average.distributions(rows, every, threads), voice.logits(rows, threads)))
+        heard.append((*average.distributions(rows, places.astype(np.uint8), threads), voice.logits(rows, threads)))
         values.append(np.take(rows, order, axis=1))
     *said, logits = _heard(heard)
     shares = np.repeat(whole.share[order].T, k[order], axis=1)
     said = np.stack([sum(s * part for s, part in zip(shares, said, strict=True)), *said])
-    exponent = learn_exponents(
-        elementary.log(said),
+    exponent, cells = np.tile(AVERAGE_ALONE, (len(k), 1)), np.repeat(places, k[order])
+    exponent[order[places]] = learn_exponents(
+        elementary.log(np.ascontiguousarray(said[:, :, cells])),
         logits,
-        voices[0].number_in_order,
-        starts(k[order]).astype(np.int32),
-        np.concatenate(values),
+        voices[0].number_in_order[cells],
+        starts(k[order[places]]).astype(np.int32),
+        np.ascontiguousarray(np.concatenate(values)[:, places]),
         threads,
-    )[np.argsort(order)]
+    )
     if not exponent[:, 1:].any():
         return whole, known
-    learner = LogisticLearner(codes, *of, weight)
+    learner = LogisticLearner(codes, *of, weight, told)
     voice = learner.density(learner.finish(regressions[0]))
     known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
     return LogarithmicPool(k, whole, voice, exponent), known
