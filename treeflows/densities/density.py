@@ -9,7 +9,7 @@ from .._ext import elementary
 from ..inference.ahead import draw_ahead, forest_of
 from ..inference.estimates import blocks, choose
 from ..inference.given import sample_given
-from ..inference.marginals import log_marginal
+from ..inference.marginals import DRAWS, log_marginal
 from ..machine.draws import uniform_blocks
 from .stored import Stored
 
@@ -26,6 +26,11 @@ class Density(Stored):
     def score(self, codes, threads=1):
         """Log-likelihood of each row: ndarray of shape (n_rows,), nats."""
         raise TypeError(f"{type(self).__name__} does not score rows")
+
+    @property
+    def n_states(self):
+        """How many values each column has, infinity of numbers: ndarray of shape (n_columns,)."""
+        return self.n_categories
 
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
@@ -49,6 +54,8 @@ class Density(Stored):
     def given(self, codes, observed, n_samples, rng, threads=1):
         """Rows with given values; see `sample_given`."""
         return sample_given(self, codes, observed, n_samples, rng, threads)
+
+    n_draws = DRAWS
 
     def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
         """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""
@@ -88,6 +95,11 @@ class OrderedDensity(Density):
         for block in blocks(*codes.shape):
             scores[block] = elementary.log(self.probabilities(codes[block], threads, start)).sum(axis=1)
         return scores
+
+    def score_first(self, codes, last, threads=1):
+        """Log-likelihood of so many columns, in order, of each row, nats: ndarray of shape (n_rows,)."""
+        told = np.arange(codes.shape[1]) < last[:, None]
+        return np.where(told, elementary.log(self.probabilities(codes, threads)), 0.0).sum(axis=1)
 
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""

@@ -21,6 +21,7 @@ FURTHEST = 37.0  # a normal score
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
 BISECTIONS = 70
+FEW_BISECTIONS = 30  # of what is but a guess
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,18 +198,44 @@ class GaussianMixtureDestructor(Stored):
 
     def restore(self, posterior, before, t, below, above):
         """Numbers at place t by their uniform ones, by bisection."""
-        weight, own = elementary.exp(posterior), self._own(t)
-        reach = (FURTHEST + 2 + np.abs(before)) / own
-        low, high = -reach.max(axis=1), reach.max(axis=1)
-        upper = above < below
-        for _ in range(BISECTIONS):
-            z = (low + high) / 2
-            y = before + own * z[:, None]
-            small = np.where(upper[:, None], -y, y)
-            mass = (weight * ndtr(small)).sum(axis=1)
-            beyond = np.where(upper, mass < above, mass > below)
-            low, high = np.where(beyond, low, z), np.where(beyond, z, high)
-        return (low + high) / 2
+        return _inverse(elementary.exp(posterior), before, self._own(t), below, above, BISECTIONS)
+
+    def quantiles_given_all(self, posterior, known, there, t, at, threads=1):
+        """Quantiles, more or less, of the numbers at place t given all others.
+
+        Parameters
+        ----------
+        posterior : ndarray of shape (n_rows, n_states), float64
+            Log-posterior given codes and kinds.
+        known : ndarray of shape (n_rows, n_numbers), float64
+            Numbers as the mixture sees them.
+        there : ndarray of shape (n_rows, n_numbers), bool
+            Which of them count.
+        t : int
+        at : sequence of float
+            Probabilities.
+        threads : int
+
+        Returns
+        -------
+        z : ndarray of shape (n_rows, n_quantiles), float64
+        """
+        known, there = np.where(there, known, 0.0), there.copy()
+        known[:, t], there[:, t] = 0.0, True
+        log_weight, precision, pull = posterior.copy(), np.zeros(posterior.shape), np.zeros(posterior.shape)
+        for s in range(len(self.shift)):
+            rest = self.predict(known, s, threads) + self._own(s) * known[:, [s]]
+            log_weight += np.where(there[:, [s]], self._log_own[s] - 0.5 * rest**2, 0.0)
+            if s >= t:
+                own = np.where(there[:, [s]], self.factor[s * (s + 1) // 2 + t], 0.0)
+                precision += own**2
+                pull += own * rest
+        # the sum over numbers of (rest + own z)^2 is a square of z, and what is left of it
+        log_weight += 0.5 * (pull**2 / precision - elementary.log(precision))
+        own = np.sqrt(precision)
+        weight = elementary.exp(_normalised(log_weight))
+        ends = [np.full(len(known), each) for each in at]
+        return np.stack([_inverse(weight, pull / own, own, q, 1 - q, FEW_BISECTIONS) for q in ends], axis=1)
 
     def _own(self, t):
         return self.factor[t * (t + 3) // 2]
@@ -231,6 +258,21 @@ class GaussianMixtureDestructor(Stored):
         sums = [self.weight.sum(keepdims=True), np.add.reduceat(self.prob, self.first_category[:-1], axis=0)]
         if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums):
             raise ValueError("probabilities of a mixture do not sum to one")
+
+
+def _inverse(weight, before, own, below, above, n):
+    """Where mixtures of normal distributions, of y = before + own z in each state, have the uniform numbers."""
+    reach = (FURTHEST + 2 + np.abs(before)) / own
+    low, high = -reach.max(axis=1), reach.max(axis=1)
+    upper = above < below
+    for _ in range(n):
+        z = (low + high) / 2
+        y = before + own * z[:, None]
+        small = np.where(upper[:, None], -y, y)
+        mass = (weight * ndtr(small)).sum(axis=1)
+        beyond = np.where(upper, mass < above, mass > below)
+        low, high = np.where(beyond, low, z), np.where(beyond, z, high)
+    return (low + high) / 2
 
 
 def _normalised(log_weight):

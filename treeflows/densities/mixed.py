@@ -7,9 +7,12 @@ from typing import Annotated
 import numpy as np
 
 from ..inference.estimates import blocks
+from ..inference.given import sample_given
+from ..inference.particles import draw_along
+from .axis import NumberAxis
 from .conditionals import Conditionals
 from .density import Density
-from .destructors import GaussianMixtureDestructor, MarginalDestructor
+from .destructors import GaussianMixtureDestructor, MarginalDestructor, uniform_of
 from .digits import (
     FURTHER_LEVELS,
     MARGINAL_BITS,
@@ -21,9 +24,12 @@ from .digits import (
 )
 from .numbers import NumberColumns
 from .stored import MOST_PROBABILITY, Array
-from .walk import Walk
+from .walk import MOST_UNITS, Walk
 
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
+GUESSES = (0.001, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.999)  # quantiles of a mixture
+MOST_HEARD = 2  # mixtures that are asked for them
+DRAWS = (128, 1024, 48)  # as `weighted_draws` takes them: a draw costs more than one of codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +84,151 @@ class MixedDensity(Density):
             walk.observe(j, values[block, j])
         return scores
 
+    def score_first(self, values, last, threads=1):
+        """Log-density of so many columns, in order, of each row, nats: ndarray of shape (n_rows,)."""
+        told = np.zeros(len(values))
+        for block in self._blocks(len(values)):
+            walk = self.begin(block.stop - block.start, threads)
+            told[block] = self._score_on(walk, values[block], 0, last[block])
+        return told
+
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), float64."""
-        values = np.empty((n_samples, len(self.order)))
-        for block, walk, j in self._walks(n_samples, threads):
-            values[block, j] = walk.draw(j, rng)
+        nothing = np.full((n_samples, len(self.order)), np.nan)
+        return self.propose(nothing, np.zeros(nothing.shape, dtype=bool), rng, threads)[0]
+
+    def propose(self, values, observed, rng, threads=1, within=None):
+        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are.
+
+        In all rows the same columns are observed; ``within`` says of others what they lie between.
+        """
+        values, log_weight = values.copy(), np.zeros(len(values))
+        for block, walk, j in self._walks(len(values), threads):
+            if observed[0, j]:
+                told = walk.score(j, values[block, j])
+            else:
+                uniform = rng.random(block.stop - block.start)
+                values[block, j], told = walk.draw(j, uniform, (within or {}).get(j))
+            log_weight[block] += told
             walk.observe(j, values[block, j])
-        return values
+        return values, log_weight
+
+    def given(self, values, observed, n_samples, rng, threads=1, *within):
+        """Rows with given values, and others between given ones; see `sample_given`."""
+        return sample_given(self, values, observed, n_samples, rng, threads, *within)
+
+    def draw_ahead(self, values, observed, n_draws, rngs, threads=1, last=None, within=None):
+        """Weighted draws of the unobserved cells of each row; see `draw_along`."""
+        return draw_along(self, values, observed, n_draws, rngs, threads, last, within)
+
+    def begin(self, n_rows, threads=1):
+        """So many rows at the start of their way through the columns: Walk."""
+        return Walk(self, n_rows, threads)
+
+    def axis(self, j):
+        """The values that a column of numbers may have: NumberAxis."""
+        return NumberAxis(self.numbers, self.smooth, j)
+
+    def log_cells(self, values, j, low, high, point, threads=1, last=None):
+        """Log-probability that a column's numbers lie in cells, together with all else of each row.
+
+        What comes after the column in order is told at a point of each cell.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns), float64
+            What stands in the column itself does not matter.
+        j : int
+        low, high, point : ndarray of shape (n_rows, n_cells), float64
+            Edges of the cells, and a point of each; where that is an atom, the cell holds the atom and no others.
+        threads : int
+        last : ndarray of shape (n_rows,), int, or None
+            How many columns, in order, count of each row; None for all.
+
+        Returns
+        -------
+        log_mass : ndarray of shape (n_rows, n_cells), float64
+        """
+        n_cells, at = low.shape[1], int(np.flatnonzero(self.order == j)[0])
+        last = np.full(len(values), len(self.order)) if last is None else last
+        log_mass = np.empty(low.shape)
+        for block in self._blocks(len(values), n_cells):
+            whole, counts = values[block], last[block]
+            walk = self.begin(len(whole), threads)
+            before = self._score_on(walk, whole, 0, np.minimum(counts, at))
+            row = np.repeat(np.arange(len(whole)), n_cells)
+            walk, whole = walk.of(row), whole[row]
+            whole[:, j] = point[block].ravel()
+            told = walk.log_cell(j, low[block].ravel(), high[block].ravel(), whole[:, j])
+            walk.observe(j, whole[:, j])
+            told += self._score_on(walk, whole, at + 1, counts[row])
+            log_mass[block] = before[:, None] + told.reshape(-1, n_cells)
+        return log_mass
+
+    def guesses(self, values, j, threads=1, last=None):
+        """Values around which a column's numbers may lie closely given all others, as the mixtures have it.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns), float64
+            What stands in the column itself does not matter.
+        j, threads : int
+        last : ndarray of shape (n_rows,), int, or None
+            How many columns, in order, count of each row; None for all.
+
+        Returns
+        -------
+        x : ndarray of shape (n_rows, n_guesses), float64
+        """
+        numbers, n_rows = self.numbers, len(values)
+        last = np.full(n_rows, len(self.order)) if last is None else last
+        found = []
+        for i in self._heard(j):
+            mixture, posterior = self.mixtures[i], self.mixtures[i].begin(n_rows)
+            known, there = np.zeros((n_rows, len(mixture.shift))), np.zeros((n_rows, len(mixture.shift)), dtype=bool)
+            for t, s in enumerate(self.order.tolist()):
+                if s == j:
+                    continue
+                counts, x, place = t < last, np.where(t < last, values[:, s], 0.0), self.place[s]
+                kind = numbers.kind_of(s, x) if numbers.is_number[s] else x.astype(np.uint8)
+                posterior = np.where(counts[:, None], mixture.observe_codes(posterior, s, kind), posterior)
+                if numbers.is_number[s]:
+                    known[:, place] = np.nan_to_num(self.seen(i, s, x))
+                    there[:, place] = counts & (kind == self.n_categories[s] - 1)
+            z = mixture.quantiles_given_all(posterior, known, there, int(self.place[j]), GUESSES, threads)
+            found.append(self.unseen(i, j, z))
+        return np.hstack(found) if found else np.empty((n_rows, 0))
+
+    def seen(self, i, j, x):
+        """A column's numbers as a mixture sees them."""
+        if self.of_scores[i]:
+            return self.smooth.scores(j, x)
+        mixture, t = self.mixtures[i], self.place[j]
+        return np.clip((self.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t], -MOST_UNITS, MOST_UNITS)
+
+    def unseen(self, i, j, z):
+        """A column's numbers by what a mixture sees of them."""
+        if self.of_scores[i]:
+            return self.smooth.restore(j, *uniform_of(z))
+        mixture, t = self.mixtures[i], self.place[j]
+        return np.ldexp(z * mixture.scale[t] + mixture.centre[t], self.smooth.exponent[j])
+
+    def _heard(self, j):
+        """The mixtures that have the largest shares in what is said of a column and those after it."""
+        told = self.order[np.flatnonzero(self.order == j)[0] :]
+        first, each = n_number_voices(0), len(MIXTURE_LEVELS)
+        share = self.number_share[told[self.numbers.is_number[told] == 1], first:].sum(axis=0)
+        return np.argsort(-share.reshape(-1, each).sum(axis=1), kind="stable")[:MOST_HEARD].tolist()
+
+    def _score_on(self, walk, values, start, last):
+        """Log-density of the columns of each row from a place of the order on up to another, where the walk then is."""
+        told = np.zeros(len(values))
+        for t in range(start, int(last.max(initial=0))):
+            j, counts = int(self.order[t]), t < last
+            x = np.where(counts, values[:, j], 0.0)
+            told += np.where(counts, walk.score(j, x), 0.0)
+            walk.observe(j, x)
+        return told
 
     def transform(self, values, threads=1):
         """What is left of rows once all is told: ndarray of shape (n_rows, n_columns), float64.
@@ -110,7 +254,7 @@ class MixedDensity(Density):
         """What the trees see of rows, and the residuals' trees of each mixture: list of ndarray of uint8."""
         parts = []
         for block in self._blocks(len(values)):
-            walk = Walk(self, block.stop - block.start, threads)
+            walk = self.begin(block.stop - block.start, threads)
             for j in self.order.tolist():
                 walk.observe(j, values[block, j])
             parts.append([walk.codes, *walk.residual_codes])
@@ -123,6 +267,13 @@ class MixedDensity(Density):
     def with_shares(self, code_share, number_share):
         """The same with other shares."""
         return replace(self, code_share=code_share, number_share=number_share)
+
+    @property
+    def n_states(self):
+        """How many values each column has, infinity of numbers: ndarray of shape (n_columns,)."""
+        return np.where(self.numbers.is_number == 1, np.inf, self.n_categories)
+
+    n_draws = DRAWS
 
     @cached_property
     def layouts(self):
@@ -161,12 +312,12 @@ class MixedDensity(Density):
     def _walks(self, n_rows, threads):
         """Block after block of rows, and column after column in order: the block, its walk, and the column."""
         for block in self._blocks(n_rows):
-            walk = Walk(self, block.stop - block.start, threads)
+            walk = self.begin(block.stop - block.start, threads)
             for j in self.order.tolist():
                 yield block, walk, j
 
-    def _blocks(self, n_rows):
-        return blocks(n_rows, max([8, *(len(m.weight) for m in self.mixtures)]), BLOCK_VALUES)
+    def _blocks(self, n_rows, n_each=1):
+        return blocks(n_rows, n_each * max([8, *(len(m.weight) for m in self.mixtures)]), BLOCK_VALUES)
 
     @classmethod
     def own_categories(cls, n_categories, parts):

@@ -10,6 +10,7 @@ from .stored import Array, Stored
 
 MOST_THRESHOLDS = 63  # of a column
 MOST_CODES = 256  # that a byte tells apart
+ROUNDING = 1e-6  # of a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,15 @@ class NumberColumns(Stored):
         """The values, or where the column has steps, those on the lattice that are next to them."""
         step, origin = self.step[j], self.origin[j]
         return x if step == 0 else origin + np.rint((x - origin) / step) * step
+
+    def edges(self, j, low, high):
+        """Values between which those from ``low`` to ``high`` lie; on a lattice, halfway to the next ones."""
+        step, origin = self.step[j], self.origin[j]
+        if step == 0:
+            return low, high
+        # a value that is on the lattice but for rounding is on it
+        first, last = np.ceil((low - origin) / step - ROUNDING), np.floor((high - origin) / step + ROUNDING)
+        return origin + (first - 0.5) * step, origin + (np.maximum(last, first - 1) + 0.5) * step
 
     def check(self):
         """Raise ValueError unless the arrays fit each other; for what comes from a file."""

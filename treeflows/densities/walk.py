@@ -1,11 +1,12 @@
 """Rows on their way through the columns of a mixed density: what each voice says of the next column."""
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import numpy as np
 
 from .._ext import elementary
-from ..inference.estimates import choose
+from ..inference.estimates import divided
 from ..machine.log_sums import logsumexp
 from .destructors import normal_scores, uniform_of
 from .digits import cell_of
@@ -36,6 +37,14 @@ class Walk:
         self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
         self._ahead = {}  # what mixtures say of the column where the walk is
 
+    def of(self, rows):
+        """The same walk of other rows: those of these numbers, each of which may recur."""
+        other = copy(self)
+        other.codes, other._ahead = self.codes[rows], {}
+        for name in ("residual_codes", "posteriors", "known"):
+            setattr(other, name, [part[rows] for part in getattr(self, name)])
+        return other
+
     # ---- one column ----
 
     def score(self, j, x):
@@ -56,20 +65,63 @@ class Walk:
             log_prob[rows] = np.where(kind[rows] == elsewhere, told, both)
         return log_prob
 
-    def draw(self, j, rng):
-        """Values of a column, drawn given those before."""
-        density = self.density
-        kind = choose(self.codes_say(j), rng)
+    def draw(self, j, uniform, within=None):
+        """Values of a column, drawn given those before.
+
+        Parameters
+        ----------
+        j : int
+        uniform : ndarray of shape (n_rows,), float64
+            Between 0 and 1; all that is drawn of a row comes from its number.
+        within : (float, float) or ndarray of shape (n_categories,), bool, or None
+            What a number lies between, both included, and is not missing; the codes that may be; None for all.
+
+        Returns
+        -------
+        values : ndarray of shape (n_rows,), float64
+        log_prob : ndarray of shape (n_rows,), float64
+            Log-probability of what may be.
+        """
+        density, said = self.density, self.codes_say(j)
         if not density.numbers.is_number[j]:
-            return kind.astype(np.float64)
-        share = density.number_share[j]
-        voice = choose(np.tile(share, (len(kind), 1)), rng)
-        values, elsewhere = self._of_kinds(j, kind), kind == density.n_categories[j] - 1
-        for v in np.flatnonzero(share > 0).tolist():
-            rows = np.flatnonzero(elsewhere & (voice == v))
-            if len(rows):
-                values[rows] = density.numbers.on_lattice(j, self._draw_numbers(j, v, rows, rng))
-        return values
+            may_be = said if within is None else said * within
+            return divided(may_be, uniform)[0].astype(np.float64), _log_total(may_be, within)
+        atoms, elsewhere = density.numbers.atoms(j), density.n_categories[j] - 1
+        if within is not None:
+            low, high = within
+            may_be = np.zeros(elsewhere + 1)
+            may_be[: len(atoms)] = (atoms >= low) & (atoms <= high)
+            may_be[elsewhere] = 1
+            said = said * may_be
+            bounded = low > -np.inf or high < np.inf
+            if bounded:
+                edges = [np.full(len(said), edge) for edge in density.numbers.edges(j, low, high)]
+                said[:, elsewhere] *= self.mass(j, *edges)
+        kind, rest = divided(said, uniform)
+        values, rows = self._of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
+        if len(rows) and within is not None and bounded:
+            values[rows] = np.clip(self._draw_between(j, edges, rows, rest[rows]), low, high)
+        elif len(rows):
+            voice, rest = divided(np.tile(density.number_share[j], (len(rows), 1)), rest[rows])
+            for v in np.unique(voice).tolist():
+                chosen = voice == v
+                told = self._draw_numbers(j, v, rows[chosen], rest[chosen])
+                values[rows[chosen]] = density.numbers.on_lattice(j, told)
+        return values, _log_total(said, within)
+
+    def mass(self, j, low, high):
+        """Probability that a number elsewhere lies between two values, given those before: ndarray of (n_rows,)."""
+        (below, above), (further, least) = (self.uniform(j, edge, slice(None)) for edge in (low, high))
+        # a difference of the smaller numbers
+        return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+
+    def log_cell(self, j, low, high, point):
+        """Log-probability that a column's numbers lie between two values, or are atoms where ``point`` is one."""
+        said, elsewhere = self.codes_say(j), self.density.n_categories[j] - 1
+        kind = self.density.numbers.kind_of(j, point).astype(np.intp)
+        atom = np.where(kind == elsewhere, 0.0, _cells(said, kind))
+        with np.errstate(divide="ignore"):
+            return elementary.log(said[:, elsewhere] * self.mass(j, low, high) + atom)
 
     def destroy(self, j, x):
         """What `MixedDensity.transform` makes of a column's values."""
@@ -95,14 +147,24 @@ class Walk:
         values, rows = self._of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
         if len(rows):
             uniform = told[rows] - elsewhere
-            low, high = np.full(len(rows), -FURTHEST), np.full(len(rows), FURTHEST)
-            for _ in range(BISECTIONS):
-                middle = (low + high) / 2
-                below, above = self.uniform(j, density.smooth.restore(j, *uniform_of(middle)), rows)
-                beyond = np.where(below < above, below > uniform, above < 1 - uniform)
-                low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-            values[rows] = density.numbers.on_lattice(j, density.smooth.restore(j, *uniform_of((low + high) / 2)))
+            values[rows] = density.numbers.on_lattice(j, self._inverse(j, uniform, 1 - uniform, rows))
         return values
+
+    def _inverse(self, j, below, above, rows):
+        """Numbers elsewhere by their uniform ones, by bisection."""
+        low, high = np.full(len(rows), -FURTHEST), np.full(len(rows), FURTHEST)
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            less, more = self.uniform(j, self.density.smooth.restore(j, *uniform_of(middle)), rows)
+            beyond = np.where(less < more, less > below, more < above)
+            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+        return self.density.smooth.restore(j, *uniform_of((low + high) / 2))
+
+    def _draw_between(self, j, edges, rows, uniform):
+        """Numbers elsewhere that lie between two edges."""
+        (below, above), (further, least) = (self.uniform(j, edge[rows], rows) for edge in edges)
+        told = below + uniform * (further - below), least + (1 - uniform) * (above - least)
+        return self.density.numbers.on_lattice(j, self._inverse(j, *told, rows))
 
     def observe(self, j, x):
         """Go on to the next column, once the values of one are known."""
@@ -200,7 +262,10 @@ class Walk:
 
     def uniforms(self, j, x, rows):
         """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees)."""
-        density, t = self.density, int(self.density.place[j])
+        density, t, chosen = self.density, int(self.density.place[j]), np.arange(len(self.codes))[rows]
+        before = self._ahead.get("uniforms")
+        if before is not None and np.array_equal(before[0], chosen) and np.array_equal(before[1], x):
+            return before[2]
         log_slope, below, above = density.smooth.destroy(j, x)
         known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
 
@@ -210,13 +275,14 @@ class Walk:
                 z, log_normal = normal_scores(below, above)
                 log_unit = log_slope - log_normal
             else:
-                units = (density.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t]
-                z = np.clip(units, -MOST_UNITS, MOST_UNITS)
+                z = density.seen(i, j, x)
                 log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
             log_density, low, high = mixture.destroy(*known[i], t, z)
             return log_density + log_unit, low, high, z
 
-        return [(log_slope, below, above, x), *self._of_each(told_by, len(x))]
+        told = [(log_slope, below, above, x), *self._of_each(told_by, len(x))]
+        self._ahead.setdefault("uniforms", (chosen, x, told))  # the first asked about is mostly what is observed then
+        return told
 
     def _of_each(self, function, n_rows):
         """What a function makes of the number of each mixture; several at a time where that is much work."""
@@ -247,8 +313,8 @@ class Walk:
             codes[:, at + level] = digit
         return voices
 
-    def _draw_numbers(self, j, voice, rows, rng):
-        """Numbers elsewhere as one voice has them."""
+    def _draw_numbers(self, j, voice, rows, rest):
+        """Numbers elsewhere as one voice has them, by uniform numbers."""
         density, t = self.density, int(self.density.place[j])
         source, trees, level = density.voice(voice)
         layout, codes = density.layouts[min(source, 1)], self._codes_of(source)[rows]
@@ -256,15 +322,15 @@ class Walk:
         codes[:, at - 1] = density.n_categories[j] - 1
         for i in range(level):
             prob = _mean(each.distribution(at + i, codes, self.threads) for each in trees)
-            codes[:, at + i] = choose(prob, rng)
+            codes[:, at + i], rest = divided(prob, rest)
             cell = 2 * cell + codes[:, at + i]
-        rest, n = rng.random(len(rows)), 2**level
+        n = 2**level
         below, above = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
         if source > 0:
             i, mixture = source - 1, density.mixtures[source - 1]
             z = mixture.restore(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows], t, below, above)
             if not density.of_scores[i]:
-                return np.ldexp(z * mixture.scale[t] + mixture.centre[t], density.smooth.exponent[j])
+                return density.unseen(i, j, z)
             below, above = uniform_of(z)
         return density.smooth.restore(j, below, above)
 
@@ -300,6 +366,14 @@ class Walk:
 def _cells(table, columns):
     """The entry of each row in a column of its own."""
     return np.take_along_axis(table, columns[:, None], axis=1)[:, 0]
+
+
+def _log_total(weight, within):
+    """Logarithm of the sum of each row, 0 where nothing is left out of them."""
+    if within is None:
+        return np.zeros(len(weight))
+    with np.errstate(divide="ignore"):
+        return elementary.log(weight.sum(axis=1))
 
 
 def _rows(chosen):

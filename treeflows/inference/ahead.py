@@ -76,7 +76,7 @@ class Draws:
     def resampled(self, n, rngs):
         """So many draws of each row, (n_rows, n, n_columns), all of the same weight."""
         rows = zip(self.codes, shares(self.log_weight), rngs, strict=True)
-        return np.stack([codes[_systematic(share, n, rng)] for codes, share, rng in rows])
+        return np.stack([codes[systematic(share, n, rng)] for codes, share, rng in rows])
 
 
 def joined(parts):
@@ -225,7 +225,7 @@ def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
         share = shares(log_weight)
         for i in np.flatnonzero(ordered & counts & (t + 1 < end) & (2 * (share**2).sum(axis=1) * n_draws > 4)):
             exchanged = np.arange(len(drawn)) if exchanged is None else exchanged
-            chosen = _systematic(share[i], n_draws, rngs[i])
+            chosen = systematic(share[i], n_draws, rngs[i])
             exchanged[i * n_draws : (i + 1) * n_draws] = i * n_draws + chosen
             root[i] = root[i, chosen]
             log_weight[i] = logsumexp(log_weight[i]) - elementary.log(n_draws)
@@ -251,7 +251,7 @@ def _or_samples(draws, samples, codes, observed):
     return draws
 
 
-def _systematic(share, n, rng):
+def systematic(share, n, rng):
     """Places of so many draws, each as often as its share of them, rounded."""
     return np.searchsorted(np.cumsum(share)[:-1], (np.arange(n) + rng.random()) / n, side="right")
 

@@ -4,10 +4,10 @@ from math import prod
 
 import numpy as np
 
-from .._ext import elementary
 
 MOST_STATES = 1024  # of the unobserved columns of a row, to be enumerated
 CELLS = 4_000_000  # of one block of work
+LEAST_LEFT = 2.0**-53  # of a uniform number, which is neither 0 nor 1
 
 
 def patterns(chosen):
@@ -47,9 +47,7 @@ def enumerated(density, codes, rows, columns, n_values, last, threads):
         if last is None:
             joint = density.score(whole, threads)
         else:
-            log_prob = elementary.log(density.probabilities(whole, threads))
-            told = np.arange(codes.shape[1]) < np.repeat(last[part], len(states))[:, None]
-            joint = np.where(told, log_prob, 0.0).sum(axis=1)
+            joint = density.score_first(whole, np.repeat(last[part], len(states)), threads)
         yield part, states, joint.reshape(len(part), len(states))
 
 
@@ -57,6 +55,17 @@ def choose(prob, rng):
     """A place in each row of probabilities, drawn."""
     cumulative = np.cumsum(prob, axis=1)[:, :-1]
     return (rng.random((len(prob), 1)) >= cumulative).sum(axis=1)
+
+
+def divided(weight, uniform):
+    """A place in each row of weights by a uniform number, and the uniform number that is left over of it."""
+    cumulative = np.cumsum(weight, axis=1)
+    at = uniform * cumulative[:, -1]
+    place = (at[:, None] >= cumulative[:, :-1]).sum(axis=1)
+    each = np.arange(len(place))
+    own, end = weight[each, place], cumulative[each, place]
+    rest = np.divide(at - (end - own), own, out=np.full(len(place), 0.5), where=own > 0)
+    return place, np.clip(rest, LEAST_LEFT, 1 - LEAST_LEFT)
 
 
 def possible(joint):

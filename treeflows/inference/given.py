@@ -9,7 +9,7 @@ FEWEST_PROPOSALS = 1000  # for rows with given values, in each of at most so man
 MOST_BATCHES = 20
 
 
-def sample_given(density, codes, observed, n_samples, rng, threads):
+def sample_given(density, codes, observed, n_samples, rng, threads, *within):
     """Rows with given values.
 
     Exact where the given columns come first in order; else by importance resampling.
@@ -19,21 +19,30 @@ def sample_given(density, codes, observed, n_samples, rng, threads):
     codes, observed : ndarray of shape (1, n_columns), uint8 and bool
         The given codes, and where they are.
     n_samples : int
+    *within : dict of int to (float, float)
+        Of a density of numbers, between what values of other columns lie.
 
     Returns
     -------
-    drawn : ndarray of shape (n_samples, n_columns), uint8
+    drawn : ndarray of shape (n_samples, n_columns)
     effective : float
         Effective number of proposals.
     n_proposed : int
         0 where the rows are exact.
     """
-    if density.order is not None and observed[0, density.order[: observed.sum()]].all():
+    between = list(within[0]) if within else []
+    said = observed[0].copy()
+    said[between] = True
+    first = [] if density.order is None else density.order[: said.sum()].tolist()
+    # draws between values weigh the same if nothing else is drawn before
+    alike = not between or between == first[-1:]
+    if density.order is not None and said[first].all() and alike:
         repeated = (np.repeat(x, n_samples, axis=0) for x in (codes, observed))
-        return density.propose(*repeated, rng, threads)[0], float(n_samples), 0
+        return density.propose(*repeated, rng, threads, *within)[0], float(n_samples), 0
     parts: list = []
     for _ in range(MOST_BATCHES):
-        parts.append(density.draw_ahead(codes, observed, max(n_samples, FEWEST_PROPOSALS), [rng], threads))
+        n_draws = max(n_samples, FEWEST_PROPOSALS)
+        parts.append(density.draw_ahead(codes, observed, n_draws, [rng], threads, None, *within))
         proposals = joined(parts)
         effective = float(proposals.effective[0])
         if effective >= 2 * n_samples:

@@ -13,8 +13,7 @@ from .._ext import elementary
 from ..machine.log_sums import logsumexp, softmax
 from .estimates import blocks, enumerated, few_states, patterns, possible
 
-DRAWS = (1024, 8192)  # for each row; the second number where the first has not so many effective ones:
-WANTED = 100
+DRAWS = (1024, 8192, 100)  # for each row; the second number where the first has not the third's effective ones
 FEWEST_EFFECTIVE = 10  # draws, below which there is no estimate: few weights may miss most of the sum
 KEPT = 128  # draws to average conditionals over
 CELLS = 2_000_000  # of a block of draws
@@ -22,12 +21,12 @@ CELLS = 2_000_000  # of a block of draws
 
 def log_marginal(density, codes, observed, threads):
     """What `Density.marginal` says: of each row by itself, whatever the other rows are."""
-    needed, last = _needed(density, observed)
+    needed, last = needed_cells(density, observed)
     log_prob, error, many = np.zeros(len(codes)), np.zeros(len(codes)), []
     some = np.flatnonzero(observed.any(axis=1))  # the marginal of nothing is 0, exactly
     for places, columns in patterns(needed[some]):
         rows = some[places]
-        if not few_states(density.n_categories[columns]):
+        if not few_states(density.n_states[columns]):
             many.append(rows)
             continue
         for part, _, joint in enumerated(density, codes, rows, columns, density.n_categories, last, threads):
@@ -46,13 +45,14 @@ def weighted_draws(density, codes, observed, rows, threads, last=None):
 
     The same of a row in every table and on every call, and of different rows independent.
     """
-    for n_draws in DRAWS:
+    few, most, wanted = density.n_draws
+    for n_draws in (few, most):
         poor = []
         for block in blocks(len(rows), n_draws * codes.shape[1], CELLS):
             part = rows[block]
             rngs, told = row_generators(codes[part], observed[part]), None if last is None else last[part]
             draws = density.draw_ahead(codes[part], observed[part], n_draws, rngs, threads, told)
-            enough = draws.effective >= WANTED if n_draws < DRAWS[-1] else np.ones(len(part), dtype=bool)
+            enough = draws.effective >= wanted if n_draws < most else np.ones(len(part), dtype=bool)
             poor.append(part[~enough])
             if enough.any():
                 yield part[enough], draws.of(enough)
@@ -64,7 +64,7 @@ def weighted_draws(density, codes, observed, rows, threads, last=None):
 def row_generators(codes, observed):
     """A generator for each row, told by what is observed of it."""
     return [
-        np.random.default_rng(crc32(np.where(seen, row, 0).astype(np.uint8).tobytes() + seen.tobytes()))
+        np.random.default_rng(crc32((np.where(seen, row, 0) + 0).astype(row.dtype).tobytes() + seen.tobytes()))
         for row, seen in zip(codes, observed, strict=True)
     ]
 
@@ -84,10 +84,10 @@ def log_joint(density, codes, observed, column, n_values, threads):
     whole = seen.all(axis=1)
     if whole.any():
         joint[whole] = possible(values_of(density, codes[whole], column, n_values, threads))
-    needed, exact, many = _needed(density, seen)[0], [], []
+    needed, exact, many = needed_cells(density, seen)[0], [], []
     partly = np.flatnonzero(~whole)
     for places, columns in patterns(needed[partly]):
-        (exact if few_states(density.n_categories[columns]) else many).append(partly[places])
+        (exact if few_states(density.n_states[columns]) else many).append(partly[places])
     if exact:
         rows = np.sort(np.concatenate(exact))
         some = codes[rows]
@@ -128,7 +128,7 @@ def values_of(density, codes, column, n_values, threads):
     return joint
 
 
-def _needed(density, observed):
+def needed_cells(density, observed):
     """Which cells are to be summed out, and how many columns, in order, are told of each row; None without an order.
 
     Those up to the last observed one: what comes after it sums to one.

@@ -1,0 +1,66 @@
+"""The values that one column of numbers may have: atoms, a lattice or all, in normal scores of its own distribution."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .destructors import MarginalDestructor, uniform_of
+from .numbers import NumberColumns
+
+
+@dataclass(frozen=True)
+class NumberAxis:
+    """One column of numbers.
+
+    Attributes
+    ----------
+    numbers : NumberColumns
+    smooth : MarginalDestructor
+    j : int
+        The column's number.
+    """
+
+    numbers: NumberColumns
+    smooth: MarginalDestructor
+    j: int
+
+    @property
+    def atoms(self):
+        """Values that are categories of their own: ndarray."""
+        return self.numbers.atoms(self.j)
+
+    @property
+    def step(self):
+        """Distance of neighbours on a lattice; 0.0 where there is none: float."""
+        return float(self.numbers.step[self.j])
+
+    def value_at(self, z):
+        """Values at normal scores."""
+        return self.smooth.restore(self.j, *uniform_of(z))
+
+    def score_at(self, x):
+        """Normal scores of values."""
+        return self.smooth.scores(self.j, x)
+
+    def edge(self, x):
+        """The values, or those next to them that are halfway between neighbours on the lattice."""
+        return x if self.step == 0 else self._at(np.rint(self._points(x) - 0.5) + 0.5)
+
+    def around(self, x):
+        """Two values between which each value lies alone: itself, or halfway to its neighbours on the lattice."""
+        if self.step == 0:
+            return x, x
+        point = np.rint(self._points(x))
+        return self._at(point - 0.5), self._at(point + 0.5)
+
+    def inside(self, x, low, high):
+        """Values that lie between two edges, next to others."""
+        if self.step == 0:
+            return np.clip(x, low, high)
+        return self._at(np.clip(np.rint(self._points(x)), self._points(low) + 0.5, self._points(high) - 0.5))
+
+    def _points(self, x):
+        return (x - self.numbers.origin[self.j]) / self.step
+
+    def _at(self, points):
+        return self.numbers.origin[self.j] + points * self.step

@@ -1,0 +1,231 @@
+"""One column of numbers given all others: its distribution, told by cells that are cut where most of it lies.
+
+Given the columns before it, a number has a distribution function, so that each cell has an exact probability; those
+after it are told at one point of the cell. Of the last column in order nothing comes after, and of a lattice whose
+cells hold a point each, nothing is between: there all is exact.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._ext import elementary
+from ..machine.log_sums import logsumexp, softmax
+from .estimates import blocks
+from .marginals import FEWEST_EFFECTIVE, needed_cells, row_generators, weighted_draws
+
+BULK = np.linspace(-4, 4, 11)  # normal scores of a column where its cells begin
+TAILS = np.array([6.0, 8.0, 11.0, 16.0, 25.0, 37.0])
+NEAR = np.array([-0.5, -0.1, 0.1, 0.5])  # normal scores from a value whose tail is asked for
+MOST_SHARE = 0.015  # of a cell, which is cut if it can be
+CUT, MOST_CUTS = 8, 8  # of a row, cells in a round, and rounds
+MOST_GUESSES = 48  # of a row
+NARROWEST = 1e-9  # a cell, in normal scores
+BEGINNING = 64  # cells, more or less
+KEPT = 16  # completions of a row to average over
+EVALUATIONS = 200_000  # cells at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Distributions of a column of numbers, one a row.
+
+    Attributes
+    ----------
+    axis : NumberAxis
+        The column's.
+    low, high : ndarray of shape (n_rows, n_cells), float64
+        Edges, ascending; equal where the cell is an atom, or empty.
+    start, end : ndarray of shape (n_rows, n_cells), float64
+        Their normal scores.
+    log_mass : ndarray of shape (n_rows, n_kept, n_cells), float64
+        Log-probability of each cell together with all else of each completion of the row, nats.
+    """
+
+    axis: object
+    low: np.ndarray
+    high: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    log_mass: np.ndarray
+
+    @property
+    def share(self):
+        """Probability of each cell: ndarray of shape (n_rows, n_cells)."""
+        return softmax(self.log_mass, axis=2).mean(axis=1)
+
+    @property
+    def log_total(self):
+        """Log-probability of all else of each completion, and that the number is there: (n_rows, n_kept), nats."""
+        return logsumexp(self.log_mass, axis=2)
+
+    def quantiles(self, at):
+        """The values below which parts of each distribution lie: ndarray of shape (n_rows, n_quantiles)."""
+        share = self.share
+        cumulative = np.cumsum(share, axis=1)
+        values = np.empty((len(share), len(at)))
+        each = np.arange(len(share))
+        for i, q in enumerate(at):
+            asked = q * cumulative[:, -1]
+            k = np.minimum((cumulative < asked[:, None]).sum(axis=1), share.shape[1] - 1)
+            own = share[each, k]
+            left = np.divide(asked - (cumulative[each, k] - own), own, out=np.full(len(k), 0.5), where=own > 0)
+            z = self.start[each, k] + np.clip(left, 0.0, 1.0) * (self.end[each, k] - self.start[each, k])
+            values[:, i] = self.axis.inside(self.axis.value_at(z), self.low[each, k], self.high[each, k])
+        return values
+
+    def mean(self):
+        """Mean of each distribution: ndarray of shape (n_rows,)."""
+        middle = self.quantiles([0.5])
+        near, far = self.low - middle, self.high - middle
+        near, far = np.where(near < 0, -far, near), np.where(near < 0, -near, far)  # distances on either side
+        straddles = near < 0
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            # a tail's density falls like the third power of the distance
+            away = np.where((near > 0) & (far > 2 * near), 2 * near / (1 + near / far), near / 2 + far / 2)
+            away = np.where(straddles, self.low / 2 + self.high / 2 - middle, np.where(self.low < middle, -away, away))
+            away = self.share * np.where(np.isfinite(away), away, 0.0)
+        return middle[:, 0] + away.sum(axis=1)
+
+    def tails(self, x):
+        """Probability of at most each row's value, and of at least so much: two ndarrays of shape (n_rows,)."""
+        share = self.share
+        low, high = self.axis.around(x)
+        return [np.where(side, share, 0.0).sum(axis=1) for side in (self.high <= high[:, None], self.low >= low[:, None])]
+
+
+def conditional_cells(density, codes, observed, column, threads, at=None):
+    """Cells of a column of numbers given what is observed of the other columns.
+
+    Where what is not observed counts, it is drawn, and the distributions given several draws are averaged.
+
+    Parameters
+    ----------
+    density : MixedDensity
+    codes, observed : ndarray of shape (n_rows, n_columns), float64 and bool
+        ``observed`` is None if all are.
+    column, threads : int
+    at : ndarray of shape (n_rows,), float64, or None
+        Values that are to be edges of cells.
+
+    Yields
+    ------
+    rows : ndarray of int64
+    cells : Cells
+        Of these rows.
+    completions : ndarray of shape (n_rows, n_kept, n_columns), float64
+        The rows, with what was drawn.
+    last : ndarray of shape (n_rows,), int, or None
+        How many columns, in order, count of each row.
+    error : ndarray of shape (n_rows,), float64
+        Standard error of log-probabilities, nats: 0 where nothing was drawn, infinity where there is no estimate.
+    """
+    seen = np.ones(codes.shape, dtype=bool) if observed is None else observed.copy()
+    asked = seen.copy()
+    seen[:, column], asked[:, column] = True, False
+    needed, last = needed_cells(density, seen)
+    partly = needed.any(axis=1)
+
+    def told(rows, completions, counts):
+        until = None if counts is None else counts[rows]
+        return tell_cells(density, completions, column, threads, until, None if at is None else at[rows])
+
+    whole = np.flatnonzero(~partly)
+    for block in blocks(len(whole), BEGINNING, EVALUATIONS):
+        rows = whole[block]
+        completions = codes[rows][:, None]
+        yield rows, told(rows, completions, last), completions, None if last is None else last[rows], np.zeros(len(rows))
+    if not partly.any():
+        return
+    for part, draws in weighted_draws(density, codes, asked, np.flatnonzero(partly), threads):
+        kept = draws.resampled(KEPT, row_generators(codes[part], asked[part]))
+        error = np.where(draws.effective < FEWEST_EFFECTIVE, np.inf, draws.error)
+        for block in blocks(len(part), KEPT * BEGINNING, EVALUATIONS):
+            yield part[block], told(part[block], kept[block], None), kept[block], None, error[block]
+
+
+def tell_cells(density, completions, column, threads, last=None, at=None):
+    """Cells of a column of numbers given all others.
+
+    Parameters
+    ----------
+    density : MixedDensity
+    completions : ndarray of shape (n_rows, n_kept, n_columns), float64
+        What stands in the column itself does not matter.
+    column, threads : int
+    last : ndarray of shape (n_rows,), int, or None
+        How many columns, in order, count of each row; None for all.
+    at : ndarray of shape (n_rows,), float64, or None
+
+    Returns
+    -------
+    cells : Cells
+    """
+    n_rows, n_kept, n_columns = completions.shape
+    axis = density.axis(column)
+
+    def masses(rows, low, high, start, end):
+        point = axis.inside(axis.value_at((start + end) / 2), low, high)
+        edges = [np.repeat(x, n_kept, axis=0) for x in (low, high, point)]
+        until = None if last is None else np.repeat(last[rows], n_kept)
+        whole = completions[rows].reshape(-1, n_columns)
+        return density.log_cells(whole, column, *edges, threads, until).reshape(len(rows), n_kept, -1)
+
+    until = None if last is None else np.repeat(last, n_kept)
+    guesses = density.guesses(completions.reshape(-1, n_columns), column, threads, until).reshape(n_rows, -1)
+    parts = _first_cells(axis, guesses, at)
+    low, high = parts[:2]
+    # of several cells that hold nothing but the same atom one counts, and of those on a lattice none
+    again = np.hstack([np.zeros((n_rows, 1), dtype=bool), low[:, 1:] == low[:, :-1]])
+    void = (high <= low) & (again | (axis.step > 0))
+    log_mass = np.where(void[:, None], -np.inf, masses(np.arange(n_rows), *parts))
+    for _ in range(MOST_CUTS):
+        low, high, start, end = parts
+        share = softmax(log_mass, axis=2).mean(axis=1)
+        with np.errstate(invalid="ignore"):
+            share[(high - low <= 1.5 * axis.step) | (high <= low) | (end - start < NARROWEST)] = 0
+        chosen = np.argsort(-share, axis=1, kind="stable")[:, :CUT]
+        is_cut = np.take_along_axis(share, chosen, axis=1) > MOST_SHARE
+        rows = np.flatnonzero(is_cut.any(axis=1))
+        if len(rows) == 0:
+            break
+        here, is_cut = (rows[:, None], chosen[rows]), is_cut[rows]
+        low, high, start, end = (part[here] for part in parts)
+        middle = np.where(is_cut, (start + end) / 2, end)
+        cut = np.where(is_cut, np.clip(axis.edge(axis.value_at(middle)), low, high), high)
+        left, right = (low, cut, start, middle), (cut, high, middle, end)
+        both = [np.hstack(pair) for pair in zip(left, right, strict=True)]
+        told = np.where((both[1] <= both[0])[:, None], -np.inf, masses(rows, *both))
+        each = (rows[:, None, None], np.arange(n_kept)[:, None], chosen[rows][:, None])
+        told[:, :, :CUT] = np.where(is_cut[:, None], told[:, :, :CUT], log_mass[each])
+        log_mass[each] = told[:, :, :CUT]
+        further = np.full((n_rows, n_kept, CUT), -np.inf)
+        further[rows] = np.where(is_cut[:, None], told[:, :, CUT:], -np.inf)
+        log_mass = np.concatenate([log_mass, further], axis=2)
+        for i, (part, old, new) in enumerate(zip(parts, left, right, strict=True)):
+            part[here] = old
+            more = np.full((n_rows, CUT), np.inf if i < 2 else TAILS[-1])
+            more[rows] = new
+            parts[i] = np.hstack([part, more])
+    order = np.lexsort((parts[1], parts[0]), axis=1)
+    parts = [np.take_along_axis(part, order, axis=1) for part in parts]
+    return Cells(axis, *parts, np.take_along_axis(log_mass, order[:, None], axis=2))
+
+
+def _first_cells(axis, guesses, at):
+    """Where cells begin: edges low and high, and their normal scores, (n_rows, n_cells) each."""
+    n_rows = len(guesses)
+    if guesses.shape[1] > MOST_GUESSES:
+        guesses = np.sort(guesses, axis=1)[:, np.linspace(0, guesses.shape[1] - 1, MOST_GUESSES).astype(int)]
+    z = np.tile(np.concatenate([-TAILS[::-1], BULK, TAILS]), (n_rows, 1))
+    z = [z, axis.score_at(guesses)]
+    alone = np.tile(axis.atoms, (n_rows, 1))
+    if at is not None:
+        alone = np.hstack([alone, at[:, None]])
+        z.append(axis.score_at(at)[:, None] + NEAR)
+    z = np.hstack(z)
+    around = np.hstack(axis.around(alone))
+    x = np.sort(np.hstack([axis.edge(axis.value_at(z)), around]), axis=1)
+    z = np.sort(np.hstack([z, axis.score_at(around)]), axis=1)
+    x[:, 0], x[:, -1] = -np.inf, np.inf
+    return [part.copy() for part in (x[:, :-1], x[:, 1:], z[:, :-1], z[:, 1:])]
