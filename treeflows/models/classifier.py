@@ -86,6 +86,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         min_frequency=None,
         max_categories=None,
         random_state=None,
+        numeric=(),
         n_jobs=None,
     ):
         self.estimator = estimator
@@ -95,6 +96,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self.random_state = random_state
+        self.numeric = numeric
         self.n_jobs = n_jobs
 
     def fit(self, X, y, sample_weight=None):
