@@ -131,7 +131,6 @@ def test_unseen_categories_may_be_reserved():
         lambda m, X: m.predict(X),
         lambda m, X: m.predict(X, "age"),
         lambda m, X: m.conditional_proba(X, "height"),
-        lambda m, X: TreeFlowEnsemble.from_members([m, m]),
         lambda m, X: compare(TreeFlowMixture(numeric="auto"), X),
     ],
 )
@@ -144,13 +143,11 @@ def test_options_that_do_not_go_together_are_refused():
     X = table()
     with pytest.raises(ParameterError, match="missing='marginalize' is not for tables with numbers yet"):
         TreeFlowMixture(numeric="auto", missing="marginalize").fit(X)
-    with pytest.raises(ParameterError, match="sample_weight is not for tables with numbers yet"):
-        TreeFlowMixture(numeric="auto").fit(X, sample_weight=np.ones(N))
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
         TreeFlowEnsemble(TreeFlowMixture(numeric="auto")).fit(X[["sex"]])
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
         TreeFlowClassifier(TreeFlowMixture(numeric=["age"])).fit(X[["sex"]], X["sex"])
-    for options in ({"n_components": 4}, {"n_trees": 3}, {"logistic": False}, {"estimator": AutoregressiveTreeFlow()}):
+    for options in ({"n_components": 4}, {"n_trees": 3}, {"logistic": False}):
         with pytest.raises(ParameterError, match=f"{next(iter(options))} has no effect on a table with numbers yet"):
             TreeFlowMixture(numeric="auto", **options).fit(X)
     for attribute in ("weights_", "share_", "exponent_", "flows_"):

@@ -10,6 +10,7 @@ from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
 from .models.questions import Anomalies, MonteCarloWarning
+from .models.regressor import TreeFlowRegressor
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
 from .pictures.trees import TreeDisplay
@@ -29,6 +30,7 @@ __all__ = [
     "TreeFlowClassifier",
     "TreeFlowEnsemble",
     "TreeFlowMixture",
+    "TreeFlowRegressor",
     "TreePermutation",
     "load",
     "save",

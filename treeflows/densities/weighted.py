@@ -41,11 +41,10 @@ class WeightedMean(Density):
         return logsumexp(scores + elementary.log(self.weight)[:, None], axis=0)
 
     def sample(self, n_samples, rng, threads=1):
-        """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
-        codes = np.empty((n_samples, len(self.n_categories)), dtype=np.uint8)
-        for member, rows in self._parts(self._choose(n_samples, rng)):
-            codes[rows] = member.sample(len(rows), rng, threads)
-        return codes
+        """Random rows: ndarray of shape (n_samples, n_columns), of codes or with numbers as members draw them."""
+        chosen = self._choose(n_samples, rng)
+        drawn = np.concatenate([member.sample(len(rows), rng, threads) for member, rows in self._parts(chosen)])
+        return drawn[np.argsort(np.argsort(chosen, kind="stable"), kind="stable")]
 
     def marginal(self, codes, observed, threads=1):
         """Log-probability of the observed cells of each row, and its standard error, nats."""

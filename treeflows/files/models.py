@@ -18,6 +18,7 @@ from ..models.classifier import TreeFlowClassifier
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
+from ..models.regressor import TreeFlowRegressor
 from ..tables.columns import Column, Grouping
 from ..tables.containers import CONTAINERS, NUMPY, Table
 from ..tables.domain import Domain
@@ -31,7 +32,14 @@ MOST_BYTES = 2**26  # that strings may take in memory, in one row and in all cat
 DEEPEST = 8  # of models within models
 MODELS = {  # what a file may make
     model.__name__: model
-    for model in (DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture, TreeFlowClassifier)
+    for model in (
+        DiscreteTreeFlow,
+        AutoregressiveTreeFlow,
+        TreeFlowEnsemble,
+        TreeFlowMixture,
+        TreeFlowClassifier,
+        TreeFlowRegressor,
+    )
 }
 
 
@@ -43,7 +51,7 @@ def save(model, path):
 
     Parameters
     ----------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
+    model : estimator of this package
         A fitted model. Its ``categories`` parameter is not kept (the fitted domain is), nor a ``random_state`` that is
         no integer, nor the code of a ``criterion`` of your own.
     path : str or path-like
@@ -93,7 +101,7 @@ def load(path):
 
     Returns
     -------
-    model : DiscreteTreeFlow, AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture or TreeFlowClassifier
+    model : estimator of this package
         With an ``n_jobs`` of at most the number of cores.
 
     Raises

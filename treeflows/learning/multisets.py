@@ -112,6 +112,11 @@ def by_hash(table):
     return np.argsort(hashes(table), kind="stable")
 
 
+def as_bytes(values):
+    """Rows of numbers as rows of bytes, which are equal if these are: of one NaN and one zero."""
+    return np.ascontiguousarray(np.where(np.isnan(values), np.nan, values) + 0.0).view(np.uint8)
+
+
 def hashes(table):
     """64 bits of each row of bytes: SplitMix64 (Steele, Lea, Flood 2014) of each eight of them and where they stand."""
     n_rows, n_columns = table.shape

@@ -1,9 +1,13 @@
 """Learning densities of rows of numbers and codes: atoms, questions, destructors, trees of digits, shares."""
 
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from ..densities.conditionals import Conditionals
-from ..densities.digits import MARGINAL_BITS, MIXTURE_BITS, CodeLayout, n_number_voices
+from ..densities.digits import MARGINAL_BITS, MARGINAL_LEVELS, MIXTURE_BITS, CodeLayout, n_number_voices
 from ..densities.mixed import MixedDensity
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
@@ -12,7 +16,9 @@ from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
 from .marginals import choose_n_knots, learn_marginals
-from .multisets import by_hash, held_out_parts
+from .multisets import as_bytes, by_hash, held_out_parts
+from .objective import Objective
+from .orders import informative_order, pairwise_information
 from .pooling import learn_shares_of_voices
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
@@ -33,9 +39,43 @@ MIN_ROWS = 10  # of a leaf
 MOST_CROSSED = 60_000  # cells of a table of which every row is held out once
 
 
-def learn_mixed(
-    values, is_number, n_categories, *, step=None, order=None, mixtures=MIXTURES, seed=0, threads=1, verbose=0
-):
+def _all(n_columns):
+    return 0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the trees of numbers and codes grow, as `learn_conditionals` takes it.
+
+    Attributes
+    ----------
+    min_samples_leaf, max_depth : int
+    prior_split : float
+    smoothing : "evidence" or float
+    objective : Objective or None
+    max_features : callable
+        Of how many code columns there are, how many are drawn for each split; 0 for all.
+    """
+
+    min_samples_leaf: int = MIN_ROWS
+    max_depth: int = NO_LIMIT
+    prior_split: float = 1.0
+    smoothing: object = "evidence"
+    objective: Objective | None = None
+    max_features: Callable[[int], int] = _all
+
+    def of_further_trees(self):
+        """How those grow that see a part of the columns at each split, and are pruned less."""
+        drawn = self.max_features if self.max_features(1) else _drawn
+        most = float(np.finfo(float).max)
+        return replace(self, max_features=drawn, prior_split=min(DRAWN_PRIOR_SPLIT * self.prior_split, most))
+
+
+def _drawn(n_columns):
+    return max(FEWEST_DRAWN, round(DRAWN * n_columns))
+
+
+def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options):
     """Learn the density of rows of numbers and codes.
 
     The voices are learned from some of the rows, and say what they think of the others, from which the shares are
@@ -50,44 +90,100 @@ def learn_mixed(
         Of the columns of codes; what is said of others is not read.
     step : array-like of shape (n_columns,), float64, or None
         Of columns of numbers that lie on a lattice the distance of neighbours, 0 of others; None for all 0.
-    order : array-like of shape (n_columns,), int, or None
-        The columns in order; None for that of the table.
-    mixtures : sequence of (int, int)
-        Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves; of
-        those that the table is long enough for, the last four are taken.
     seed : int
         Of all that is drawn.
-    threads, verbose : int
+    **options
+        As `learn_mixed_apart` takes them.
 
     Returns
     -------
     density : MixedDensity
         It depends on the rows as a multiset, and on the seed.
     """
-    n_rows, n_columns = values.shape
     rng = np.random.default_rng(seed)
-    table = np.where(np.isnan(values), np.nan, values) + 0.0  # one NaN, one zero
-    in_order = by_hash(np.ascontiguousarray(table).view(np.uint8))  # whatever order the rows come in
-    table = table[in_order][rng.permutation(n_rows)]
-    is_number = np.asarray(is_number, dtype=np.uint8)
-    step = np.zeros(n_columns) if step is None else np.asarray(step, dtype=np.float64)
-    order = np.arange(n_columns) if order is None else np.asarray(order)
-    numbers = describe_numbers(table, is_number, n_categories, step)
-    learner = MixedLearner(table, numbers, order.astype(np.int32), rng, threads)
-    held_out = held_out_parts(n_rows, n_columns, MOST_CROSSED)
+    table = shuffled(values, rng)
+    held_out = held_out_parts(*table.shape, MOST_CROSSED)
+    return learn_mixed_apart(table, held_out, is_number, n_categories, step=step, rng=rng, **options)[0]
+
+
+def shuffled(values, rng):
+    """Rows in an order that is drawn, and depends on them as a multiset alone."""
+    return values[by_hash(as_bytes(values))][rng.permutation(len(values))]
+
+
+def learn_mixed_apart(
+    table,
+    held_out,
+    is_number,
+    n_categories,
+    *,
+    rng,
+    step=None,
+    order=None,
+    mixtures=MIXTURES,
+    n_further=N_FURTHER,
+    growth=None,
+    threads=1,
+    verbose=0,
+):
+    """Densities of rows of numbers and codes: of all, and for each fold of those outside it; shares are the same.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns), float64
+        As `shuffled` gives them.
+    held_out : list of slice
+        Rows that are held out together; if there are none, all rows say what the voices know that have seen them.
+    is_number, n_categories, step
+        As `learn_mixed` takes them.
+    rng : Generator
+    order : array-like of shape (n_columns,), int, "evidence" or None
+        The columns in order; "evidence" for the one of two of which trees have most evidence; None for that of the
+        table.
+    mixtures : sequence of (int, int)
+        Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves; of
+        those that the table is long enough for, the last four are taken.
+    n_further : int
+        Trees of each code column that see drawn columns alone.
+    growth : Growth or None
+        None is as trees grow by default.
+    threads, verbose : int
+
+    Returns
+    -------
+    whole : MixedDensity
+    known : list of MixedDensity
+        For each fold.
+    """
+    learner = MixedLearner(table, is_number, n_categories, step, rng, order, n_further, growth, threads)
+    every = np.arange(len(table))
     kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
         known = []
         for fold in held_out or [None]:
-            rows = np.arange(n_rows) if fold is None else np.delete(np.arange(n_rows), fold)
-            known.append(learner.learn(rows, kinds))
+            known.append(learner.learn(every if fold is None else np.delete(every, fold), kinds))
             progress(len(known))
-        share = learner.shares(known, held_out or [slice(0, n_rows)])
+        share = learner.shares(known, held_out or [slice(0, len(table))])
+        known = [density.with_shares(*share) for density in known]
         if not held_out:
-            return known[0].with_shares(*share)
+            return known[0], []
         kept = _kept(share, len(kinds))
-        density = learner.learn(np.arange(n_rows), [kinds[i] for i in kept], [known[0].mixtures[i] for i in kept])
-        return density.with_shares(*_of_kept(share, kept))
+        density = learner.learn(every, [kinds[i] for i in kept], [known[0].mixtures[i] for i in kept])
+    return density.with_shares(*_of_kept(share, kept)), known
+
+
+def learn_trees_of_numbers(values, is_number, n_categories, *, step=None, seed=0, order=None, growth=None, threads=1):
+    """The density of rows of numbers and codes by one tree of each code column: MixedDensity.
+
+    Parameters are those of `learn_mixed`.
+    """
+    rng = np.random.default_rng(seed)
+    table = shuffled(values, rng)
+    learner = MixedLearner(table, is_number, n_categories, step, rng, order, 0, growth, threads)
+    density = learner.learn(np.arange(len(table)), [])
+    one = np.zeros(n_number_voices(0))
+    one[len(MARGINAL_LEVELS) - 1] = 1.0
+    return density.with_shares(np.tile([1.0, 0.0], (len(learner.k), 1)), np.tile(one, (len(learner.k), 1)))
 
 
 def describe_numbers(table, is_number, n_categories, step):
@@ -147,19 +243,15 @@ def _thresholds(x):
 class MixedLearner:
     """Densities of some of the rows of a table.
 
-    Parameters
-    ----------
-    table : ndarray of shape (n_rows, n_columns), float64
-    numbers : NumberColumns
-    order : ndarray of shape (n_columns,), int32
-    rng : Generator
-    threads : int
+    Parameters are those of `learn_mixed_apart`.
     """
 
-    def __init__(self, table, numbers, order, rng, threads):
-        self.table, self.numbers, self.order, self.threads = table, numbers, order, threads
+    def __init__(self, table, is_number, n_categories, step, rng, order, n_further, growth, threads):
         n_rows, n_columns = table.shape
-        self.k, self.in_order = numbers.n_categories, order[numbers.is_number[order] == 1]
+        step = np.zeros(n_columns) if step is None else np.asarray(step, dtype=np.float64)
+        self.numbers = numbers = describe_numbers(table, np.asarray(is_number, dtype=np.uint8), n_categories, step)
+        self.table, self.threads = table, threads
+        self.growth, self.k = growth or Growth(), numbers.n_categories
         self.elsewhere = np.zeros(table.shape, dtype=bool)
         cells = np.zeros(table.shape, dtype=np.int32)
         first = starts(self.k)
@@ -175,8 +267,42 @@ class MixedLearner:
                     spread[has, j] += numbers.step[j] * (rng.random(has.sum()) - 0.5)
                 n_knots[j] = choose_n_knots(spread[has, j], rng)
         self.spread, self.n_knots, self.cells = spread, n_knots, cells[:, self.k > 1]
-        self.noise = rng.standard_normal((n_rows, len(self.in_order)))  # what a mixture sees of atoms
-        self.seeds = rng.integers(2**31, size=1 + N_FURTHER).tolist()
+        self.noise = rng.standard_normal((n_rows, numbers.is_number.sum()))  # what a mixture sees of atoms
+        self.seeds = rng.integers(2**31, size=1 + n_further).tolist()
+        by_evidence = isinstance(order, str)
+        self.order = np.arange(n_columns, dtype=np.int32) if order is None or by_evidence else np.asarray(order, np.int32)
+        if by_evidence:
+            self.order = self._order_of_most_evidence()
+
+    @property
+    def in_order(self):
+        """Columns of numbers, in order."""
+        return self.order[self.numbers.is_number[self.order] == 1]
+
+    def _order_of_most_evidence(self):
+        """That of the table, or that in which each next column shares most information with those before it."""
+        orders = [self.order, self._informative_order()]
+        if np.array_equal(*orders):
+            return self.order
+        alone, every, reached = copy(self), np.arange(len(self.table)), []
+        alone.seeds = self.seeds[:1]
+        for alone.order in orders:
+            reached.append(alone.learn(every, []).trees[0].evidence.sum())
+        return orders[int(np.argmax(reached))]
+
+    def _informative_order(self):
+        """By the columns' codes, or of numbers their kinds and what they answer to questions."""
+        codes, k = np.empty(self.table.shape, dtype=np.uint8), self.k.copy()
+        for j in range(len(k)):
+            x = self.table[:, j]
+            if not self.numbers.is_number[j]:
+                codes[:, j] = x
+                continue
+            kind = self.numbers.kind_of(j, x)
+            codes[:, j] = np.where(self.elsewhere[:, j], kind + self.numbers.questions(j, x), kind)
+            k[j] += self.numbers.n_questions[j]
+        cost, _ = cost_table(len(codes), 1, COST_BITS)
+        return informative_order(pairwise_information(codes, k, cost, self.threads))
 
     def can_have(self, n_states):
         """Whether the table is long enough for so many states, and not too big."""
@@ -209,11 +335,12 @@ class MixedLearner:
         )
         codes, *residual_codes = bare.code_tables(self.spread[rows], self.threads)
         layout = CodeLayout(self.numbers, self.order, MARGINAL_BITS)
-        drawn = max(FEWEST_DRAWN, round(DRAWN * len(layout.n_categories)))
-        further = [self._grow(codes, layout, False, drawn, seed) for seed in self.seeds[1:]]
-        trees = self._grow(codes, layout, False), *further
+        first, *others = self.seeds
+        further = [self._grow(codes, layout, False, self.growth.of_further_trees(), seed) for seed in others]
+        trees = self._grow(codes, layout, False, self.growth, first), *further
         layout = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
-        return bare.with_trees(trees, tuple(self._grow(codes, layout, True) for codes in residual_codes))
+        residuals = [self._grow(codes, layout, True, self.growth, first) for codes in residual_codes]
+        return bare.with_trees(trees, tuple(residuals))
 
     def _mixture_learner(self, rows, marginal, of_scores):
         z, n = self.noise[rows].copy(), len(self.in_order)
@@ -230,7 +357,7 @@ class MixedLearner:
                 z[has, t] = (u - centre[t]) / scale[t]
         return MixtureLearner(z, self.cells[rows], self.k, centre, scale, self.threads)
 
-    def _grow(self, codes, layout, digits_alone, drawn=0, seed=0) -> Conditionals:
+    def _grow(self, codes, layout, digits_alone, growth, seed) -> Conditionals:
         """Trees of digits; unless they are told alone, of codes and kinds too."""
         k, splitting = layout.n_categories, np.zeros(len(layout.n_categories), dtype=np.uint8)
         splitting[layout.places(digits_alone)] = 1  # the others are asked about, and told by their counts alone
@@ -240,12 +367,13 @@ class MixedLearner:
             k,
             np.arange(len(k), dtype=np.int32),
             cost,
-            min_samples_leaf=MIN_ROWS,
-            max_depth=NO_LIMIT,
-            max_features=drawn,
+            min_samples_leaf=growth.min_samples_leaf,
+            max_depth=growth.max_depth,
+            max_features=growth.max_features(len(k)),
             seed=seed,
-            prior_split=DRAWN_PRIOR_SPLIT if drawn else 1.0,
-            smoothing="evidence",
+            prior_split=growth.prior_split,
+            smoothing=growth.smoothing,
+            objective=growth.objective,
             n_ordered=layout.n_ordered,
             splitting=splitting,
             n_threads=self.threads,

@@ -9,7 +9,7 @@ from ..densities.density import OrderedDensity
 from ..inference.completion import gibbs, resampled
 from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
-from .multisets import by_hash, hashes, n_rows
+from .multisets import as_bytes, by_hash, hashes, n_rows
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again
@@ -75,6 +75,24 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
         row = np.repeat(np.arange(len(codes)), np.where(whole, 1, weight))
         codes, observed, weight = codes[row], observed[row], np.where(whole, weight, 1)[row].astype(np.int32)
     return _filled(codes, observed, weight, n_categories, rng, threads), weight
+
+
+def repeated_numbers(values, weight, rng):
+    """Rows of numbers and codes, each as often as its weight says; of fractions, as `rows_to_learn_from` has it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_columns), float64
+    weight : ndarray of shape (n_rows,), float64, or None
+    rng : Generator
+    """
+    if weight is None:
+        return values
+    order = _order(as_bytes(values), weight=weight)
+    times = _repetitions(weight[order], rng)
+    if not times.any():
+        raise ValueError("sample_weight sums to less than one row")
+    return np.repeat(values[order], times, axis=0)
 
 
 def _order(codes, observed=None, weight=None):

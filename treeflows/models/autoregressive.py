@@ -7,8 +7,10 @@ import numpy as np
 
 from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
+from ..densities.mixed import MixedDensity
 from ..learning.costs import cost_table
 from ..learning.multisets import n_rows
+from ..learning.numbers import Growth, learn_trees_of_numbers
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
@@ -115,7 +117,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     └─ no:  537 rows: 1 100.0%, 0 0.0%
     """
 
-    distribution_: Conditionals
+    distribution_: Conditionals | MixedDensity
 
     def __init__(
         self,
@@ -133,6 +135,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         min_frequency=None,
         max_categories=None,
         random_state=None,
+        numeric=(),
         n_jobs=None,
         verbose=0,
     ):
@@ -149,6 +152,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self.random_state = random_state
+        self.numeric = numeric
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -160,7 +164,12 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     @property
     def evidence_(self):
         """Log-evidence of each column's tree: ndarray of shape (n_columns,), float64, nats."""
-        return self.distribution_.evidence
+        if not isinstance(self.distribution_, MixedDensity):
+            return self.distribution_.evidence
+        evidence = np.zeros(len(self.order_))
+        for j, places in self.told_by:
+            evidence[j] = self.distribution_.trees[0].evidence[places].sum()
+        return evidence
 
     @property
     def log_evidence_(self):
@@ -170,12 +179,12 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     @property
     def concentration_(self):
         """Concentration of each column: ndarray of shape (n_columns,), float64."""
-        return self.distribution_.concentration
+        return self._of_categories().concentration
 
     @property
     def trees_(self):
         """The tree of each column: tuple of ConditionalTree."""
-        domain, conditionals = self.domain_, self.distribution_
+        domain, conditionals = self.domain_, self._of_categories()
         trees: list = [None] * len(self.order_)
         for t, j in enumerate(self.order_.tolist()):
             nodes = slice(*conditionals.first_node[t : t + 2])
@@ -193,8 +202,23 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             )
         return tuple(trees)
 
+    def _of_categories(self) -> Conditionals:
+        if isinstance(self.distribution_, MixedDensity):
+            raise AttributeError("of a table with numbers there is no such part: its trees are told by summary()")
+        return self.distribution_
+
+    @property
+    def told_by(self):
+        """Of a table with numbers, each column in order with the places of the trees that tell it: list."""
+        layout = self.distribution_.layouts[0]
+        ends = dict(zip(self.order_.tolist(), [*layout.first[self.order_[1:]], layout.first[-1]], strict=True))
+        told = layout.places(False)
+        return [(j, told[(told >= layout.first[j]) & (told < end)]) for j, end in ends.items()]
+
     def _tree(self, column, layer):
         self._refuse(layer=layer)
+        if isinstance(self.distribution_, MixedDensity):
+            self.refuse_numbers("tree")
         if column is None:
             raise ParameterError("column must be given: each has a tree of its own", parameter="column")
         return self.trees_[self.domain_.index(column)]
@@ -229,14 +253,9 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         cost, _bits = cost_table(n, 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
         max_features = self._columns_per_split(n_columns)
-        options = {
-            "min_samples_leaf": max(self.min_samples_leaf, n // MOST_LEAVES),
-            "max_depth": NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
+        options = vars(self.growth(n)) | {
             "max_features": max_features,
             "seed": int(rng.integers(2**31)) if max_features else 0,
-            "prior_split": self.prior_split,
-            "smoothing": self.smoothing,
-            "objective": None if self.criterion == "likelihood" else Objective(self.criterion),
             "n_ordered": n_ordered,
             "weight": weight,
             "splitting": splitting,
@@ -249,17 +268,36 @@ class AutoregressiveTreeFlow(CategoricalFlow):
                 learned.append(learn_conditionals(codes, n_categories, order, cost, progress=told, **options))
         return max(learned, key=_evidence)
 
-    def _candidate_orders(self, codes, n_categories, cost, rng, threads, weight):
-        """The orders to learn; the one of most evidence is kept."""
-        n_columns = codes.shape[1]
-        natural = np.arange(n_columns, dtype=np.int32)
+    def growth(self, n):
+        """How trees of n rows grow: Growth."""
+        return Growth(
+            min_samples_leaf=max(self.min_samples_leaf, n // MOST_LEAVES),
+            max_depth=NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
+            prior_split=self.prior_split,
+            smoothing=self.smoothing,
+            objective=None if self.criterion == "likelihood" else Objective(self.criterion),
+            max_features=self._columns_per_split,
+        )
+
+    def learn_numbers(self, values, domain, rng, threads):
+        return learn_trees_of_numbers(
+            values,
+            domain.numeric,
+            domain.n_categories,
+            step=domain.step,
+            order=self.order_of(values.shape[1], rng),
+            growth=self.growth(len(values)),
+            seed=int(rng.integers(2**31)),
+            threads=threads,
+        )
+
+    def order_of(self, n_columns, rng):
+        """The order of so many columns that the parameter says: ndarray of shape (n_columns,), int32, or "evidence"."""
         if isinstance(self.order, str):
+            natural = np.arange(n_columns, dtype=np.int32)
             if self.order == "random":
-                return [rng.permutation(n_columns).astype(np.int32)]
-            if self.order == "natural" or n_columns > MOST_PAIRED:
-                return [natural]
-            other = informative_order(pairwise_information(codes, n_categories, cost, threads, weight))
-            return [natural] if np.array_equal(natural, other) else [natural, other]
+                return rng.permutation(n_columns).astype(np.int32)
+            return natural if self.order == "natural" or n_columns > MOST_PAIRED else "evidence"
         order = np.asarray(self.order)
         if (
             order.shape != (n_columns,)
@@ -271,7 +309,16 @@ class AutoregressiveTreeFlow(CategoricalFlow):
                 "order must be 'evidence', 'natural', 'random' or a permutation "
                 f"of 0 to {n_columns - 1}, got {self.order!r}"
             )
-        return [order.astype(np.int32)]
+        return order.astype(np.int32)
+
+    def _candidate_orders(self, codes, n_categories, cost, rng, threads, weight):
+        """The orders to learn; the one of most evidence is kept."""
+        order = self.order_of(codes.shape[1], rng)
+        if not isinstance(order, str):
+            return [order]
+        natural = np.arange(codes.shape[1], dtype=np.int32)
+        other = informative_order(pairwise_information(codes, n_categories, cost, threads, weight))
+        return [natural] if np.array_equal(natural, other) else [natural, other]
 
     def _columns_per_split(self, n_columns):
         """Columns to draw for each split, 0 for all."""
@@ -309,11 +356,16 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
 def tell_trees(flow):
     """Figures of a fitted tree flow, and lines that tell them."""
-    names, trees = flow.domain_.column_names, flow.trees_
-    leaves = [len(tree.leaf_rows) for tree in trees]
-    n_rows = int(trees[0].leaf_rows.sum())
-    nll = (0.0 - flow.evidence_ / n_rows).tolist()
-    lines = [f"columns in order: leaves of the tree, and cost of the {n_rows:,} rows by its evidence, nats a row"]
+    domain, of, evidence = flow.domain_, flow.distribution_, flow.evidence_
+    what, trees = "the", of
+    told_by = [(j, [t]) for t, j in enumerate(flow.order_.tolist())]
+    if isinstance(of, MixedDensity):
+        what, trees, told_by = "the kinds and digits of the", of.trees[0], flow.told_by
+    names, leaves, n_rows = domain.column_names, [0] * len(evidence), int(trees.leaf_rows[: trees.first_leaf[1]].sum())
+    for j, places in told_by:
+        leaves[j] = int(np.diff(trees.first_leaf)[places].sum())
+    nll = (0.0 - evidence / n_rows).tolist()
+    lines = [f"columns in order: leaves of the trees, and cost of {what} {n_rows:,} rows by their evidence, nats a row"]
     lines += [f"  {names[j]}: {leaves[j]}, {nll[j]:.4f}" for j in flow.order_]
     lines.append(f"  all: {sum(leaves)}, {sum(nll):.4f}")
     return {"order": [names[j] for j in flow.order_], "leaves": leaves, "nll_by_evidence": nll}, lines

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
 from ..learning.multisets import repeated
-from ..learning.rows import check_weight, rows_to_learn_from
+from ..learning.rows import check_weight, repeated_numbers, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import ParameterError, TableError
 from ..machine.threads import n_threads
@@ -106,6 +106,56 @@ class CategoricalDensity(TableModel):
             Log-likelihood of the rows that are held out, nats.
         """
         return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered, weight)
+
+    def learn_numbers(self, values, domain, rng, threads):
+        """Learn a density from rows of numbers and codes.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns), float64
+            NaN where a number is missing.
+        domain : Domain
+        rng : numpy.random.Generator
+        threads : int
+
+        Returns
+        -------
+        distribution : Density
+
+        Raises
+        ------
+        TableError
+            If this kind of model takes no numbers.
+        ParameterError
+            For a parameter that says how categories are told, and would have no effect.
+        """
+        raise takes_no_numbers(self, domain)
+
+    def learn_numbers_and_score(self, table, held_out, domain, rng, threads):
+        """Learn a density from rows of numbers and codes, and say how well one of some of them tells the others.
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_rows, n_columns), float64
+            As `learn_numbers` takes it, in an order that was drawn: see `shuffled`.
+        held_out : list of slice
+            Rows that are held out together of another density, which has the same parameters.
+        domain : Domain
+        rng : numpy.random.Generator
+        threads : int
+
+        Returns
+        -------
+        distribution : Density
+            Learned from all rows.
+        scores : ndarray of shape (n_held_out,), float64
+            Log-density of the rows that are held out, nats.
+        """
+        scores = []
+        for rows in held_out:
+            without = self.learn_numbers(np.delete(table, rows, axis=0), domain, deepcopy(rng), threads)
+            scores.append(without.score(table[rows], threads))
+        return self.learn_numbers(table, domain, rng, threads), np.concatenate(scores)
 
     def whole_codes(self, X):
         """Codes of a table of whole rows.
@@ -214,6 +264,17 @@ class Other:
         """As models do."""
         return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered, weight)
 
+    def learn_numbers(self, values, domain, rng, threads):
+        """As models do that take no numbers."""
+        raise takes_no_numbers(self.estimator, domain)
+
+
+def takes_no_numbers(estimator, domain):
+    """The error of an estimator that learns from codes alone, for a domain that has numbers."""
+    name = domain.column_names[int(np.flatnonzero(domain.numeric)[0])]
+    told = f"a {type(estimator).__name__} takes no numbers, and column {name!r} holds numbers: bin them, or take a "
+    return TableError(f"{told}TreeFlowMixture or an AutoregressiveTreeFlow", column=name)
+
 
 def _learn_again(model, codes, held_out, n_categories, rng, threads, n_ordered, weight):
     """What `learn_and_score` is of models that hold out no rows themselves."""
@@ -285,13 +346,10 @@ def learn_density(model, rows, domain, random_state, threads, weight=None):
     # two streams: what the model draws does not depend on what is missing
     filling, learning = generator(random_state).spawn(2)
     if domain.numeric.any():
-        if weight is not None:
-            told = "sample_weight is not for tables with numbers yet: repeat the rows, or bin the numbers"
-            raise ParameterError(told, parameter="sample_weight", value=weight)
         if model.missing == "marginalize":
             told = "missing='marginalize' is not for tables with numbers yet: bin them, or keep 'category'"
             raise ParameterError(told, parameter="missing", value=model.missing)
-        return model.learn_numbers(rows.codes, domain, learning, threads)
+        return model.learn_numbers(repeated_numbers(rows.codes, weight, filling), domain, learning, threads)
     codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None
     return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)

@@ -1,29 +1,26 @@
 """A classifier by the joint distribution of a table and its labels."""
 
-from dataclasses import replace
-
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ..inference.marginals import log_joint
 from ..machine.errors import TableError
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.columns import MAX_CATEGORIES, Column
-from ..tables.containers import dtype_for, is_missing, read_table
-from ..tables.domain import Rows
+from ..tables.containers import is_missing, read_table
 from ..tables.policy import TablePolicy
 from .autoregressive import AutoregressiveTreeFlow
-from .base import check_model, learn_density, learner, part_of, read_to_learn
+from .base import check_model, read_to_learn
 from .mixture import TreeFlowMixture
-from .parameters import check_n_jobs
 from .questions import warn_of_estimates
+from .targets import TargetModel, domain_with_target, with_target
 
 
-class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
+class TreeFlowClassifier(ClassifierMixin, TargetModel):
     """Generative classifier: p(y | x) from a density of the table with its labels as one more column.
 
     The label is the last column in the order of the default density, so that p(y | x) is told by trees on all other
@@ -49,6 +46,8 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         included.
     random_state : int, RandomState or None, default=None
         Draws what the estimator draws.
+    numeric : "auto", sequence of str or int, or mask, default=()
+        Which columns of X are numbers, as `TreeFlowMixture` takes it.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
 
@@ -86,6 +85,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         min_frequency=None,
         max_categories=None,
         random_state=None,
+        numeric=(),
         n_jobs=None,
     ):
         self.estimator = estimator
@@ -95,6 +95,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self.random_state = random_state
+        self.numeric = numeric
         self.n_jobs = n_jobs
 
     def fit(self, X, y, sample_weight=None):
@@ -119,10 +120,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             For labels that are no classes, or a table that is refused; the message names the column.
         """
         check_model(self)
-        if y is None:
-            raise ValueError("TreeFlowClassifier requires y to be passed, but the target y is None")
-        name = getattr(y, "name", None)
-        y = column_or_1d(y, warn=True)
+        y, name = self.target(y)
         if y.dtype.kind == "O" and any(map(is_missing, y)):
             raise ValueError(f"y has a missing label at row {list(map(is_missing, y)).index(True)}")
         if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) > 1:
@@ -142,48 +140,13 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) > MAX_CATEGORIES:
             raise ValueError(f"y has {len(classes):,} classes; at most {MAX_CATEGORIES} are supported")
-        joint = _with_labels(domain, classes, name)
-        rows = Rows(_with_label(rows.codes, labels), _with_label(rows.observed, True))
-        density, threads = learner(self._estimator(), "estimator"), n_threads(self.n_jobs)
-        return self.take(joint, learn_density(density, rows, joint, self.random_state, threads, weight))
-
-    def check_parameters(self):
-        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
-        check_n_jobs(self.n_jobs)
-        learner(self._estimator(), "estimator")
-
-    def take(self, domain, distribution):
-        """Become the fitted model of a domain whose last column is the label, and of a density over its codes.
-
-        Parameters
-        ----------
-        domain : Domain
-        distribution : Density
-
-        Returns
-        -------
-        self : object
-        """
-        self.domain_, self.distribution_ = domain, distribution
-        self.n_features_in_ = len(domain.columns) - 1
-        if domain.names is not None and all(isinstance(name, str) for name in domain.names):
-            self.feature_names_in_ = np.array(domain.names[:-1], dtype=object)
-        return self
-
-    @property
-    def density_(self):
-        """The fitted density of rows with their labels in the last column: estimator."""
-        return part_of(self, self._estimator(), self.distribution_)
+        joint = domain_with_target(domain, Column(classes), classes, "class" if name is None else str(name))
+        return self.learn_joint(joint, rows, labels, weight)
 
     @property
     def classes_(self):
         """The labels: ndarray of shape (n_classes,)."""
         return self.domain_.columns[-1].values
-
-    @property
-    def categories_(self):
-        """Categories of each column of X: list of ndarray."""
-        return [column.categories for column in self.domain_.columns[:-1]]
 
     def predict_proba(self, X):
         """Probability of each class given the row.
@@ -201,7 +164,7 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         last = len(self.domain_.columns) - 1
         rows = TablePolicy.of(self).encode(self.domain_.without(last), table, threads, infer=True)
-        codes, observed = _with_label(rows.codes, 0), _with_label(rows.observed, True)
+        codes, observed = with_target(rows.codes, 0), with_target(rows.observed, True)
         joint, error = log_joint(self.distribution_, codes, observed, last, len(self.classes_), threads)
         warn_of_estimates(error)
         return softmax(joint, axis=1)
@@ -228,33 +191,5 @@ class TreeFlowClassifier(ClassifierMixin, BaseEstimator):
             return self.estimator
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.positive_only = True
-        tags.input_tags.allow_nan = self.missing != "error"
-        return tags
-
-
-def _with_label(table, label):
-    """A table of codes, or of what is observed, with one more column; None of None."""
-    if table is None:
-        return None
-    wider = np.empty((len(table), table.shape[1] + 1), dtype=table.dtype)
-    wider[:, :-1] = table
-    wider[:, -1] = label
-    return wider
-
-
-def _with_labels(domain, classes, name):
-    """The domain of a table with its labels as one more column."""
-    columns = (*domain.columns, Column(classes))
-    if domain.names is None:
-        dtype = domain.dtypes[0] if classes.dtype.str == domain.dtypes[0] else "object"
-        return replace(domain, columns=columns, dtypes=(dtype,) * len(columns))
-    name = "class" if name is None else str(name)
-    while name in domain.column_names:
-        name += "_"
-    dtypes = (*domain.dtypes, dtype_for(classes, domain.container))
-    return replace(domain, columns=columns, names=(*domain.names, name), dtypes=dtypes)
+    def part(self):
+        return self.estimator or TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))

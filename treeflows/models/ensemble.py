@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.weighted import WeightedMean
-from ..learning.multisets import distinct, folds
+from ..learning.multisets import distinct, folds, held_out_parts
+from ..learning.numbers import MOST_CROSSED, shuffled
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
@@ -107,6 +108,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         min_frequency=None,
         max_categories=None,
         random_state=None,
+        numeric=(),
         n_jobs=None,
         verbose=0,
     ):
@@ -119,6 +121,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         self.min_frequency = min_frequency
         self.max_categories = max_categories
         self.random_state = random_state
+        self.numeric = numeric
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -148,7 +151,6 @@ class TreeFlowEnsemble(CategoricalDensity):
             if not isinstance(member, CategoricalDensity):
                 raise TypeError(f"member {i} must be a fitted model of treeflows, got {member!r}")
             check_is_fitted(member)
-            member.refuse_numbers("an ensemble")
             difference = members[0].domain_.difference(member.domain_)
             if difference:
                 raise ValueError(f"members 0 and {i} were fitted on different domains: {difference}")
@@ -186,17 +188,46 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)
-        n, held_out = self.n_estimators, folds(codes, weight, rng.spawn(1)[0])
-        weighted, at_once = self.weights == "held-out" and n > 1 and bool(held_out), min(threads, n)
-        ends_early = weighted and not isinstance(self.estimator, list)  # what is listed is wanted
-        tasks = []
-        for estimator, seed in zip(self._estimators(n), rng.integers(2**31, size=n).tolist(), strict=True):
-            member, of = (
-                learner(estimator, "estimator"),
-                (n_categories, np.random.default_rng(seed), threads // at_once),
-            )
+        held_out = folds(codes, weight, rng.spawn(1)[0])
+
+        def task(member, seed, threads, weighted):
             learn = partial(member.learn_and_score, codes, held_out) if weighted else partial(member.learn, codes)
-            tasks.append(partial(learn, *of, n_ordered, weight))
+            return partial(learn, n_categories, np.random.default_rng(seed), threads, n_ordered, weight)
+
+        return self._learn_members(task, n_categories, bool(held_out), rng, threads)
+
+    def learn_numbers(self, values, domain, rng, threads):
+        table = shuffled(values, rng.spawn(1)[0])
+        held_out = held_out_parts(*table.shape, MOST_CROSSED)
+
+        def task(member, seed, threads, weighted):
+            told = domain, np.random.default_rng(seed), threads
+            if weighted:
+                return partial(member.learn_numbers_and_score, table, held_out, *told)
+            return partial(member.learn_numbers, table, *told)
+
+        return self._learn_members(task, domain.n_categories, bool(held_out), rng, threads)
+
+    def _learn_members(self, task, n_categories, has_held_out, rng, threads):
+        """Members by tasks, and their weights.
+
+        Parameters
+        ----------
+        task : callable
+            Of a member, its seed, its threads, and whether it is to say how well it tells rows that it has not seen:
+            what learns it.
+        n_categories : ndarray of shape (n_columns,), int32
+        has_held_out : bool
+        rng : numpy.random.Generator
+        threads : int
+        """
+        n, at_once = self.n_estimators, min(threads, self.n_estimators)
+        weighted = self.weights == "held-out" and n > 1 and has_held_out
+        ends_early = weighted and not isinstance(self.estimator, list)  # what is listed is wanted
+        tasks = [
+            task(learner(estimator, "estimator"), seed, threads // at_once, weighted)
+            for estimator, seed in zip(self._estimators(n), rng.integers(2**31, size=n).tolist(), strict=True)
+        ]
         learned = []
         with (
             progress_bar(n, "fitting members", self.verbose) as progress,

@@ -11,7 +11,7 @@ from ..densities.mixed import MixedDensity
 from ..densities.pool import Pool
 from ..inference.estimates import blocks
 from ..learning.multisets import distinct, folds
-from ..learning.numbers import learn_mixed
+from ..learning.numbers import learn_mixed, learn_mixed_apart
 from ..learning.voices import MOST_TREES, learn_voices
 from ..machine.errors import ParameterError, check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
@@ -285,38 +285,27 @@ class TreeFlowMixture(CategoricalFlow):
         return self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)[0]
 
     def learn_numbers(self, values, domain, rng, threads):
-        """Learn a density from rows of numbers and codes.
+        seed = int(rng.integers(2**31))
+        return learn_mixed(values, seed=seed, **self._of_numbers(values, domain, rng, threads))
 
-        Parameters
-        ----------
-        values : ndarray of shape (n_rows, n_columns), float64
-        domain : Domain
-        rng : numpy.random.Generator
-        threads : int
+    def learn_numbers_and_score(self, table, held_out, domain, rng, threads):
+        draws = np.random.default_rng(int(rng.integers(2**31)))
+        whole, known = learn_mixed_apart(table, held_out, rng=draws, **self._of_numbers(table, domain, rng, threads))
+        scores = [part.score(table[rows], threads) for part, rows in zip(known, held_out, strict=True)]
+        return whole, np.concatenate(scores)
 
-        Returns
-        -------
-        distribution : MixedDensity
-
-        Raises
-        ------
-        ParameterError
-            For a parameter that says how categories are told, which would have no effect.
-        """
-        for name, default in (("estimator", None), ("n_components", "auto"), ("n_trees", "auto"), ("logistic", True)):
+    def _of_numbers(self, values, domain, rng, threads):
+        """What is told to those who learn densities of numbers."""
+        for name, default in (("n_components", "auto"), ("n_trees", "auto"), ("logistic", True)):
             value = getattr(self, name)
             if not (type(value) is type(default) and value == default):
                 told = f"{name} has no effect on a table with numbers yet: leave it at {default!r}"
                 raise ParameterError(told, parameter=name, value=value)
-        return learn_mixed(
-            values,
-            domain.numeric,
-            domain.n_categories,
-            step=domain.step,
-            seed=int(rng.integers(2**31)),
-            threads=threads,
-            verbose=self.verbose,
-        )
+        told = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        if self.estimator is not None:
+            order = self.estimator.order_of(values.shape[1], rng)
+            told |= {"order": order, "growth": self.estimator.growth(len(values))}
+        return told | {"threads": threads, "verbose": self.verbose}
 
     def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)

@@ -23,6 +23,7 @@ from ..machine.errors import TableError
 from .numbers import NotANumber, as_numbers
 
 CATEGORICAL = ("category", "ordered")  # names of the dtypes that declare categories: unordered, ordered
+AS_NUMBER = "take it for a number: TreeFlowMixture(numeric='auto')"
 NUMPY, PANDAS, POLARS, PYARROW = CONTAINERS = ("numpy", "pandas", "polars", "pyarrow")
 
 
@@ -356,12 +357,12 @@ class Table:
             raise TableError(
                 f"{self.column(j)} holds {value} at row {row}: categories that are numbers must not be negative "
                 "(Negative values in data); if it marks missing values, make it None or NaN, else convert to strings, "
-                f"or bin a quantity: {self.remedy(j)}",
+                f"or bin a quantity: {self.remedy(j)}, or {AS_NUMBER}",
                 **where,
             )
         raise TableError(
             f"{self.column(j)} holds {value} at row {row}, which is no category (inf or a fraction); "
-            f"bin a quantity: {self.remedy(j)}",
+            f"bin a quantity: {self.remedy(j)}, or {AS_NUMBER}",
             **where,
         )
 

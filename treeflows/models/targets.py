@@ -1,0 +1,133 @@
+"""What classifier and regressor share: the density of a table with its target as one more column, the last."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import column_or_1d
+
+from ..machine.threads import n_threads
+from ..tables.containers import dtype_for
+from ..tables.domain import Rows
+from .base import learn_density, learner, part_of
+from .parameters import check_n_jobs
+
+
+class TargetModel(BaseEstimator):
+    """Base class of models of a column given the others, by the density of all."""
+
+    def part(self):
+        """The unfitted density: estimator."""
+        raise NotImplementedError
+
+    def target(self, y):
+        """The target as an array of one dimension, and its name or None.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or it is no column.
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        return column_or_1d(y, warn=True), getattr(y, "name", None)
+
+    def learn_joint(self, domain, rows, target, weight):
+        """Become the model of a domain whose last column is the target, learned from rows and their targets.
+
+        Parameters
+        ----------
+        domain : Domain
+        rows : Rows
+            Without the target.
+        target : ndarray of shape (n_rows,)
+            Codes or numbers.
+        weight : ndarray of shape (n_rows,), float64, or None
+
+        Returns
+        -------
+        self : object
+        """
+        codes = rows.codes.astype(np.float64, copy=False) if domain.numeric.any() else rows.codes
+        rows = Rows(with_target(codes, target), with_target(rows.observed, True))
+        density, threads = learner(self.part(), "estimator"), n_threads(self.n_jobs)
+        return self.take(domain, learn_density(density, rows, domain, self.random_state, threads, weight))
+
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
+        check_n_jobs(self.n_jobs)
+        learner(self.part(), "estimator")
+
+    def take(self, domain, distribution):
+        """Become the fitted model of a domain whose last column is the target, and of a density over its codes.
+
+        Parameters
+        ----------
+        domain : Domain
+        distribution : Density
+
+        Returns
+        -------
+        self : object
+        """
+        self.domain_, self.distribution_ = domain, distribution
+        self.n_features_in_ = len(domain.columns) - 1
+        if domain.names is not None and all(isinstance(name, str) for name in domain.names):
+            self.feature_names_in_ = np.array(domain.names[:-1], dtype=object)
+        return self
+
+    @property
+    def density_(self):
+        """The fitted density of rows with their targets in the last column: estimator."""
+        return part_of(self, self.part(), self.distribution_)
+
+    @property
+    def categories_(self):
+        """Categories of each column of X: list of ndarray; None for numbers."""
+        domain = self.domain_
+        columns = zip(domain.numeric[:-1], domain.columns[:-1], strict=True)
+        return [None if number else column.categories for number, column in columns]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.positive_only = isinstance(self.numeric, tuple) and not self.numeric
+        tags.input_tags.allow_nan = self.missing != "error"
+        return tags
+
+
+def with_target(table, target):
+    """A table of codes and numbers, or of what is observed, with one more column; None of None."""
+    if table is None:
+        return None
+    wider = np.empty((len(table), table.shape[1] + 1), dtype=table.dtype)
+    wider[:, :-1] = table
+    wider[:, -1] = target
+    return wider
+
+
+def domain_with_target(domain, column, cells, name):
+    """The domain of a table with its target as one more column.
+
+    Parameters
+    ----------
+    domain : Domain
+    column : Column or Quantity
+    cells : ndarray
+        Of the dtype of the target.
+    name : str
+        Of the target, where columns have names.
+    """
+    columns = (*domain.columns, column)
+    if domain.names is None:
+        dtype = domain.dtypes[0] if cells.dtype.str == domain.dtypes[0] else "object"
+        return replace(domain, columns=columns, dtypes=(dtype,) * len(columns))
+    while name in domain.column_names:
+        name += "_"
+    return replace(
+        domain,
+        columns=columns,
+        names=(*domain.names, name),
+        dtypes=(*domain.dtypes, dtype_for(cells, domain.container)),
+    )
