@@ -147,9 +147,6 @@ def test_options_that_do_not_go_together_are_refused():
         TreeFlowEnsemble(TreeFlowMixture(numeric="auto")).fit(X[["sex"]])
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
         TreeFlowClassifier(TreeFlowMixture(numeric=["age"])).fit(X[["sex"]], X["sex"])
-    for options in ({"n_components": 4}, {"n_trees": 3}, {"logistic": False}):
-        with pytest.raises(ParameterError, match=f"{next(iter(options))} has no effect on a table with numbers yet"):
-            TreeFlowMixture(numeric="auto", **options).fit(X)
     for attribute in ("weights_", "share_", "exponent_", "flows_"):
         with pytest.raises(AttributeError, match="table with numbers"):
             getattr(TreeFlowMixture(numeric="auto", random_state=0).fit(X[["sex", "age"]][:50]), attribute)

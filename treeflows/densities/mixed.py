@@ -11,7 +11,7 @@ from ..inference.given import sample_given
 from ..inference.particles import draw_along
 from .axis import NumberAxis
 from .conditionals import Conditionals
-from .density import Density
+from .density import Density, OrderedDensity
 from .destructors import GaussianMixtureDestructor, MarginalDestructor, uniform_of
 from .digits import (
     FURTHER_LEVELS,
@@ -22,7 +22,9 @@ from .digits import (
     CodeLayout,
     n_number_voices,
 )
+from .logarithmic import LogarithmicPool
 from .numbers import NumberColumns
+from .pool import Pool
 from .stored import MOST_PROBABILITY, Array
 from .walk import MOST_UNITS, Walk
 
@@ -41,9 +43,9 @@ class MixedDensity(Density):
     densities of other numbers, in their own units.
 
     Of a column of codes, and of the kind of a number (which atom, missing, or elsewhere), the voices are the trees,
-    further trees and the mixtures. Of a number elsewhere they are densities: the marginal one alone, corrected by the
-    first digits of its uniform number that trees tell; and the mixtures, each alone and corrected by digits. All are
-    averaged with a column's shares.
+    further trees, a pool of the voices that tell tables of codes, and the mixtures. Of a number elsewhere they are
+    densities: the marginal one alone, corrected by the first digits of its uniform number that trees tell; and the
+    mixtures, each alone and corrected by digits. All are averaged with a column's shares.
 
     Attributes
     ----------
@@ -53,6 +55,8 @@ class MixedDensity(Density):
         Of each column by itself, the marginal one.
     trees : tuple of Conditionals
         Of codes, kinds and digits of the marginal's uniform numbers, and further ones.
+    coded : tuple of Pool or LogarithmicPool
+        Of codes, kinds and what numbers answer to questions; at most one.
     mixtures : tuple of GaussianMixtureDestructor
     residuals : tuple of Conditionals
         Trees of the digits of each mixture's uniform numbers.
@@ -66,6 +70,7 @@ class MixedDensity(Density):
     numbers: NumberColumns
     smooth: MarginalDestructor
     trees: tuple[Conditionals, ...]
+    coded: tuple[OrderedDensity, ...]
     mixtures: tuple[GaussianMixtureDestructor, ...]
     residuals: tuple[Conditionals, ...]
     of_scores: Annotated[np.ndarray, Array(np.uint8, "mixtures", high=1)]
@@ -277,8 +282,8 @@ class MixedDensity(Density):
 
     @cached_property
     def layouts(self):
-        """Of the code columns that the trees see, and those that the residuals' trees do."""
-        return CodeLayout(self.numbers, self.order, MARGINAL_BITS), CodeLayout(self.numbers, self.order, MIXTURE_BITS)
+        """Of the code columns that the trees see, the residuals' trees, and the pool of codes."""
+        return tuple(CodeLayout(self.numbers, self.order, n) for n in (MARGINAL_BITS, MIXTURE_BITS, 0))
 
     @cached_property
     def place(self):
@@ -329,10 +334,10 @@ class MixedDensity(Density):
         """``n_categories`` of a part: trees have code columns of their own."""
         if name == "numbers":
             return n_categories
-        if name not in ("trees", "residuals"):
+        bits = {"trees": MARGINAL_BITS, "residuals": MIXTURE_BITS, "coded": 0}
+        if name not in bits:
             return parts["numbers"].n_categories
-        bits = MARGINAL_BITS if name == "trees" else MIXTURE_BITS
-        return CodeLayout(parts["numbers"], parts["order"], bits).n_categories
+        return CodeLayout(parts["numbers"], parts["order"], bits[name]).n_categories
 
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""
@@ -344,12 +349,15 @@ class MixedDensity(Density):
             raise ValueError("a mixed density lacks trees")
         if (np.diff(self.smooth.first_knot) == 0)[self.numbers.is_number == 1].any():
             raise ValueError("a column of numbers has no marginal density")
-        for layout, trees in zip(self.layouts, (self.trees, self.residuals), strict=True):
-            for each in trees:
+        if len(self.coded) > 1 or not all(isinstance(each, (Pool, LogarithmicPool)) for each in self.coded):
+            raise ValueError("codes are told by something other than one pool")
+        for layout, told in zip(self.layouts, (self.trees, self.residuals, self.coded), strict=True):
+            for each in told:
                 if not np.array_equal(each.order, np.arange(len(layout.n_categories))):
-                    raise ValueError("trees of a mixed density are not in the order of its columns")
+                    raise ValueError("a part of a mixed density is not in the order of its columns")
         if any(len(m.shift) != self.numbers.is_number.sum() for m in self.mixtures):
             raise ValueError("a mixture is not of as many numbers as there are")
-        for share, n in ((self.code_share, 2 + n_mixtures), (self.number_share, n_number_voices(n_mixtures))):
+        n_code_voices = 2 + len(self.coded) + n_mixtures
+        for share, n in ((self.code_share, n_code_voices), (self.number_share, n_number_voices(n_mixtures))):
             if share.shape[1] != n or not np.allclose(share.sum(axis=1), 1, rtol=0, atol=1e-9):
                 raise ValueError("the shares of a column do not sum to one")

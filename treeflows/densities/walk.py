@@ -33,6 +33,8 @@ class Walk:
         self.codes = np.zeros((n_rows, len(density.layouts[0].n_categories)), dtype=np.uint8)
         width = len(density.layouts[1].n_categories)
         self.residual_codes = [np.zeros((n_rows, width), dtype=np.uint8) for _ in density.mixtures]
+        self.pooled_codes = np.zeros((n_rows, len(density.layouts[2].n_categories)), dtype=np.uint8)
+        self.pooled = [pool.begin(n_rows) for pool in density.coded]
         self.posteriors = [mixture.begin(n_rows) for mixture in density.mixtures]
         self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
         self._ahead = {}  # what mixtures say of the column where the walk is
@@ -41,6 +43,8 @@ class Walk:
         """The same walk of other rows: those of these numbers, each of which may recur."""
         other = copy(self)
         other.codes, other._ahead = self.codes[rows], {}
+        other.pooled_codes = self.pooled_codes[rows]
+        other.pooled = [[part[rows] for part in known] for known in self.pooled]
         for name in ("residual_codes", "posteriors", "known"):
             setattr(other, name, [part[rows] for part in getattr(self, name)])
         return other
@@ -173,9 +177,11 @@ class Walk:
             kind = x.astype(np.uint8)
             for layout, codes in self._coded():
                 layout.write(codes, j, kind)
+            self._observe_codes(j, kind)
             self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
             return
         kind, question = density.numbers.kind_of(j, x), density.numbers.questions(j, x)
+        self._observe_codes(j, kind, question)
         has, t = kind == density.n_categories[j] - 1, int(density.place[j])
         rows, told = _rows(has), []
         if has.any():
@@ -204,17 +210,26 @@ class Walk:
 
     def codes_say(self, j):
         """Distribution of a column's codes, or kinds: (n_rows, n_categories)."""
-        return sum(s * said for s, said in zip(self.density.code_share[j], self.code_voices(j), strict=True) if s > 0)
+        share = self.density.code_share[j]
+        return sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
 
     def code_voices(self, j):
-        """What each voice says of them: list of ndarray of shape (n_rows, n_categories)."""
-        density = self.density
+        """What each voice that has a share says of them: list of ndarray of shape (n_rows, n_categories)."""
+        density, share = self.density, self.density.code_share[j]
         if density.n_categories[j] == 1:
-            return [np.ones((len(self.codes), 1))] * (2 + len(density.mixtures))
-        at = int(density.layouts[0].first[j])
-        first, *others = [trees.distribution(at, self.codes, self.threads) for trees in density.trees]
-        mixed = [m.predict_codes(p, j) for m, p in self._posteriors()]
-        return [first, sum(others) / len(others) if others else first, *mixed]
+            return [np.ones((len(self.codes), 1))] * np.count_nonzero(share)
+        at, voices = int(density.layouts[0].first[j]), []
+        for trees, heard in zip((density.trees[:1], density.trees[1:] or density.trees), share > 0, strict=False):
+            if heard:
+                voices.append(_mean(each.distribution(at, self.codes, self.threads) for each in trees))
+        place, others = int(density.layouts[2].first[j]), share[2:] > 0
+        for pool, known, heard in zip(density.coded, self.pooled, others, strict=False):
+            if heard:
+                voices.append(pool.predict(known, place, self.pooled_codes, self.threads))
+        for (mixture, posterior), heard in zip(self._posteriors(), others[len(density.coded) :], strict=True):
+            if heard:
+                voices.append(mixture.predict_codes(posterior, j))
+        return voices
 
     def _of_kinds(self, j, kind):
         """Values of atoms, and NaN of other kinds."""
@@ -340,8 +355,17 @@ class Walk:
         return self.codes if source == 0 else self.residual_codes[source - 1]
 
     def _coded(self):
-        first, other = self.density.layouts
+        first, other, _ = self.density.layouts
         return [(first, self.codes), *((other, codes) for codes in self.residual_codes)]
+
+    def _observe_codes(self, j, kind, question=None):
+        """Tell the pool of codes of a column: its code, or kind and answers to questions."""
+        layout = self.density.layouts[2]
+        layout.write(self.pooled_codes, j, kind, question, np.zeros(len(kind), dtype=np.int64))
+        first = int(layout.first[j])
+        for pool, known in zip(self.density.coded, self.pooled, strict=True):
+            for place in range(first, first + (1 if question is None else 2)):
+                pool.observe(known, place, self.pooled_codes, self.threads)
 
     def _posteriors(self):
         return list(zip(self.density.mixtures, self.posteriors, strict=True))

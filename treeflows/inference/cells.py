@@ -91,7 +91,9 @@ class Cells:
         """Probability of at most each row's value, and of at least so much: two ndarrays of shape (n_rows,)."""
         share = self.share
         low, high = self.axis.around(x)
-        return [np.where(side, share, 0.0).sum(axis=1) for side in (self.high <= high[:, None], self.low >= low[:, None])]
+        return [
+            np.where(side, share, 0.0).sum(axis=1) for side in (self.high <= high[:, None], self.low >= low[:, None])
+        ]
 
 
 def conditional_cells(density, codes, observed, column, threads, at=None):
@@ -134,7 +136,13 @@ def conditional_cells(density, codes, observed, column, threads, at=None):
     for block in blocks(len(whole), BEGINNING, EVALUATIONS):
         rows = whole[block]
         completions = codes[rows][:, None]
-        yield rows, told(rows, completions, last), completions, None if last is None else last[rows], np.zeros(len(rows))
+        yield (
+            rows,
+            told(rows, completions, last),
+            completions,
+            None if last is None else last[rows],
+            np.zeros(len(rows)),
+        )
     if not partly.any():
         return
     for part, draws in weighted_draws(density, codes, asked, np.flatnonzero(partly), threads):

@@ -61,6 +61,11 @@ class Fold(NamedTuple):
     weight: np.ndarray
 
 
+def parted(codes, rows):
+    """The rows of these numbers held out of a table: Fold."""
+    return Fold(codes[rows], *distinct(np.delete(codes, rows, axis=0)))
+
+
 def hold_out(codes, weight, n, rng):
     """Draw n rows without replacement from those that `distinct` gives: Fold."""
     return _fold(codes, weight, _draw(weight, n, rng))

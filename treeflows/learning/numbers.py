@@ -16,7 +16,7 @@ from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
 from .marginals import choose_n_knots, learn_marginals
-from .multisets import as_bytes, by_hash, held_out_parts
+from .multisets import as_bytes, by_hash, held_out_parts, parted
 from .objective import Objective
 from .orders import informative_order, pairwise_information
 from .pooling import learn_shares_of_voices
@@ -123,6 +123,7 @@ def learn_mixed_apart(
     mixtures=MIXTURES,
     n_further=N_FURTHER,
     growth=None,
+    learn_codes=None,
     threads=1,
     verbose=0,
 ):
@@ -147,6 +148,10 @@ def learn_mixed_apart(
         Trees of each code column that see drawn columns alone.
     growth : Growth or None
         None is as trees grow by default.
+    learn_codes : callable or None
+        What learns a pool of codes, of all rows and of those outside each `Fold`: of a table of codes, the folds, and
+        by its columns the number of categories, how many are in order, and which are to be told; and a Generator. None
+        for trees alone.
     threads, verbose : int
 
     Returns
@@ -157,19 +162,21 @@ def learn_mixed_apart(
     """
     learner = MixedLearner(table, is_number, n_categories, step, rng, order, n_further, growth, threads)
     every = np.arange(len(table))
+    coded, *coded_apart = learner.learn_codes(learn_codes, held_out) if learn_codes else [()] * (1 + len(held_out))
     kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
         known = []
-        for fold in held_out or [None]:
-            known.append(learner.learn(every if fold is None else np.delete(every, fold), kinds))
+        for fold, pool in zip(held_out or [[]], coded_apart or [coded], strict=True):
+            known.append(learner.learn(np.delete(every, fold), kinds, coded=pool))
             progress(len(known))
         share = learner.shares(known, held_out or [slice(0, len(table))])
         known = [density.with_shares(*share) for density in known]
         if not held_out:
             return known[0], []
         kept = _kept(share, len(kinds))
-        density = learner.learn(every, [kinds[i] for i in kept], [known[0].mixtures[i] for i in kept])
-    return density.with_shares(*_of_kept(share, kept)), known
+        mixtures = [known[0].mixtures[i] for i in kept]
+        density = learner.learn(every, [kinds[i] for i in kept], mixtures, coded=coded)
+    return density.with_shares(*_of_kept(share, kept, len(kinds))), known
 
 
 def learn_trees_of_numbers(values, is_number, n_categories, *, step=None, seed=0, order=None, growth=None, threads=1):
@@ -270,7 +277,9 @@ class MixedLearner:
         self.noise = rng.standard_normal((n_rows, numbers.is_number.sum()))  # what a mixture sees of atoms
         self.seeds = rng.integers(2**31, size=1 + n_further).tolist()
         by_evidence = isinstance(order, str)
-        self.order = np.arange(n_columns, dtype=np.int32) if order is None or by_evidence else np.asarray(order, np.int32)
+        self.order = (
+            np.arange(n_columns, dtype=np.int32) if order is None or by_evidence else np.asarray(order, np.int32)
+        )
         if by_evidence:
             self.order = self._order_of_most_evidence()
 
@@ -309,7 +318,29 @@ class MixedLearner:
         n, d = len(self.table), len(self.in_order)
         return d > 0 and n_states * (d + 1) <= n and min(n, 50_000) * n_states * (d + 1.0) ** 2 <= MOST_WORK
 
-    def learn(self, rows, kinds, mixtures=None):
+    def learn_codes(self, learn_codes, held_out):
+        """Pools of codes and kinds: of all rows, and of those outside each fold; each is the only one, if any."""
+        layout = CodeLayout(self.numbers, self.order, 0)
+        told = np.zeros(len(layout.n_categories), dtype=bool)
+        told[layout.places(False)] = True
+        told &= layout.n_categories > 1
+        if not told.any():
+            return [()] * (1 + len(held_out))
+        codes = np.empty((len(self.table), len(told)), dtype=np.uint8)
+        for j in range(len(self.k)):
+            x = self.table[:, j]
+            if self.numbers.is_number[j]:
+                layout.write(
+                    codes, j, self.numbers.kind_of(j, x), self.numbers.questions(j, x), np.zeros(len(x), dtype=int)
+                )
+            else:
+                layout.write(codes, j, x.astype(np.uint8))
+        parts = [parted(codes, rows) for rows in held_out]
+        draws = np.random.default_rng(self.seeds[0])
+        whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
+        return [(whole,), *((pool,) for pool in known)]
+
+    def learn(self, rows, kinds, mixtures=None, coded=()):
         """The density of some rows, with equal shares; mixtures of kinds (states, of scores), anew or from others."""
         columns = [
             self.spread[rows, j][self.elsewhere[rows, j]] if self.numbers.is_number[j] else None
@@ -327,17 +358,19 @@ class MixedLearner:
             numbers=self.numbers,
             smooth=marginal,
             trees=(),
+            coded=coded,
             mixtures=tuple(learned),
             residuals=(),
             of_scores=np.array([of_scores for _, of_scores in kinds], dtype=np.uint8),
-            code_share=_equal(len(self.k), 2 + len(kinds)),
+            code_share=_equal_code_share(len(self.k), len(coded), len(kinds)),
             number_share=_equal(len(self.k), n_number_voices(len(kinds))),
         )
         codes, *residual_codes = bare.code_tables(self.spread[rows], self.threads)
         layout = CodeLayout(self.numbers, self.order, MARGINAL_BITS)
         first, *others = self.seeds
-        further = [self._grow(codes, layout, False, self.growth.of_further_trees(), seed) for seed in others]
-        trees = self._grow(codes, layout, False, self.growth, first), *further
+        told_apart = bool(coded)  # codes and kinds are
+        further = [self._grow(codes, layout, told_apart, self.growth.of_further_trees(), seed) for seed in others]
+        trees = self._grow(codes, layout, told_apart, self.growth, first), *further
         layout = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
         residuals = [self._grow(codes, layout, True, self.growth, first) for codes in residual_codes]
         return bare.with_trees(trees, tuple(residuals))
@@ -395,15 +428,20 @@ class MixedLearner:
                 if number and len(has):
                     of_numbers[j].append(walk.numbers_say(j, x[has], has))
                 walk.observe(j, x)
-        n_codes, n_numbers = known[0].code_share.shape[1], known[0].number_share.shape[1]
-        return (
-            learn_shares_of_voices(of_codes, n_codes, False),
-            learn_shares_of_voices(of_numbers, n_numbers, True),
-        )
+        heard = known[0].code_share[0] > 0
+        code_share = np.zeros(known[0].code_share.shape)
+        code_share[:, heard] = learn_shares_of_voices(of_codes, int(heard.sum()), False)
+        return code_share, learn_shares_of_voices(of_numbers, known[0].number_share.shape[1], True)
 
 
 def _equal(n_columns, n_voices):
     return np.full((n_columns, n_voices), 1 / n_voices)
+
+
+def _equal_code_share(n_columns, n_pools, n_mixtures):
+    """Shares of code voices: trees have none where a pool tells codes, which has trees of its own."""
+    heard = np.concatenate([np.full(2, n_pools == 0), np.full(n_pools + n_mixtures, True)])
+    return np.tile(heard / heard.sum(), (n_columns, 1))
 
 
 def _kept(share, n_mixtures):
@@ -411,13 +449,13 @@ def _kept(share, n_mixtures):
     of_codes, of_numbers = (s.max(axis=0) for s in share)
     each = (of_numbers.shape[0] - n_number_voices(0)) // n_mixtures if n_mixtures else 0
     by_numbers = of_numbers[n_number_voices(0) :].reshape(n_mixtures, each).max(axis=1, initial=0.0)
-    return np.flatnonzero((of_codes[2:] > 0) | (by_numbers > 0)).tolist()
+    return np.flatnonzero((of_codes[len(of_codes) - n_mixtures :] > 0) | (by_numbers > 0)).tolist()
 
 
-def _of_kept(share, kept):
+def _of_kept(share, kept, n_mixtures):
     """Shares without those of mixtures that have none."""
     of_codes, of_numbers = share
-    first = n_number_voices(0)
-    each = n_number_voices(1) - first
-    numbers = [*range(first), *(first + each * i + v for i in kept for v in range(each))]
-    return of_codes[:, [0, 1, *(2 + i for i in kept)]], of_numbers[:, numbers]
+    first, first_number = of_codes.shape[1] - n_mixtures, n_number_voices(0)
+    each = n_number_voices(1) - first_number
+    numbers = [*range(first_number), *(first_number + each * i + v for i in kept for v in range(each))]
+    return of_codes[:, [*range(first), *(first + i for i in kept)]], of_numbers[:, numbers]

@@ -80,9 +80,8 @@ class TreeFlowMixture(CategoricalFlow):
     numeric : "auto", sequence of str or int, or mask, default=()
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
-        with numbers is told in its own order by trees and normal mixtures, whose shares are learned likewise;
-        parameters that say how trees and states are learned are refused. It is scored, sampled, transformed and kept
-        by files, and its categories are predicted; other questions are refused by name.
+        with numbers is told in its own order: numbers by trees and normal mixtures, whose shares are learned likewise;
+        categories by the voices above, which see numbers by the quantiles that they lie between, and by the mixtures.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -238,7 +237,7 @@ class TreeFlowMixture(CategoricalFlow):
         ]
         shares = {}
         for j in density.order.tolist():
-            share, n = density.code_share, 2  # trees, further trees
+            share, n = density.code_share, 2 + len(density.coded)  # trees, further trees, the pool of codes
             if self.domain_.numeric[j]:
                 share, n = density.number_share, n_number_voices(0)
             shares[names[j]] = [float(share[j, :n].sum()), float(share[j, n:].sum())]
@@ -296,16 +295,16 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
-        for name, default in (("n_components", "auto"), ("n_trees", "auto"), ("logistic", True)):
-            value = getattr(self, name)
-            if not (type(value) is type(default) and value == default):
-                told = f"{name} has no effect on a table with numbers yet: leave it at {default!r}"
-                raise ParameterError(told, parameter=name, value=value)
         told = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
         if self.estimator is not None:
             order = self.estimator.order_of(values.shape[1], rng)
             told |= {"order": order, "growth": self.estimator.growth(len(values))}
-        return told | {"threads": threads, "verbose": self.verbose}
+
+        def learn_codes(codes, held_out, n_categories, n_ordered, told, rng):
+            of = n_categories, rng, threads, n_ordered, np.arange(len(told), dtype=np.int32), told
+            return self._learn_apart(*distinct(codes), held_out, *of)
+
+        return told | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
 
     def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)
@@ -313,15 +312,18 @@ class TreeFlowMixture(CategoricalFlow):
         scores = [part.score(fold.unseen, threads) for part, fold in zip(known, held_out, strict=True)]
         return whole, np.concatenate(scores)
 
-    def _learn_apart(self, codes, weight, held_out, n_categories, rng, threads, n_ordered):
-        """What all rows tell, and what the rows outside each fold do."""
+    def _learn_apart(self, codes, weight, held_out, n_categories, rng, threads, n_ordered, order=None, told=None):
+        """What all rows tell, and what the rows outside each fold do; of columns ``told``, or all."""
         n_trees = None if self.n_trees == "auto" else int(self.n_trees)
         em_seed, *seeds = rng.integers(2**31, size=1 + (n_trees or MOST_TREES)).tolist()
+        estimator = self._estimator() if order is None else clone(self._estimator()).set_params(order=order)
 
         def learn(flow, codes, weight, seed, splitting=None):
+            if splitting is None and told is not None:
+                splitting = told.astype(np.uint8)
             return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting)
 
-        first = learn(self._estimator(), codes, weight, seeds[0])
+        first = learn(estimator, codes, weight, seeds[0])
         flow, further = self._voices(first.order)
 
         def grow(rows, weight, n, splitting=None):
@@ -331,7 +333,7 @@ class TreeFlowMixture(CategoricalFlow):
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
-        of = n_categories, first.order, grow, n_trees, numbers, self.logistic, em_seed, threads, self.verbose
+        of = n_categories, first.order, grow, n_trees, numbers, self.logistic, em_seed, threads, self.verbose, told
         return learn_voices(codes, weight, held_out, *of)
 
     def _voices(self, order):
