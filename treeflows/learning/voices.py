@@ -160,7 +160,7 @@ def _with_regressions(codes, weight, parts, whole, known, threads):
     learners = [LogisticLearner(part.seen, *of, part.weight) for part in parts]
     regressions = choose_penalties(learners, [part.unseen for part in parts])
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
-    every, few = np.ones(len(k), dtype=np.uint8), MOST_HEARD // int(k.sum())
+    every, few = np.full((3, len(k)), 2, dtype=np.uint8), MOST_HEARD // int(k.sum())
     heard, values = [], []
     for average, voice, part in zip(known, voices, parts, strict=True):
         rows = part.unseen[:few]
