@@ -23,14 +23,15 @@ class Router:
     def values(
         self, rows: NDArray[np.uint8], values: NDArray[np.float64], n_threads: int = 1, start: int = 0
     ) -> NDArray[np.float64]: ...
-    def distributions(
+    def add_distributions(
         self,
         rows: NDArray[np.uint8],
         values: NDArray[np.float64],
-        whole: NDArray[np.uint8],
+        asked: NDArray[np.uint8],
+        out: NDArray[np.float64],
         n_threads: int = 1,
         start: int = 0,
-    ) -> NDArray[np.float64]: ...
+    ) -> None: ...
     def leaves(self, t: int, rows: NDArray[np.uint8], n_threads: int = 1) -> NDArray[np.int32]: ...
     def look_up(self, rows: NDArray[np.uint8], tables: NDArray[np.uint8], n_threads: int = 1) -> NDArray[np.uint8]: ...
     def look_up_in_turn(

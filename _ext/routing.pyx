@@ -10,7 +10,7 @@ from _ext.asked cimport Question, goes_left
 cdef enum:
     BLOCK_BYTES = 131072    # rows of a block stay in the second-level cache while they go through all trees
     PARALLEL_WORK = 65536   # rows x columns below which waking threads costs more than it saves
-    ABREAST = 8             # rows that go down a tree together
+    ABREAST = 16            # rows that go down a tree together
 
 
 # An inner node as the loops over rows read it. Children below zero are leaves, ~leaf.
@@ -91,24 +91,23 @@ cdef class Router:
                               &leaves[threadid(), 0], &out[b * size, 0])
         return result
 
-    def distributions(self, const uint8_t[:, ::1] rows, const double[::1] values, const uint8_t[::1] whole,
-                      int n_threads=1, int64_t start=0):
-        """The values of every category at the leaf of each row, in the order of the trees from ``start`` on.
+    def add_distributions(self, const uint8_t[:, ::1] rows, const double[::1] values, const uint8_t[::1] asked,
+                          double[:, ::1] out, int n_threads=1, int64_t start=0):
+        """Add the values of every category at the leaf of each row, in the order of the trees from ``start`` on.
 
-        Of trees for which ``whole``, (n_columns,), is 0, only that of the row's category; the rest of their part is 0.
-        ndarray of shape (n_rows, their categories), float64.
+        To ``out``, of shape (n_rows, their categories). Of trees for which ``asked``, (n_columns,), is 1, only that of
+        the row's category; where it is 0, nothing.
         """
         if not 0 <= start < self.n_columns:
             raise IndexError(f"there is no tree {start}")
-        result = np.zeros((rows.shape[0], np.take(self.n_categories, self.order[start:]).sum()))
-        cdef double[:, ::1] out = result
+        if out.shape[0] != rows.shape[0] or out.shape[1] != np.take(self.n_categories, self.order[start:]).sum():
+            raise ValueError("out does not have a place for each category of each row")
         cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
         cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
         for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
                         use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
             self.distributions_block(start, &rows[b * size, 0], min(size, n_rows - b * size), &values[0],
-                                     &whole[0], &leaves[threadid(), 0], &out[b * size, 0], out.shape[1])
-        return result
+                                     &asked[0], &leaves[threadid(), 0], &out[b * size, 0], out.shape[1])
 
     def leaves(self, int64_t t, const uint8_t[:, ::1] rows, int n_threads=1):
         """Leaf of each row in tree t: ndarray of shape (n_rows,), int32."""
@@ -196,21 +195,23 @@ cdef class Router:
                 out[r * width + t - start] = of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
 
     cdef void distributions_block(self, int64_t start, const uint8_t *rows, int64_t n_rows, const double *values,
-                                  const uint8_t *whole, int32_t *leaves, double *out, int64_t width) noexcept nogil:
+                                  const uint8_t *asked, int32_t *leaves, double *out, int64_t width) noexcept nogil:
         cdef int64_t t, r, first = 0
         cdef int32_t j, k, v
         cdef const double *of
         for t in range(start, self.n_columns):
             j, of = self.order[t], values + self.first_value[t]
             k = self.n_categories[j]
-            self.find_leaves(t, rows, n_rows, leaves)
-            for r in range(n_rows):
-                if whole[t]:
+            if asked[t]:
+                self.find_leaves(t, rows, n_rows, leaves)
+            if asked[t] > 1:
+                for r in range(n_rows):
                     for v in range(k):
-                        out[r * width + first + v] = of[<int64_t> leaves[r] * k + v]
-                else:
+                        out[r * width + first + v] += of[<int64_t> leaves[r] * k + v]
+            elif asked[t]:
+                for r in range(n_rows):
                     v = rows[r * self.n_columns + j]
-                    out[r * width + first + v] = of[<int64_t> leaves[r] * k + v]
+                    out[r * width + first + v] += of[<int64_t> leaves[r] * k + v]
             first += k
 
     cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,

@@ -91,19 +91,19 @@ def test_transform_is_a_bijection_of_the_whole_domain(name, table):
 
 @pytest.mark.parametrize("name", MODELS)
 @given(table=small_tables())
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_results_do_not_depend_on_threads_or_instruction_set(name, table):
     codes, k = table
     domain = whole_domain(k)
     results = []
     before = isa.current()
-    for kernels in isa.available():
+    # each set by one thread, the machine's own by several too
+    for kernels, n_jobs in [*((kernels, 1) for kernels in isa.available()), (before, 2), (before, 3)]:
         isa.use(kernels)
-        for n_jobs in (1, 2, 3):
-            model = fitted(name, codes, k, n_jobs=n_jobs)
-            results.append([model.score_samples(domain), model.sample(50)])
-            if name in FLOWS:
-                results[-1].append(model.transform(domain))
+        model = fitted(name, codes, k, n_jobs=n_jobs)
+        results.append([model.score_samples(domain), model.sample(50)])
+        if name in FLOWS:
+            results[-1].append(model.transform(domain))
     isa.use(before)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
@@ -113,6 +113,8 @@ def test_results_do_not_depend_on_threads_or_instruction_set(name, table):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("n_columns", [3, 50, 150])
 def test_results_do_not_depend_on_threads_or_batches_of_large_tables(name, n_columns):
+    if "mixture" in name:  # they grow forests for each fold, and are of parts that the others try at these sizes
+        n_columns = n_columns // 5 + 2
     k = [2, 5] * n_columns
     codes = random_table(0, 600, k)
     model, other = (fitted(name, codes, k, n_jobs=n_jobs) for n_jobs in (1, 2))
@@ -174,7 +176,7 @@ def test_one_row_and_constant_columns(name, seed):
 @pytest.mark.parametrize("name", MODELS)
 def test_256_categories(name):
     k = [256, 3, 256]
-    codes = random_table(0, 2000, k)
+    codes = random_table(0, 1000, k)
     model = fitted(name, codes, k)
     assert np.isfinite(model.score_samples(codes)).all()
     if name in FLOWS:

@@ -63,13 +63,13 @@ class Conditionals(OrderedDensity):
         """
         return self._router.values(codes, self.prob, threads, start)
 
-    def distributions(self, codes, whole, threads=1, start=0):
-        """Distribution of every column given those before it, in the order of the trees from ``start`` on.
+    def add_distributions(self, codes, asked, out, threads=1, start=0):
+        """Add the distribution of every column given those before it, in the order of the trees from ``start`` on.
 
-        Where ``whole``, (n_columns,), is 0 of a tree, the probability of the row's value alone. An array of shape
-        (n_rows, sum of their n_categories).
+        To ``out``, of shape (n_rows, sum of their n_categories). Where ``asked``, (n_columns,), is 1 of a tree, the
+        probability of the row's value alone; where it is 0, nothing.
         """
-        return self._router.distributions(codes, self.prob, whole, threads, start)
+        self._router.add_distributions(codes, self.prob, asked, out, threads, start)
 
     def distribution(self, t, codes, threads=1):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""

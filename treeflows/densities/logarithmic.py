@@ -51,7 +51,7 @@ class LogarithmicPool(OrderedDensity):
         shares, exponents, values = self._share[start:], self.exponent[order], np.take(codes, order, axis=1)
         prob = np.empty(values.shape)
         for block in blocks(len(codes), int(first[-1]), BLOCK_VALUES):
-            tree, forest, hidden = self.average.distributions(codes[block], self._pooled, threads, start)
+            tree, forest, hidden = self.average.distributions(codes[block], self._asked, threads, start)
             prob[block] = pooling.pooled_values(
                 tree,
                 forest,
@@ -77,7 +77,7 @@ class LogarithmicPool(OrderedDensity):
     def predict(self, known, t, codes, threads=1):
         """Distribution of the column at place t of the order in each row: (n_rows, n_categories)."""
         *of_average, logits = known
-        tree, forest, hidden = self.average.predict_voices(of_average, t, codes, threads)
+        tree, forest, hidden = self.average.predict_voices(of_average, t, codes, threads, self._asked)
         cells = self.logistic.number_in_order[self._first[t] : self._first[t + 1]]
         share, exponent = self._share[[t]], self.exponent[[self.order[t]]]
         one = np.array([0, tree.shape[1]], dtype=np.int32)
@@ -96,9 +96,15 @@ class LogarithmicPool(OrderedDensity):
         return self.average.share[self.order]
 
     @cached_property
-    def _pooled(self):
-        """Whether each column, in order, has more than its average: ndarray of uint8."""
-        return (self.exponent[self.order] != AVERAGE_ALONE).any(axis=1).astype(np.uint8)
+    def _asked(self):
+        """What tree, further trees and hidden column are asked of each column, in order: as `Pool.distributions` has it.
+
+        A voice without a say is asked nothing, and of a column that is its average alone, the row's value is enough.
+        """
+        exponent = self.exponent[self.order]
+        heard = (exponent[:, :1] > 0) & (self._share > 0) | (exponent[:, 1:4] > 0)
+        pooled = (exponent != AVERAGE_ALONE).any(axis=1, keepdims=True)
+        return np.ascontiguousarray((heard * (1 + pooled)).T.astype(np.uint8))
 
     @cached_property
     def _first(self):

@@ -49,16 +49,22 @@ class Pool(OrderedDensity):
         tree, forest = trees_say(self.trees, codes, threads, start)
         return _blend((tree, forest, hidden[:, start:]), self.share[self.order[start:]].T)
 
-    def distributions(self, codes, whole, threads=1, start=0):
+    def distributions(self, codes, asked, threads=1, start=0):
         """What tree, further trees and hidden column say of every column given those before it.
 
-        In the order of the columns from place ``start`` on. Where ``whole``, (n_columns,), is 0 of a column in order,
-        the probability of the row's value alone. Three arrays of shape (n_rows, sum of their n_categories).
+        In the order of the columns from place ``start`` on. ``asked``, of shape (3, n_columns) and uint8, is for each of
+        the three and each column in order 2 for its distribution, 1 for the probability of the row's value alone, and 0
+        for nothing; what is not told is 0 or any other number. Three arrays of shape (n_rows, sum of n_categories).
         """
         skipped = int(self.n_categories[self.order[:start]].sum())
-        hidden = self.products.distributions(codes, self.order, whole, threads)[:, skipped:]
-        grown = _first_and_mean(trees.distributions(codes, whole, threads, start) for trees in self.trees)
-        return *grown, np.ascontiguousarray(hidden)
+        hidden = self.products.distributions(codes, self.order, asked[2] // 2, threads)[:, skipped:]
+        one, *further = self.trees
+        tree, forest = np.zeros((2, *hidden.shape))
+        one.add_distributions(codes, asked[0], tree, threads, start)
+        for trees in further or [one]:
+            trees.add_distributions(codes, asked[1], forest, threads, start)
+        forest /= max(len(further), 1)
+        return tree, forest, np.ascontiguousarray(hidden)
 
     def walk(self, codes, threads=1):
         """Column after column in order: its number, and its distribution in each row."""
@@ -72,9 +78,13 @@ class Pool(OrderedDensity):
         """Distribution of the column at place t of the order in each row: (n_rows, n_categories)."""
         return _blend(self.predict_voices(known, t, codes, threads), self.share[self.order[t]])
 
-    def predict_voices(self, known, t, codes, threads=1):
-        """What tree, further trees and hidden column say of it, apart."""
-        grown = _first_and_mean(trees.distribution(t, codes, threads) for trees in self.trees)
+    def predict_voices(self, known, t, codes, threads=1, asked=None):
+        """What tree, further trees and hidden column say of it, apart.
+
+        ``asked`` is as `distributions` takes it; a voice that is not asked says what it likes.
+        """
+        heard = self.trees if asked is None or asked[1, t] else self.trees[:1]
+        grown = _first_and_mean(trees.distribution(t, codes, threads) for trees in heard)
         return *grown, self.products.predict(known[0], int(self.order[t]), threads)
 
     def observe(self, known, t, codes, threads=1):
@@ -111,7 +121,7 @@ def trees_say(trees, codes, threads, start=0):
 
 
 def _first_and_mean(parts):
-    """The first of some new arrays, and the mean of the others; the first where there are none, whose share is 0."""
+    """The first of some new arrays, and the mean of the others; the first where there are none."""
     first, *second = itertools.islice(parts, 2)
     if not second:
         return first, first

@@ -14,13 +14,13 @@ from sklearn.exceptions import ConvergenceWarning
 from .._ext import elementary, logistic
 from ..densities.logistic import LANES, Cells, LogisticConditionals
 from ..densities.trees import starts
-from .multisets import distinct
+from .multisets import distinct, n_parts_of
 
 PENALTIES = 100.0 * 10.0 ** -np.arange(0, 3.6, 0.5)  # halves of which times the squared coefficients are added, nats
 SHARED = 100.0  # held-out rows' worth of all columns' loss in the choice of each column's penalty
-ENOUGH_HELD_OUT = 1000  # rows, that penalties are chosen by
+ENOUGH_HELD_OUT = 500  # rows, that penalties are chosen by
 MEMORY = 6  # steps that the curvature is known from
-PASSES = 30  # over the rows for each penalty on the way
+PASSES = 20  # over the rows for each penalty on the way
 MOST_PASSES = 300  # at the end
 TOLERANCE = 2e-4  # nats per row, of all columns together, that steps still promise at the end
 FLATTER = 0.5  # than at its start a step's slope is at its end, if uphill; otherwise the step is shortened
@@ -137,7 +137,7 @@ def choose_penalties(learners, held_out):
     -------
     regressions : list of Regressions
     """
-    n_choosing = 1 + int(np.searchsorted(np.cumsum([len(rows) for rows in held_out[:-1]]), ENOUGH_HELD_OUT))
+    n_choosing = n_parts_of(held_out, ENOUGH_HELD_OUT)
     choosing, held_out = learners[:n_choosing], held_out[:n_choosing]
     best, n_rows = [learner.start() for learner in choosing], sum(map(len, held_out))
     for columns in learners[0].blocks():

@@ -94,6 +94,11 @@ def held_out_parts(n, n_columns, most_crossed=MOST_CROSSED):
     return [slice(n * i // n_folds, n * (i + 1) // n_folds) for i in range(n_folds)] if n > 1 else []
 
 
+def n_parts_of(parts, enough):
+    """How many of the first of some parts have enough rows together; all, if they do not."""
+    return 1 + int(np.searchsorted(np.cumsum([len(part) for part in parts[:-1]]), enough))
+
+
 def _fold(codes, weight, row):
     left = weight - np.bincount(row, minlength=len(weight)).astype(np.int32)
     return Fold(codes[row], codes[left > 0], left[left > 0])

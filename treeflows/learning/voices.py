@@ -173,11 +173,11 @@ def _with_regressions(codes, weight, parts, whole, known, threads, told):
     learners = [LogisticLearner(part.seen, *of, part.weight, told) for part in parts]
     regressions = choose_penalties(learners, [part.unseen for part in parts])
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
-    few = MOST_HEARD // int(k.sum())
+    asked, few = np.tile(np.where(places, 2, 0).astype(np.uint8), (3, 1)), MOST_HEARD // int(k.sum())
     heard, values = [], []
     for average, voice, part in zip(known, voices, parts, strict=True):
         rows = part.unseen[:few]
-        heard.append((*average.distributions(rows, places.astype(np.uint8), threads), voice.logits(rows, threads)))
+        heard.append((*average.distributions(rows, asked, threads), voice.logits(rows, threads)))
         values.append(np.take(rows, order, axis=1))
     *said, logits = _heard(heard)
     shares = np.repeat(whole.share[order].T, k[order], axis=1)
