@@ -191,22 +191,26 @@ def conditional_values(density, codes, observed, column, values, threads):
     for rows, cells, completions, last, wrong in conditional_cells(
         density, codes, observed, column, threads, most_share=LEAST_SHARE
     ):
-        joint = np.empty((*completions.shape[:2], len(values)))
-        for i, value in enumerate(values.tolist()):
-            joint[:, :, i] = joint_with(density, completions, column, value, last, threads)
+        joint = joint_with(density, completions, column, values, last, threads)
         told[rows] = elementary.exp(joint - cells.log_total[:, :, None]).mean(axis=1)
         error[rows] = wrong
     return np.where(np.isinf(error)[:, None], np.nan, told), error
 
 
-def joint_with(density, completions, column, value, last, threads):
-    """Log-density of all completions with one value of a column, nats: ndarray of shape (n_rows, n_kept)."""
+def joint_with(density, completions, column, values, last, threads):
+    """Log-density of completions with each value of a column: ndarray of shape (n_rows, n_kept, n_values), nats."""
     n_rows, n_kept, n_columns = completions.shape
-    whole = completions.reshape(-1, n_columns).copy()
-    whole[:, column] = value
-    if last is None:
-        return density.score(whole, threads).reshape(n_rows, n_kept)
-    return density.score_first(whole, np.repeat(last, n_kept), threads).reshape(n_rows, n_kept)
+    flat, joint = completions.reshape(-1, n_columns), np.empty((n_rows * n_kept, len(values)))
+    for block in blocks(len(flat), len(values), EVALUATIONS):
+        whole = np.repeat(flat[block], len(values), axis=0)
+        whole[:, column] = np.tile(values, len(whole) // len(values))
+        if last is None:
+            told = density.score(whole, threads)
+        else:
+            counts = np.repeat(np.repeat(last, n_kept)[block], len(values))
+            told = density.score_first(whole, counts, threads)
+        joint[block] = told.reshape(-1, len(values))
+    return joint.reshape(n_rows, n_kept, -1)
 
 
 def tell_cells(density, completions, column, threads, last=None, at=None, most_share=MOST_SHARE):

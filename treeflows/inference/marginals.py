@@ -43,7 +43,8 @@ def log_marginal(density, codes, observed, threads):
 def weighted_draws(density, codes, observed, rows, threads, last=None, *within):
     """Draws of the unobserved cells of some rows, enough of them if that can be: pairs of rows and `Draws`.
 
-    ``within`` is what cells of a density of numbers may be, as `draw_along` takes it. The same of a row in every table and on every call, and of different rows independent.
+    ``within`` is what cells of a density of numbers may be, as `draw_along` takes it. The same of a row in every table
+    and on every call, and of different rows independent.
     """
     few, most, wanted = density.n_draws
     for n_draws in (few, most):

@@ -237,9 +237,9 @@ class TableModel(DensityMixin, BaseEstimator):
         given : dict of str or int to value, default=None
             Columns, by name or number, and the values that all rows shall have in them; of a column of numbers also a
             range: a tuple of the least and the greatest value, of which either may be None. Exact if these columns come
-            first in the order that the model was learned in, and one of them at most, the last, has a range; else rows are drawn by importance resampling, and a
-            MonteCarloWarning says how many proposals they are worth. A model cannot be reordered after it was fitted:
-            ``AutoregressiveTreeFlow(order=...)`` puts columns first.
+            first in the order that the model was learned in, and one of them at most, the last, has a range; else rows
+            are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
+            cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
 
         Returns
         -------
@@ -494,8 +494,8 @@ class TableModel(DensityMixin, BaseEstimator):
 
         The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024.
         Beyond, by averages over weighted draws, which are the same for equal rows; a MonteCarloWarning says of how many
-        cells the two most probable values are too near to each other to tell. Numbers are filled with their medians; in a
-        table with numbers, a single missing cell of a row is told by its distribution, several by weighted draws.
+        cells the two most probable values are too near to each other to tell. Numbers are filled with their medians; in
+        a table with numbers, a single missing cell of a row is told by its distribution, several by weighted draws.
 
         Parameters
         ----------
@@ -627,8 +627,9 @@ class TableModel(DensityMixin, BaseEstimator):
             for part, cells, completions, last, _ in conditional_cells(*of):
                 missing = 0.0
                 if has_missing:
-                    joint = joint_with(self.distribution_, completions, j, np.nan, last, threads)
-                    missing = softmax(np.stack([joint, cells.log_total], axis=2), axis=2)[:, :, 0].mean(axis=1)
+                    joint = joint_with(self.distribution_, completions, j, [np.nan], last, threads)
+                    both = np.concatenate([joint, cells.log_total[:, :, None]], axis=2)
+                    missing = softmax(both, axis=2)[:, :, 0].mean(axis=1)
                 told = missing
                 if here is there:
                     told = (1 - missing) * np.minimum(2 * np.minimum(*cells.tails(at[part])), 1.0)
@@ -651,7 +652,7 @@ class TableModel(DensityMixin, BaseEstimator):
         return self._told_by_cells(rows, j, lambda cells: cells.quantiles(at), len(at))
 
     def _told_by_cells(self, rows, j, what, *shape):
-        """What follows from the distribution of a column of numbers given all others, (n_rows, *shape); NaN for none."""
+        """What follows from the distribution of a column of numbers given all others, (n_rows, *shape), or NaN."""
         told, error = np.full((len(rows.codes), *shape), np.nan), np.zeros(len(rows.codes))
         of = self.distribution_, rows.codes, rows.observed, j, n_threads(self.n_jobs)
         for part, cells, _, _, wrong in conditional_cells(*of):
