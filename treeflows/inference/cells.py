@@ -17,8 +17,8 @@ from .marginals import FEWEST_EFFECTIVE, needed_cells, row_generators, weighted_
 BULK = np.linspace(-4, 4, 11)  # normal scores of a column where its cells begin
 TAILS = np.array([6.0, 8.0, 11.0, 16.0, 25.0, 37.0])
 NEAR = np.array([-0.5, -0.1, 0.1, 0.5])  # normal scores from a value whose tail is asked for
-MOST_SHARE = 0.01  # of a cell, which is cut if it can be
-LEAST_SHARE = 0.003  # the same where the total is asked for
+MOST_SHARE = 0.02  # of a cell, which is cut if it can be
+LEAST_SHARE = 0.003  # the same where the total or the mean is asked for
 NEXT = 2  # cells on either side that are next to one, empty ones among them
 CUT, MOST_CUTS = 16, 16  # of a row, cells in a round, and rounds
 MOST_GUESSES = 48  # of a row

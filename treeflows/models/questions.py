@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._ext import elementary
 from ..densities.density import Density
 from ..densities.stored import LEAST_PROBABILITY
-from ..inference.cells import conditional_cells, conditional_values, joint_with
+from ..inference.cells import LEAST_SHARE, conditional_cells, conditional_values, joint_with
 from ..inference.completion import complete, complete_numbers, draw_numbers
 from ..inference.marginals import DRAWS, log_joint
 from ..learning.rows import check_weight
@@ -442,7 +442,10 @@ class TableModel(DensityMixin, BaseEstimator):
         if known.is_time:
             name = self.domain_.column_names[j]
             raise TableError(f"column {name!r} holds times, which have no mean: ask predict_quantiles", column=name)
-        return known.unrounded(self._told_by_cells(self._rows(table, ignore=(j,)), j, lambda cells: cells.mean()))
+        mean = self._told_by_cells(
+            self._rows(table, ignore=(j,)), j, lambda cells: cells.mean(), most_share=LEAST_SHARE
+        )
+        return known.unrounded(mean)
 
     def conditional_density(self, X, column, at):
         """Density of values of a column of numbers given all other columns.
@@ -649,13 +652,13 @@ class TableModel(DensityMixin, BaseEstimator):
 
     def _quantiles(self, rows, j, at):
         """Quantiles of a column of numbers given all others: ndarray of shape (n_rows, n_quantiles); NaN for none."""
-        return self._told_by_cells(rows, j, lambda cells: cells.quantiles(at), len(at))
+        return self._told_by_cells(rows, j, lambda cells: cells.quantiles(at), (len(at),))
 
-    def _told_by_cells(self, rows, j, what, *shape):
+    def _told_by_cells(self, rows, j, what, shape=(), **options):
         """What follows from the distribution of a column of numbers given all others, (n_rows, *shape), or NaN."""
         told, error = np.full((len(rows.codes), *shape), np.nan), np.zeros(len(rows.codes))
         of = self.distribution_, rows.codes, rows.observed, j, n_threads(self.n_jobs)
-        for part, cells, _, _, wrong in conditional_cells(*of):
+        for part, cells, _, _, wrong in conditional_cells(*of, **options):
             known = wrong < np.inf
             told[part[known]], error[part] = what(cells)[known], wrong
         warn_of_estimates(error, self.distribution_.n_draws[0])
