@@ -125,12 +125,6 @@ def test_unseen_categories_may_be_reserved():
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda m, X: m.impute(X),
-        lambda m, X: m.anomalies(X),
-        lambda m, X: m.sample(2, given={"sex": "f"}),
-        lambda m, X: m.predict(X),
-        lambda m, X: m.predict(X, "age"),
-        lambda m, X: m.conditional_proba(X, "height"),
         lambda m, X: compare(TreeFlowMixture(numeric="auto"), X),
     ],
 )

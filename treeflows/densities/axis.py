@@ -1,14 +1,19 @@
 """The values that one column of numbers may have: atoms, a lattice or all, in normal scores of its own distribution."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.special import ndtri
 
 from .destructors import MarginalDestructor, uniform_of
+from .digits import MARGINAL_BITS
 from .numbers import NumberColumns
 
+LEAST_PART = 0.1  # of a cell, on either side of where it is cut
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class NumberAxis:
     """One column of numbers.
 
@@ -33,6 +38,20 @@ class NumberAxis:
     def step(self):
         """Distance of neighbours on a lattice; 0.0 where there is none: float."""
         return float(self.numbers.step[self.j])
+
+    @cached_property
+    def breaks(self):
+        """Normal scores where what is said of later columns may jump: thresholds, and where digits change."""
+        digits = ndtri(np.arange(1, 2**MARGINAL_BITS) / 2**MARGINAL_BITS)
+        return np.sort(np.concatenate([digits, self.score_at(self.numbers.thresholds(self.j))]))
+
+    def middle(self, start, end):
+        """Normal scores between others: where something may jump, if that is about halfway, else halfway."""
+        middle, least = (start + end) / 2, (end - start) * LEAST_PART
+        i = np.clip(np.searchsorted(self.breaks, middle), 1, len(self.breaks) - 1)
+        before, after = self.breaks[i - 1], self.breaks[i]
+        jump = np.where(middle - before < after - middle, before, after)
+        return np.where((jump > start + least) & (jump < end - least), jump, middle)
 
     def value_at(self, z):
         """Values at normal scores."""

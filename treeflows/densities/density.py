@@ -51,11 +51,14 @@ class Density(Stored):
         """
         return log_marginal(self, codes, observed, threads)
 
-    def given(self, codes, observed, n_samples, rng, threads=1):
-        """Rows with given values; see `sample_given`."""
-        return sample_given(self, codes, observed, n_samples, rng, threads)
+    @property
+    def n_draws(self):
+        """How many draws to take of a row, as `weighted_draws` does: (int, int, int)."""
+        return DRAWS
 
-    n_draws = DRAWS
+    def given(self, codes, observed, n_samples, rng, threads=1, *within):
+        """Rows with given values; see `sample_given`."""
+        return sample_given(self, codes, observed, n_samples, rng, threads, *within)
 
     def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
         """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""

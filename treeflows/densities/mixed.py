@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from ..inference.estimates import blocks
-from ..inference.given import sample_given
+from ..inference.marginals import log_marginal, row_generators
 from ..inference.particles import draw_along
 from .axis import NumberAxis
 from .conditionals import Conditionals
@@ -118,9 +118,15 @@ class MixedDensity(Density):
             walk.observe(j, values[block, j])
         return values, log_weight
 
-    def given(self, values, observed, n_samples, rng, threads=1, *within):
-        """Rows with given values, and others between given ones; see `sample_given`."""
-        return sample_given(self, values, observed, n_samples, rng, threads, *within)
+    def marginal(self, values, observed, threads=1, *within):
+        """Log-density of the observed cells of each row, and its standard error, 0 where it is exact; nats.
+
+        With what others lie between, as `draw_along` takes it, that of both; then an estimate.
+        """
+        if not within:
+            return log_marginal(self, values, observed, threads)
+        draws = self.draw_ahead(values, observed, DRAWS[1], row_generators(values, observed), threads, None, *within)
+        return draws.log_mean, draws.error
 
     def draw_ahead(self, values, observed, n_draws, rngs, threads=1, last=None, within=None):
         """Weighted draws of the unobserved cells of each row; see `draw_along`."""
@@ -153,10 +159,12 @@ class MixedDensity(Density):
         Returns
         -------
         log_mass : ndarray of shape (n_rows, n_cells), float64
+        log_before : ndarray of shape (n_rows, n_cells), float64
+            The same without what comes after the column.
         """
         n_cells, at = low.shape[1], int(np.flatnonzero(self.order == j)[0])
         last = np.full(len(values), len(self.order)) if last is None else last
-        log_mass = np.empty(low.shape)
+        log_mass, log_before = np.empty((2, *low.shape))
         for block in self._blocks(len(values), n_cells):
             whole, counts = values[block], last[block]
             walk = self.begin(len(whole), threads)
@@ -164,11 +172,11 @@ class MixedDensity(Density):
             row = np.repeat(np.arange(len(whole)), n_cells)
             walk, whole = walk.of(row), whole[row]
             whole[:, j] = point[block].ravel()
-            told = walk.log_cell(j, low[block].ravel(), high[block].ravel(), whole[:, j])
+            told = before[row] + walk.log_cell(j, low[block].ravel(), high[block].ravel(), whole[:, j])
             walk.observe(j, whole[:, j])
-            told += self._score_on(walk, whole, at + 1, counts[row])
-            log_mass[block] = before[:, None] + told.reshape(-1, n_cells)
-        return log_mass
+            log_before[block] = told.reshape(-1, n_cells)
+            log_mass[block] = (told + self._score_on(walk, whole, at + 1, counts[row])).reshape(-1, n_cells)
+        return log_mass, log_before
 
     def guesses(self, values, j, threads=1, last=None):
         """Values around which a column's numbers may lie closely given all others, as the mixtures have it.
@@ -278,7 +286,10 @@ class MixedDensity(Density):
         """How many values each column has, infinity of numbers: ndarray of shape (n_columns,)."""
         return np.where(self.numbers.is_number == 1, np.inf, self.n_categories)
 
-    n_draws = DRAWS
+    @property
+    def n_draws(self):
+        """How many draws to take of a row, as `weighted_draws` does: (int, int, int)."""
+        return DRAWS
 
     @cached_property
     def layouts(self):

@@ -56,30 +56,53 @@ class WeightedMean(Density):
         # members' draws are of the same random numbers: at worst their errors add up
         return total, np.where(none, np.inf, np.sum(elementary.exp(joint - total) * np.where(none, 0.0, error), axis=0))
 
-    def given(self, codes, observed, n_samples, rng, threads=1):
+    def given(self, codes, observed, n_samples, rng, threads=1, *within):
         """Rows with given values; a member's part is how probable it thinks what is given."""
-        told = [member.marginal(codes, observed, threads) for member in self.members]
+        told = [member.marginal(codes, observed, threads, *within) for member in self.members]
         part = softmax(elementary.log(self.weight) + np.concatenate([log_prob for log_prob, _ in told]))
         if np.isnan(part).any():  # no estimate of some member's part
-            return super().given(codes, observed, n_samples, rng, threads)
+            return super().given(codes, observed, n_samples, rng, threads, *within)
         estimated = any(error.any() for _, error in told)
         drawn, effective, n_proposed = np.repeat(codes, n_samples, axis=0), 0.0, 0
         for member, rows in self._parts(rng.choice(len(part), n_samples, p=part)):
             if len(rows):
-                drawn[rows], worth, proposed = member.given(codes, observed, len(rows), rng, threads)
+                drawn[rows], worth, proposed = member.given(codes, observed, len(rows), rng, threads, *within)
                 effective += worth
                 n_proposed += proposed or (len(rows) if estimated else 0)
         return drawn, effective, n_proposed
 
-    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
+    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None, *within):
         """Weighted draws of all members: of each as many as its weight says, and at least a few."""
         parts = []
         for member, weight in zip(self.members, self.weight, strict=True):
             n = max(FEWEST_DRAWS, round(n_draws * weight))
-            part = member.draw_ahead(codes, observed, n, rngs, threads)
+            part = member.draw_ahead(codes, observed, n, rngs, threads, None, *within)
             parts.append(replace(part, log_weight=part.log_weight + elementary.log(weight) - elementary.log(n)))
         draws = joined(parts)
         return replace(draws, log_weight=draws.log_weight + elementary.log(draws.log_weight.shape[1]))
+
+    @property
+    def n_states(self):
+        """How many values each column has, infinity of numbers: ndarray of shape (n_columns,)."""
+        return self.members[0].n_states
+
+    @property
+    def n_draws(self):
+        """How many draws to take of a row, as `weighted_draws` does: (int, int, int)."""
+        return self.members[0].n_draws
+
+    def axis(self, j):
+        """The values that a column of numbers may have: NumberAxis."""
+        return self.members[0].axis(j)
+
+    def log_cells(self, *asked):
+        """Log-probabilities of cells, as `MixedDensity.log_cells` tells them."""
+        told = np.stack([member.log_cells(*asked) for member in self.members], axis=1)
+        return logsumexp(told + elementary.log(self.weight)[:, None, None], axis=1)
+
+    def guesses(self, *asked):
+        """Values around which a column's numbers may lie closely, by all members."""
+        return np.hstack([member.guesses(*asked) for member in self.members])
 
     def _choose(self, n_rows, rng):
         return np.searchsorted(np.cumsum(self.weight)[:-1], rng.random(n_rows), side="right")

@@ -17,8 +17,10 @@ from .marginals import FEWEST_EFFECTIVE, needed_cells, row_generators, weighted_
 BULK = np.linspace(-4, 4, 11)  # normal scores of a column where its cells begin
 TAILS = np.array([6.0, 8.0, 11.0, 16.0, 25.0, 37.0])
 NEAR = np.array([-0.5, -0.1, 0.1, 0.5])  # normal scores from a value whose tail is asked for
-MOST_SHARE = 0.015  # of a cell, which is cut if it can be
-CUT, MOST_CUTS = 8, 8  # of a row, cells in a round, and rounds
+MOST_SHARE = 0.02  # of a cell, which is cut if it can be
+LEAST_SHARE = 0.003  # the same where the total or the mean is asked for
+NEXT = 2  # cells on either side that are next to one, empty ones among them
+CUT, MOST_CUTS = 16, 16  # of a row, cells in a round, and rounds
 MOST_GUESSES = 48  # of a row
 NARROWEST = 1e-9  # a cell, in normal scores
 BEGINNING = 64  # cells, more or less
@@ -60,12 +62,23 @@ class Cells:
         return logsumexp(self.log_mass, axis=2)
 
     def quantiles(self, at):
-        """The values below which parts of each distribution lie: ndarray of shape (n_rows, n_quantiles)."""
+        """The values below which parts of each distribution lie.
+
+        Parameters
+        ----------
+        at : array-like of shape (n_quantiles,) or (n_rows, n_quantiles)
+            Probabilities.
+
+        Returns
+        -------
+        values : ndarray of shape (n_rows, n_quantiles), float64
+        """
         share = self.share
         cumulative = np.cumsum(share, axis=1)
-        values = np.empty((len(share), len(at)))
+        at = np.broadcast_to(at, (len(share), np.shape(at)[-1]))
+        values = np.empty(at.shape)
         each = np.arange(len(share))
-        for i, q in enumerate(at):
+        for i, q in enumerate(at.T):
             asked = q * cumulative[:, -1]
             k = np.minimum((cumulative < asked[:, None]).sum(axis=1), share.shape[1] - 1)
             own = share[each, k]
@@ -96,7 +109,7 @@ class Cells:
         ]
 
 
-def conditional_cells(density, codes, observed, column, threads, at=None):
+def conditional_cells(density, codes, observed, column, threads, at=None, most_share=MOST_SHARE):
     """Cells of a column of numbers given what is observed of the other columns.
 
     Where what is not observed counts, it is drawn, and the distributions given several draws are averaged.
@@ -109,6 +122,8 @@ def conditional_cells(density, codes, observed, column, threads, at=None):
     column, threads : int
     at : ndarray of shape (n_rows,), float64, or None
         Values that are to be edges of cells.
+    most_share : float
+        Of a cell, more or less, unless it is a single value.
 
     Yields
     ------
@@ -130,7 +145,8 @@ def conditional_cells(density, codes, observed, column, threads, at=None):
 
     def told(rows, completions, counts):
         until = None if counts is None else counts[rows]
-        return tell_cells(density, completions, column, threads, until, None if at is None else at[rows])
+        edges = None if at is None else at[rows]
+        return tell_cells(density, completions, column, threads, until, edges, most_share)
 
     whole = np.flatnonzero(~partly)
     for block in blocks(len(whole), BEGINNING, EVALUATIONS):
@@ -152,7 +168,52 @@ def conditional_cells(density, codes, observed, column, threads, at=None):
             yield part[block], told(part[block], kept[block], None), kept[block], None, error[block]
 
 
-def tell_cells(density, completions, column, threads, last=None, at=None):
+def conditional_values(density, codes, observed, column, values, threads):
+    """Density, or probability, of values of a column of numbers given what is observed of the other columns.
+
+    Parameters
+    ----------
+    density : MixedDensity
+    codes, observed : ndarray of shape (n_rows, n_columns), float64 and bool
+        ``observed`` is None if all are.
+    column : int
+    values : ndarray of shape (n_values,), float64
+    threads : int
+
+    Returns
+    -------
+    told : ndarray of shape (n_rows, n_values), float64
+        Given that the number is there; NaN where there is no estimate.
+    error : ndarray of shape (n_rows,), float64
+        Standard error of their logarithms, nats.
+    """
+    told, error = np.empty((len(codes), len(values))), np.empty(len(codes))
+    for rows, cells, completions, last, wrong in conditional_cells(
+        density, codes, observed, column, threads, most_share=LEAST_SHARE
+    ):
+        joint = joint_with(density, completions, column, values, last, threads)
+        told[rows] = elementary.exp(joint - cells.log_total[:, :, None]).mean(axis=1)
+        error[rows] = wrong
+    return np.where(np.isinf(error)[:, None], np.nan, told), error
+
+
+def joint_with(density, completions, column, values, last, threads):
+    """Log-density of completions with each value of a column: ndarray of shape (n_rows, n_kept, n_values), nats."""
+    n_rows, n_kept, n_columns = completions.shape
+    flat, joint = completions.reshape(-1, n_columns), np.empty((n_rows * n_kept, len(values)))
+    for block in blocks(len(flat), len(values), EVALUATIONS):
+        whole = np.repeat(flat[block], len(values), axis=0)
+        whole[:, column] = np.tile(values, len(whole) // len(values))
+        if last is None:
+            told = density.score(whole, threads)
+        else:
+            counts = np.repeat(np.repeat(last, n_kept)[block], len(values))
+            told = density.score_first(whole, counts, threads)
+        joint[block] = told.reshape(-1, len(values))
+    return joint.reshape(n_rows, n_kept, -1)
+
+
+def tell_cells(density, completions, column, threads, last=None, at=None, most_share=MOST_SHARE):
     """Cells of a column of numbers given all others.
 
     Parameters
@@ -164,6 +225,7 @@ def tell_cells(density, completions, column, threads, last=None, at=None):
     last : ndarray of shape (n_rows,), int, or None
         How many columns, in order, count of each row; None for all.
     at : ndarray of shape (n_rows,), float64, or None
+    most_share : float
 
     Returns
     -------
@@ -177,7 +239,8 @@ def tell_cells(density, completions, column, threads, last=None, at=None):
         edges = [np.repeat(x, n_kept, axis=0) for x in (low, high, point)]
         until = None if last is None else np.repeat(last[rows], n_kept)
         whole = completions[rows].reshape(-1, n_columns)
-        return density.log_cells(whole, column, *edges, threads, until).reshape(len(rows), n_kept, -1)
+        told = density.log_cells(whole, column, *edges, threads, until)
+        return np.stack(told).reshape(2, len(rows), n_kept, -1)
 
     until = None if last is None else np.repeat(last, n_kept)
     guesses = density.guesses(completions.reshape(-1, n_columns), column, threads, until).reshape(n_rows, -1)
@@ -186,38 +249,52 @@ def tell_cells(density, completions, column, threads, last=None, at=None):
     # of several cells that hold nothing but the same atom one counts, and of those on a lattice none
     again = np.hstack([np.zeros((n_rows, 1), dtype=bool), low[:, 1:] == low[:, :-1]])
     void = (high <= low) & (again | (axis.step > 0))
-    log_mass = np.where(void[:, None], -np.inf, masses(np.arange(n_rows), *parts))
+    # beside the probability of a cell, that without what comes after the column
+    told = np.where(void[:, None], -np.inf, masses(np.arange(n_rows), *parts))
     for _ in range(MOST_CUTS):
         low, high, start, end = parts
-        share = softmax(log_mass, axis=2).mean(axis=1)
+        share = _largest_share(*told)
         with np.errstate(invalid="ignore"):
             share[(high - low <= 1.5 * axis.step) | (high <= low) | (end - start < NARROWEST)] = 0
         chosen = np.argsort(-share, axis=1, kind="stable")[:, :CUT]
-        is_cut = np.take_along_axis(share, chosen, axis=1) > MOST_SHARE
+        is_cut = np.take_along_axis(share, chosen, axis=1) > most_share
         rows = np.flatnonzero(is_cut.any(axis=1))
         if len(rows) == 0:
             break
         here, is_cut = (rows[:, None], chosen[rows]), is_cut[rows]
         low, high, start, end = (part[here] for part in parts)
-        middle = np.where(is_cut, (start + end) / 2, end)
+        middle = np.where(is_cut, axis.middle(start, end), end)
         cut = np.where(is_cut, np.clip(axis.edge(axis.value_at(middle)), low, high), high)
+        # the left part takes the place of the cell, the right one comes last until cells are put in order
         left, right = (low, cut, start, middle), (cut, high, middle, end)
         both = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-        told = np.where((both[1] <= both[0])[:, None], -np.inf, masses(rows, *both))
-        each = (rows[:, None, None], np.arange(n_kept)[:, None], chosen[rows][:, None])
-        told[:, :, :CUT] = np.where(is_cut[:, None], told[:, :, :CUT], log_mass[each])
-        log_mass[each] = told[:, :, :CUT]
-        further = np.full((n_rows, n_kept, CUT), -np.inf)
-        further[rows] = np.where(is_cut[:, None], told[:, :, CUT:], -np.inf)
-        log_mass = np.concatenate([log_mass, further], axis=2)
-        for i, (part, old, new) in enumerate(zip(parts, left, right, strict=True)):
+        new = np.where((both[1] <= both[0])[:, None], -np.inf, masses(rows, *both))
+        each = (slice(None), rows[:, None, None], np.arange(n_kept)[:, None], chosen[rows][:, None])
+        told[each] = np.where(is_cut[:, None], new[..., :CUT], told[each])
+        further = np.full((2, n_rows, n_kept, CUT), -np.inf)
+        further[:, rows] = np.where(is_cut[:, None], new[..., CUT:], -np.inf)
+        told = np.concatenate([told, further], axis=3)
+        for i, (part, old, other) in enumerate(zip(parts, left, right, strict=True)):
             part[here] = old
             more = np.full((n_rows, CUT), np.inf if i < 2 else TAILS[-1])
-            more[rows] = new
+            more[rows] = other
             parts[i] = np.hstack([part, more])
-    order = np.lexsort((parts[1], parts[0]), axis=1)
-    parts = [np.take_along_axis(part, order, axis=1) for part in parts]
-    return Cells(axis, *parts, np.take_along_axis(log_mass, order[:, None], axis=2))
+        order = np.lexsort((parts[1], parts[0]), axis=1)
+        parts = [np.take_along_axis(part, order, axis=1) for part in parts]
+        told = np.take_along_axis(told, order[None, :, None], axis=3)
+    return Cells(axis, *parts, told[0])
+
+
+def _largest_share(log_mass, log_before):
+    """Share of each cell, were what comes after as probable as in the cells next to it."""
+    possible = log_before > -np.inf
+    after = np.where(possible, log_mass - np.where(possible, log_before, 0.0), -np.inf)
+    most = after.copy()
+    for away in range(1, 1 + NEXT):
+        most[..., away:] = np.maximum(most[..., away:], after[..., :-away])
+        most[..., :-away] = np.maximum(most[..., :-away], after[..., away:])
+    total = logsumexp(log_mass, axis=2)[:, :, None]
+    return elementary.exp(np.minimum(np.where(possible, log_before + most, -np.inf) - total, 0.0)).mean(axis=1)
 
 
 def _first_cells(axis, guesses, at):

@@ -10,8 +10,10 @@ from functools import partial
 import numpy as np
 
 from ..machine.log_sums import softmax
+from .ahead import shares as draw_shares
+from .cells import conditional_cells
 from .estimates import CELLS, blocks, choose, enumerated, few_states, patterns, possible
-from .marginals import FEWEST_EFFECTIVE, KEPT, conditional, row_generators, weighted_draws
+from .marginals import FEWEST_EFFECTIVE, KEPT, conditional, row_generators, values_of, weighted_draws
 
 PROPOSALS = 64  # of which one is the start of Gibbs sampling
 DOUBTFUL = 2.0  # standard errors by which a value must lead the next
@@ -94,6 +96,106 @@ def most_probable(density, codes, observed, shares, threads):
             unsure = lead.mean(axis=1) < DOUBTFUL * lead.std(axis=1) / np.sqrt(np.maximum(known, 1))
             doubtful[part[holes], j] = unsure.any(axis=1) | (effective[holes] < FEWEST_EFFECTIVE)
     return np.where(observed, codes, filled[again.reshape(-1)]), doubtful[again.reshape(-1)]
+
+
+def complete_numbers(density, values, observed, shares, within, threads):
+    """Fill the cells of rows of numbers and codes that are not observed: numbers with their medians.
+
+    A single one of a row by its distribution given all others; where there are several, by weighted draws. Equal rows
+    are filled alike, in every table.
+
+    Parameters
+    ----------
+    density : MixedDensity
+    values, observed : ndarray of shape (n_rows, n_columns), float64 and bool
+    shares : list of ndarray
+        As `complete` takes them; of numbers None.
+    within : dict
+        What cells may be, as `draw_along` takes it.
+    threads : int
+
+    Returns
+    -------
+    filled : ndarray of shape (n_rows, n_columns), float64
+    n_doubtful : int
+        Cells of codes of which another value is as probable within the error, and of numbers without an estimate.
+    """
+    filled, n_doubtful = values.copy(), 0
+    for j, rows in _single(observed):
+        for part, told in _told(density, values[rows], j, shares[j], threads):
+            filled[rows[part], j] = (
+                told.quantiles([0.5])[:, 0] if shares[j] is None else (told * shares[j]).argmax(axis=1)
+            )
+    several = np.flatnonzero((~observed).sum(axis=1) > 1)
+    if len(several) == 0:
+        return filled, 0
+    for part, draws in weighted_draws(density, values, observed, several, threads, None, within):
+        share, effective = draw_shares(draws.log_weight), draws.effective
+        for j in np.flatnonzero(~observed[part].all(axis=0)).tolist():
+            holes = np.flatnonzero(~observed[part, j])
+            drawn, weight, worth = draws.codes[holes, :, j], share[holes], effective[holes]
+            doubtful = worth < FEWEST_EFFECTIVE
+            if shares[j] is None:
+                order = np.argsort(drawn, axis=1, kind="stable")
+                cumulative = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+                middle = (cumulative < cumulative[:, -1:] / 2).sum(axis=1)
+                best = np.take_along_axis(np.take_along_axis(drawn, order, axis=1), middle[:, None], axis=1)[:, 0]
+            else:
+                prob = (
+                    np.stack([(weight * (drawn == k)).sum(axis=1) for k in range(len(shares[j]))], axis=1) * shares[j]
+                )
+                best = prob.argmax(axis=1)
+                lead = prob.max(axis=1, keepdims=True) - prob
+                unsure = (lead > 0) & (lead < DOUBTFUL * np.sqrt(prob.max(axis=1, keepdims=True) / worth[:, None]))
+                doubtful |= unsure.any(axis=1)
+            filled[part[holes], j] = best
+            n_doubtful += int(np.count_nonzero(doubtful))
+    return filled, n_doubtful
+
+
+def draw_numbers(density, values, observed, shares, within, n_tables, rng, threads):
+    """Cells of rows of numbers and codes that are not observed, drawn from their joint distribution.
+
+    Parameters as `complete_numbers` takes them.
+
+    Returns
+    -------
+    filled : ndarray of shape (n_tables, n_rows, n_columns), float64
+    """
+    filled = np.repeat(values[None], n_tables, axis=0)
+    for j, rows in _single(observed):
+        for part, told in _told(density, values[rows], j, shares[j], threads):
+            n = len(rows[part])
+            if shares[j] is None:
+                drawn = told.quantiles(rng.random((n, n_tables)))
+            else:
+                drawn = np.stack([choose(told, rng) for _ in range(n_tables)], axis=1)
+            filled[:, rows[part], j] = drawn.T
+    several = np.flatnonzero((~observed).sum(axis=1) > 1)
+    for block in blocks(len(several), PROPOSALS * values.shape[1], CELLS):
+        rows = several[block]
+        rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=len(rows))]
+        draws = density.draw_ahead(values[rows], observed[rows], density.n_draws[0], rngs, threads, None, within)
+        drawn = draws.resampled(n_tables, rngs)
+        for i, each in enumerate(rngs):  # in any order
+            filled[:, rows[i]] = drawn[i, each.permutation(n_tables)]
+    return filled
+
+
+def _single(observed):
+    """Columns, and the rows in which nothing but they are not observed."""
+    alone = (~observed).sum(axis=1) == 1
+    for j in np.flatnonzero((~observed[alone]).any(axis=0)).tolist():
+        yield j, np.flatnonzero(alone & ~observed[:, j])
+
+
+def _told(density, values, j, share, threads):
+    """What is said of a column given all others: rows, and their cells, or the distributions of codes."""
+    if share is None:
+        for part, cells, *_ in conditional_cells(density, values, None, j, threads):
+            yield part, cells
+    else:
+        yield slice(None), softmax(possible(values_of(density, values, j, len(share), threads)), axis=1)
 
 
 def _started(density, codes, observed, n_values, rng, threads):

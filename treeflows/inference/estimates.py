@@ -4,7 +4,6 @@ from math import prod
 
 import numpy as np
 
-
 MOST_STATES = 1024  # of the unobserved columns of a row, to be enumerated
 CELLS = 4_000_000  # of one block of work
 LEAST_LEFT = 2.0**-53  # of a uniform number, which is neither 0 nor 1

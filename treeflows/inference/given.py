@@ -38,14 +38,16 @@ def sample_given(density, codes, observed, n_samples, rng, threads, *within):
     alike = not between or between == first[-1:]
     if density.order is not None and said[first].all() and alike:
         repeated = (np.repeat(x, n_samples, axis=0) for x in (codes, observed))
-        return density.propose(*repeated, rng, threads, *within)[0], float(n_samples), 0
+        drawn, log_weight = density.propose(*repeated, rng, threads, *within)
+        possible(log_weight[:, None])
+        return drawn, float(n_samples), 0
     parts: list = []
     for _ in range(MOST_BATCHES):
         n_draws = max(n_samples, FEWEST_PROPOSALS)
         parts.append(density.draw_ahead(codes, observed, n_draws, [rng], threads, None, *within))
         proposals = joined(parts)
         effective = float(proposals.effective[0])
-        if effective >= 2 * n_samples:
+        if effective >= 2 * n_samples or effective == 0:  # then nothing is possible
             break
     possible(proposals.log_weight)
     return rng.permutation(proposals.resampled(n_samples, [rng])[0]), effective, proposals.root.shape[1]

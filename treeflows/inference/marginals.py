@@ -40,10 +40,11 @@ def log_marginal(density, codes, observed, threads):
     return log_prob, error
 
 
-def weighted_draws(density, codes, observed, rows, threads, last=None):
+def weighted_draws(density, codes, observed, rows, threads, last=None, *within):
     """Draws of the unobserved cells of some rows, enough of them if that can be: pairs of rows and `Draws`.
 
-    The same of a row in every table and on every call, and of different rows independent.
+    ``within`` is what cells of a density of numbers may be, as `draw_along` takes it. The same of a row in every table
+    and on every call, and of different rows independent.
     """
     few, most, wanted = density.n_draws
     for n_draws in (few, most):
@@ -51,7 +52,7 @@ def weighted_draws(density, codes, observed, rows, threads, last=None):
         for block in blocks(len(rows), n_draws * codes.shape[1], CELLS):
             part = rows[block]
             rngs, told = row_generators(codes[part], observed[part]), None if last is None else last[part]
-            draws = density.draw_ahead(codes[part], observed[part], n_draws, rngs, threads, told)
+            draws = density.draw_ahead(codes[part], observed[part], n_draws, rngs, threads, told, *within)
             enough = draws.effective >= wanted if n_draws < most else np.ones(len(part), dtype=bool)
             poor.append(part[~enough])
             if enough.any():

@@ -1,8 +1,9 @@
 """Draws along the order of a density of numbers and codes: sequential Monte Carlo.
 
-Each column in turn is drawn given those before it, or, where it is observed, weighs the draws by its density (Doucet and
-Johansen, "A tutorial on particle filtering and smoothing", 2009). The draws of a row are of uniform numbers that are
-spread evenly, one in each of as many intervals (Gerber and Chopin, Journal of the Royal Statistical Society B 77, 2015).
+Each column in turn is drawn given those before it, or, where it is observed, weighs the draws by its density (Doucet
+and Johansen, "A tutorial on particle filtering and smoothing", 2009). The draws of a row are of uniform numbers that
+are spread evenly, one in each of as many intervals (Gerber and Chopin, Journal of the Royal Statistical Society B 77,
+2015).
 """
 
 import numpy as np

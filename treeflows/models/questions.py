@@ -10,7 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.density import Density
-from ..inference.completion import complete
+from ..densities.stored import LEAST_PROBABILITY
+from ..inference.cells import LEAST_SHARE, conditional_cells, conditional_values, joint_with
+from ..inference.completion import complete, complete_numbers, draw_numbers
 from ..inference.marginals import DRAWS, log_joint
 from ..learning.rows import check_weight
 from ..machine.draws import generator
@@ -202,7 +204,7 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         scores, error = log_likelihood(self.distribution_, self.read(X), n_threads(self.n_jobs))
-        warn_of_estimates(error)
+        warn_of_estimates(error, self.distribution_.n_draws[0])
         return scores
 
     def score(self, X, y=None, sample_weight=None):
@@ -233,10 +235,11 @@ class TableModel(DensityMixin, BaseEstimator):
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
         given : dict of str or int to value, default=None
-            Columns, by name or number, and the values that all rows shall have in them. Exact if these columns come
-            first in the order that the model was learned in; else rows are drawn by importance resampling, and a
-            MonteCarloWarning says how many proposals they are worth. A model cannot be reordered after it was fitted:
-            ``AutoregressiveTreeFlow(order=...)`` puts columns first.
+            Columns, by name or number, and the values that all rows shall have in them; of a column of numbers also a
+            range: a tuple of the least and the greatest value, of which either may be None. Exact if these columns come
+            first in the order that the model was learned in, and one of them at most, the last, has a range; else rows
+            are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
+            cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
 
         Returns
         -------
@@ -255,10 +258,13 @@ class TableModel(DensityMixin, BaseEstimator):
         check_number(n_samples, "n_samples", Integral, min_val=0)
         rng = generator(self.random_state if random_state is None else random_state)
         if given is not None:
-            self.refuse_numbers("sample(given=)")
             return self._sample_given(n_samples, given, rng)
-        codes = self.distribution_.sample(n_samples, rng, n_threads(self.n_jobs))
-        return self.domain_.decode(self._named(codes, rng), rng)
+        threads = n_threads(self.n_jobs)
+
+        def again(n):
+            return self.distribution_.sample(n, rng, threads)
+
+        return self.domain_.decode(self._named(again(n_samples), again, rng), rng)
 
     def read(self, X, *, infer=False):
         """What a table says in terms of the domain.
@@ -317,12 +323,12 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table, j = read_table(self, X, reset=False), self.domain_.index(column)
-        self.refuse_numbers("conditional_proba", j)
+        self._check_number("conditional_proba", j, False, "conditional_density")
         known = self.domain_.columns[j]
         return known.spread(softmax(self._log_joint(self._rows(table, ignore=(j,)), j, known.n_codes), axis=1))
 
     def predict(self, X, column=None):
-        """Most probable value of a column given all other columns.
+        """Most probable value of a column given all other columns; of a column of numbers, the median.
 
         Parameters
         ----------
@@ -339,30 +345,160 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         table, domain = read_table(self, X, reset=False), self.domain_
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
-        self.refuse_numbers("predict", None if column is None else columns[0])
         rows = self._rows(table, ignore=() if column is None else columns)
         codes = []
         for j in columns:
-            share = domain.columns[j].top_share
-            joint = self._log_joint(rows, j, len(share))
-            if np.isnan(joint).any():
-                row = int(np.flatnonzero(np.isnan(joint).any(axis=1))[0])
+            if domain.numeric[j]:
+                told = self._quantiles(rows, j, [0.5])[:, 0]
+            else:
+                share = domain.columns[j].top_share
+                joint = self._log_joint(rows, j, len(share))
+                told = np.where(np.isnan(joint).any(axis=1), np.nan, (joint + elementary.log(share)).argmax(axis=1))
+            if np.isnan(told).any():
+                row = int(np.flatnonzero(np.isnan(told))[0])
                 raise ValueError(
                     f"row {row} has so many missing cells that column {domain.column_names[j]!r} cannot be told: no "
                     "estimate of it can be trusted"
                 )
-            codes.append((joint + elementary.log(share)).argmax(axis=1).astype(np.uint8))
+            codes.append(told if domain.numeric.any() else told.astype(np.uint8))
         if column is None:
             return domain.decode(np.column_stack(codes), index=table.index)
         known = domain.columns[columns[0]]
-        return known.values[known.places(codes[0])]
+        if domain.numeric[columns[0]]:
+            return known.cells(codes[0])[0]
+        return known.values[known.places(codes[0].astype(np.uint8))]
 
-    def impute(self, X, *, draw=False, n_sweeps=SWEEPS, random_state=None):
+    def predict_quantiles(self, X, column, quantiles=(0.05, 0.5, 0.95)):
+        """Quantiles of a column of numbers given all other columns.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
+        column : str or int
+            Its name or number.
+        quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
+            Probabilities between 0 and 1.
+
+        Returns
+        -------
+        values : ndarray of shape (n_rows, n_quantiles)
+            Values below which a cell that is not missing lies with these probabilities: float64, or times or durations
+            of the column's unit. NaN or NaT where so much is missing that no estimate can be trusted.
+
+        Raises
+        ------
+        ValueError
+            For a column that holds categories or is not there, or a probability out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import TreeFlowMixture
+        >>> x = np.random.default_rng(0).normal(size=500)
+        >>> model = TreeFlowMixture(numeric=[0, 1], random_state=0).fit(np.column_stack([x, 10 * x]))
+        >>> low, high = model.predict_quantiles([[0.5, np.nan]], column=1, quantiles=[0.1, 0.9])[0]
+        >>> bool(4 < low < 5 < high < 6)
+        True
+        """
+        check_is_fitted(self)
+        table, j = read_table(self, X, reset=False), self.domain_.index(column)
+        self._check_number("predict_quantiles", j, True, "conditional_proba")
+        at = np.asarray(quantiles, dtype=np.float64)
+        if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
+            told = f"quantiles must be a list of probabilities between 0 and 1, got {quantiles!r}"
+            raise ParameterError(told, parameter="quantiles", value=quantiles)
+        told = self._quantiles(self._rows(table, ignore=(j,)), j, at)
+        return self.domain_.columns[j].plain(told.ravel()).reshape(told.shape)
+
+    def predict_mean(self, X, column):
+        """Mean of a column of numbers given all other columns.
+
+        A density's tails are heavy: far out, the probability of more than t falls like t to the power of -2, so that
+        there is a mean, and it is finite.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
+        column : str or int
+            Its name or number.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_rows,), float64
+            Of a cell that is not missing; of durations in seconds. NaN where so much is missing that no estimate can be
+            trusted.
+
+        Raises
+        ------
+        ValueError
+            For a column that holds categories or times, or is not there.
+        """
+        check_is_fitted(self)
+        table, j = read_table(self, X, reset=False), self.domain_.index(column)
+        self._check_number("predict_mean", j, True, "conditional_proba")
+        known = self.domain_.columns[j]
+        if known.is_time:
+            name = self.domain_.column_names[j]
+            raise TableError(f"column {name!r} holds times, which have no mean: ask predict_quantiles", column=name)
+        mean = self._told_by_cells(
+            self._rows(table, ignore=(j,)), j, lambda cells: cells.mean(), most_share=LEAST_SHARE
+        )
+        return known.unrounded(mean)
+
+    def conditional_density(self, X, column, at):
+        """Density of values of a column of numbers given all other columns.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
+        column : str or int
+            Its name or number.
+        at : array-like of shape (n_values,)
+            Values of the column.
+
+        Returns
+        -------
+        density : ndarray of shape (n_rows, n_values), float64
+            Given that the cell is not missing, in the unit of the column (one over seconds of times and durations), so
+            that it integrates to one; where the values lie on a lattice, and of values that recur often, probabilities.
+            NaN where so much is missing that no estimate can be trusted.
+
+        Raises
+        ------
+        ValueError
+            For a column that holds categories or is not there, or a value that it cannot hold.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import TreeFlowMixture
+        >>> x = np.random.default_rng(0).normal(size=500)
+        >>> model = TreeFlowMixture(numeric=[0, 1], random_state=0).fit(np.column_stack([x, 10 * x]))
+        >>> near, far = model.conditional_density([[0.5, np.nan]], column=1, at=[5, 20])[0]
+        >>> bool(near > 100 * far)
+        True
+        """
+        check_is_fitted(self)
+        table, j = read_table(self, X, reset=False), self.domain_.index(column)
+        self._check_number("conditional_density", j, True, "conditional_proba")
+        values = np.array([self.domain_.number(j, value, missing=False) for value in at])
+        rows, told = self._rows(table, ignore=(j,)), np.zeros((table.n_rows, len(values)))
+        on = self.domain_.columns[j].has(values)
+        threads = n_threads(self.n_jobs)
+        told[:, on], error = conditional_values(self.distribution_, rows.codes, rows.observed, j, values[on], threads)
+        warn_of_estimates(error, self.distribution_.n_draws[0])
+        return told
+
+    def impute(self, X, *, draw=False, n_draws=None, n_sweeps=SWEEPS, random_state=None):
         """Fill missing cells.
 
         The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024.
         Beyond, by averages over weighted draws, which are the same for equal rows; a MonteCarloWarning says of how many
-        cells the two most probable values are too near to each other to tell.
+        cells the two most probable values are too near to each other to tell. Numbers are filled with their medians; in
+        a table with numbers, a single missing cell of a row is told by its distribution, several by weighted draws.
 
         Parameters
         ----------
@@ -371,15 +507,20 @@ class TableModel(DensityMixin, BaseEstimator):
         draw : bool, default=False
             False fills each cell with its most probable value given the observed cells; True draws the cells of a row
             from their joint distribution, as multiple imputation needs.
+        n_draws : int, default=None
+            So many tables, each with cells drawn by itself (Rubin, "Multiple imputation for nonresponse in surveys",
+            1987); None for one.
         n_sweeps : int, default=20
-            Of drawn cells, sweeps of Gibbs sampling over those of rows that have too many states.
+            Of drawn cells, sweeps of Gibbs sampling over those of rows that have too many states; not of tables with
+            numbers.
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``.
 
         Returns
         -------
-        X : ndarray or dataframe of shape (n_rows, n_columns)
-            In the container and dtypes that fit saw, with no value missing; what was there is as it was.
+        X : ndarray or dataframe of shape (n_rows, n_columns), or list of these
+            In the container and dtypes that fit saw, with no value missing; what was there is as it was. A list if
+            ``n_draws`` is given.
 
         Examples
         --------
@@ -392,26 +533,46 @@ class TableModel(DensityMixin, BaseEstimator):
                [1., 0.]])
         """
         check_is_fitted(self)
-        self.refuse_numbers("impute")
         check_number(n_sweeps, "n_sweeps", Integral, min_val=1)
-        threads = n_threads(self.n_jobs)
-        table = read_table(self, X, reset=False)
+        if n_draws is not None:
+            check_number(n_draws, "n_draws", Integral, min_val=1)
+        table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         rows = self.domain_.encode(table, threads, missing="marginalize")
-        codes = rows.codes
         rng = generator(self.random_state if random_state is None else random_state)
-        if rows.observed is not None:
+        draw = draw or n_draws is not None
+        n_tables = 1 if n_draws is None else int(n_draws)
+        told, n_doubtful = [rows.codes] * n_tables, 0
+        if rows.observed is not None and self.domain_.numeric.any():
+            told, n_doubtful = self._completed(rows, n_tables, rng, threads, draw)
+        elif rows.observed is not None:
             shares = [column.top_share for column in self.domain_.columns]
-            codes, n_doubtful = complete(
-                self.distribution_, codes, rows.observed, shares, n_sweeps, rng, threads, draw=draw
+            of = self.distribution_, rows.codes, rows.observed, shares, n_sweeps, rng, threads
+            filled = [complete(*of, draw=draw) for _ in range(n_tables)]
+            told, n_doubtful = [codes for codes, _ in filled], filled[0][1]
+        if n_doubtful:
+            warnings.warn(
+                f"the most probable values of {n_doubtful:,} cell(s) are estimates, and another value is as "
+                "probable within their error",
+                MonteCarloWarning,
+                stacklevel=2,
             )
-            if n_doubtful:
-                warnings.warn(
-                    f"the most probable values of {n_doubtful:,} cell(s) are estimates, and another value is as "
-                    "probable within their error",
-                    MonteCarloWarning,
-                    stacklevel=2,
-                )
-        return self.domain_.fill(table, codes, rng if draw else None)
+        tables = [self.domain_.fill(table, codes, rng if draw else None) for codes in told]
+        return tables[0] if n_draws is None else tables
+
+    def _completed(self, rows, n_tables, rng, threads, draw):
+        """Rows of numbers and codes with no cell missing, of each table; and how many cells are doubtful."""
+        shares, within = [], {}
+        for j, column in enumerate(self.domain_.columns):
+            shares.append(None if self.domain_.numeric[j] else column.top_share)
+            if self.domain_.numeric[j] and column.missing:
+                within[j] = -np.inf, np.inf
+            elif not self.domain_.numeric[j] and column.n_codes > column.n_named:
+                within[j] = np.arange(column.n_codes) < column.n_named
+        of = self.distribution_, rows.codes, rows.observed, shares, within
+        if draw:
+            return draw_numbers(*of, n_tables, rng, threads), 0
+        filled, n_doubtful = complete_numbers(*of, threads)
+        return [filled], n_doubtful
 
     def anomalies(self, X, n=10):
         """Rows of lowest likelihood, and which cells are to blame.
@@ -428,11 +589,10 @@ class TableModel(DensityMixin, BaseEstimator):
             The least likely row first; print it to read it.
         """
         check_is_fitted(self)
-        self.refuse_numbers("anomalies")
         check_number(n, "n", Integral, min_val=1)
         table, domain = read_table(self, X, reset=False), self.domain_
         scores, error = log_likelihood(self.distribution_, self._rows(table, infer=False), n_threads(self.n_jobs))
-        warn_of_estimates(error)
+        warn_of_estimates(error, self.distribution_.n_draws[0])
         least = np.argsort(scores, kind="stable")[:n]
         # a table has its rows in order: they are put back after what is asked of them
         some = np.sort(least)
@@ -441,9 +601,12 @@ class TableModel(DensityMixin, BaseEstimator):
         surprise, values = np.zeros((len(least), len(domain.columns))), []
         for j, known in enumerate(domain.columns):
             cells = domain.cells(part, j, missing=self.missing)
-            prob = known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
-            told = cells >= 0
-            surprise[told, j] = -elementary.log(prob[told, cells[told]])
+            if domain.numeric[j]:
+                surprise[:, j] = self._surprise_of_numbers(rows, j, cells)
+            else:
+                prob = known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
+                told = cells >= 0
+                surprise[told, j] = -elementary.log(prob[told, cells[told]])
             values.append(domain.shown(part, j))
         back = np.searchsorted(some, least)
         return Anomalies(
@@ -452,26 +615,72 @@ class TableModel(DensityMixin, BaseEstimator):
             surprise=surprise[back],
             values=np.column_stack(values)[back],
             names=domain.column_names,
+            numeric=domain.numeric,
         )
+
+    def _surprise_of_numbers(self, rows, j, x):
+        """Surprise of a column's numbers, as `Anomalies` has it; 0 where one is missing and that is not modelled."""
+        surprise, there, threads = np.zeros(len(x)), ~np.isnan(x), n_threads(self.n_jobs)
+        has_missing = self.domain_.columns[j].missing
+        for here in (there, ~there & has_missing):
+            chosen = np.flatnonzero(here)
+            observed = None if rows.observed is None else rows.observed[chosen]
+            at = x[chosen] if here is there else None
+            of = self.distribution_, rows.codes[chosen], observed, j, threads, at
+            for part, cells, completions, last, _ in conditional_cells(*of):
+                missing = 0.0
+                if has_missing:
+                    joint = joint_with(self.distribution_, completions, j, [np.nan], last, threads)
+                    both = np.concatenate([joint, cells.log_total[:, :, None]], axis=2)
+                    missing = softmax(both, axis=2)[:, :, 0].mean(axis=1)
+                told = missing
+                if here is there:
+                    told = (1 - missing) * np.minimum(2 * np.minimum(*cells.tails(at[part])), 1.0)
+                surprise[chosen[part]] = -elementary.log(np.maximum(told, LEAST_PROBABILITY))
+        return surprise
 
     def _rows(self, table, ignore=(), *, infer=True):
         """What a table says in terms of the domain, to infer from; some columns may be left unread."""
         return TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
 
+    def _check_number(self, what, j, is_number, instead):
+        """Raise TableError unless a column holds numbers, or holds none, as a question wants."""
+        if bool(self.domain_.numeric[j]) != is_number:
+            name = self.domain_.column_names[j]
+            holds, of = ("categories", "numbers") if is_number else ("numbers", "categories")
+            raise TableError(f"{what} is of {of}, and column {name!r} holds {holds}: ask {instead}", column=name)
+
+    def _quantiles(self, rows, j, at):
+        """Quantiles of a column of numbers given all others: ndarray of shape (n_rows, n_quantiles); NaN for none."""
+        return self._told_by_cells(rows, j, lambda cells: cells.quantiles(at), (len(at),))
+
+    def _told_by_cells(self, rows, j, what, shape=(), **options):
+        """What follows from the distribution of a column of numbers given all others, (n_rows, *shape), or NaN."""
+        told, error = np.full((len(rows.codes), *shape), np.nan), np.zeros(len(rows.codes))
+        of = self.distribution_, rows.codes, rows.observed, j, n_threads(self.n_jobs)
+        for part, cells, _, _, wrong in conditional_cells(*of, **options):
+            known = wrong < np.inf
+            told[part[known]], error[part] = what(cells)[known], wrong
+        warn_of_estimates(error, self.distribution_.n_draws[0])
+        return told
+
     def _log_joint(self, rows, j, n_values):
         """Log-probability of each row with each of the first codes of a column, nats."""
-        if rows.observed is not None and not np.delete(rows.observed, j, axis=1).all():
-            self.refuse_numbers("a row with cells that are missing where fit saw none")
         joint, error = log_joint(self.distribution_, rows.codes, rows.observed, j, n_values, n_threads(self.n_jobs))
-        warn_of_estimates(error)
+        warn_of_estimates(error, self.distribution_.n_draws[0])
         return joint
 
     def _sample_given(self, n_samples, given, rng):
         """Rows that have the given values."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
-        codes, observed, place_of = domain.given(given)
+        codes, observed, place_of, *within = domain.given(given)
+        within = within if domain.numeric.any() else []
         places = {j: np.full(n_samples, place) for j, place in place_of.items()}
-        drawn, effective, n_proposed = self.distribution_.given(codes[None], observed[None], n_samples, rng, threads)
+
+        def told(n):
+            return self.distribution_.given(codes[None], observed[None], n, rng, threads, *within)
+
+        drawn, effective, n_proposed = told(n_samples)
         if n_proposed:
             warnings.warn(
                 "the given columns do not come first in the order that the model was learned in: rows are drawn by "
@@ -479,15 +688,15 @@ class TableModel(DensityMixin, BaseEstimator):
                 MonteCarloWarning,
                 stacklevel=3,
             )
-        return domain.decode(self._named(drawn, rng), rng, places)
+        return domain.decode(self._named(drawn, lambda n: told(n)[0], rng), rng, places)
 
-    def _named(self, codes, rng):
-        """Rows whose unseen values, which have no names, are drawn again."""
+    def _named(self, codes, again, rng):
+        """Rows whose unseen values, which have no names, are drawn again; of numbers whole rows, by ``again(n)``."""
         has_name = self.domain_.has_name(codes)
-        if self.domain_.numeric.any():  # whole rows are drawn again, until no value in them is unseen
+        if self.domain_.numeric.any():  # until no value in them is unseen
             while not has_name.all():
                 bad = ~has_name.all(axis=1)
-                codes[bad] = self.distribution_.sample(np.count_nonzero(bad), rng, n_threads(self.n_jobs))
+                codes[bad] = again(np.count_nonzero(bad))
                 has_name = self.domain_.has_name(codes)
         if has_name.all():
             return codes
@@ -503,8 +712,8 @@ def log_likelihood(distribution, rows, threads):
     return scores + rows.log_share, error
 
 
-def warn_of_estimates(error):
-    """Warn if log-probabilities of rows have standard errors, nats; infinity stands for no estimate."""
+def warn_of_estimates(error, n_draws=DRAWS[0]):
+    """Warn if log-probabilities of rows, of so many draws, have standard errors, nats; infinity for no estimate."""
     estimated, none = np.count_nonzero(error), np.isinf(error)
     if not estimated:
         return
@@ -513,7 +722,7 @@ def warn_of_estimates(error):
     if known > 0:
         parts.append(
             "log-probabilities of these rows are estimates, with a standard error of at most "
-            f"{known:.2g} nats (of draws worth at least {1 / (known**2 + 1 / DRAWS[0]):,.0f} independent ones)"
+            f"{known:.2g} nats (of draws worth at least {1 / (known**2 + 1 / n_draws):,.0f} independent ones)"
         )
     if none.any():
         parts.append(f"of {np.count_nonzero(none):,} row(s) no estimate can be trusted: they are NaN")
@@ -532,11 +741,14 @@ class Anomalies:
         Nats.
     surprise : ndarray of shape (n, n_columns), float64
         -log p(value | all other columns of the row), nats: how little the rest of the row explains the cell; 0 where it
-        is missing and not modelled.
+        is missing and not modelled. Of a number, p is the probability of one that lies as far out on either side: twice
+        the smaller of the probabilities of at most and of at least as much, 1 at most.
     values : ndarray of shape (n, n_columns), object
         The cells as text.
     names : tuple of str
         Column names.
+    numeric : ndarray of shape (n_columns,), bool, or None
+        Which columns are numbers; None if none is.
 
     Examples
     --------
@@ -557,6 +769,7 @@ class Anomalies:
     surprise: np.ndarray
     values: np.ndarray
     names: tuple
+    numeric: np.ndarray | None = None
 
     def to_text(self, n_cells=3):
         """The rows as text.
@@ -573,10 +786,12 @@ class Anomalies:
         lines, told = [], zip(self.rows, self.log_likelihood, self.surprise, self.values, strict=True)
         for row, score, surprise, values in told:
             lines.append(f"row {row}: log-likelihood {score:.2f} nats")
-            lines += [
-                f"  {self.names[j]} = {values[j]}: probability {elementary.exp(-surprise[j]):.2g} given the rest"
-                for j in np.argsort(-surprise, kind="stable")[:n_cells]
-            ]
+            for j in np.argsort(-surprise, kind="stable")[:n_cells]:
+                is_tail = self.numeric is not None and self.numeric[j] and values[j] != "(missing)"
+                what = "tail probability" if is_tail else "probability"
+                lines.append(
+                    f"  {self.names[j]} = {values[j]}: {what} {elementary.exp(-surprise[j]):.2g} given the rest"
+                )
         return "\n".join(lines)
 
     def __str__(self):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from itertools import repeat
+from numbers import Real
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -14,7 +15,7 @@ from ..machine.errors import ParameterError, TableError
 from .columns import MAX_CATEGORIES, Column
 from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 from .numbers import NotANumber, as_numbers
-from .quantities import NotExact, Quantity
+from .quantities import NEAR, NotExact, Quantity
 
 ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
 
@@ -374,7 +375,8 @@ class Domain:
         Parameters
         ----------
         values : dict of str or int to value
-            By the names or numbers of columns.
+            By the names or numbers of columns; of a quantity it may be a tuple of two values, the least and the
+            greatest, of which either may be None.
 
         Returns
         -------
@@ -385,6 +387,8 @@ class Domain:
             Of which columns something is said.
         places : dict of int to int
             Place of the value of each such column among its known ones, -1 for missing; of categories alone.
+        within : dict of int to (float, float)
+            Numbers between which those of a quantity lie.
 
         Raises
         ------
@@ -399,6 +403,7 @@ class Domain:
         codes = np.where(self.numeric, np.nan, 0.0) if mixed else np.zeros(len(self.columns), dtype=np.uint8)
         named: dict = {}
         places: dict = {}
+        within: dict = {}
         for column, value in values.items():
             j = self.index(column)
             if j in named:
@@ -408,17 +413,48 @@ class Domain:
                     value=values,
                 )
             named[j] = column
-            if self.numeric[j]:
-                codes[j] = self.number(j, value)
+            if self.numeric[j] and isinstance(value, tuple):
+                within[j] = self._range(j, value)
+            elif self.numeric[j]:
+                codes[j] = self._known_number(j, value)
             else:
                 codes[j], places[j] = self.code(j, value)
-        return codes, np.isin(np.arange(len(codes)), list(named)), places
+        return codes, np.isin(np.arange(len(codes)), [j for j in named if j not in within]), places, within
+
+    def _range(self, j, value):
+        """The numbers between which a user wants those of a quantity to lie."""
+        name, column = self.column_names[j], self.columns[j]
+        if len(value) != 2:
+            told = f"a range of column {name!r} is two values, the least and the greatest, not {value!r}"
+            raise TableError(told, column=self._label(j), value=value)
+        ends = [-np.inf, np.inf]
+        for i, (end, each) in enumerate(zip(list(ends), value, strict=True)):
+            if each is not None and not (isinstance(each, Real) and each == end):
+                ends[i] = self.number(j, each, missing=False)
+        low, high = ends
+        inside = column.stride == 0 or np.floor(high / column.step + NEAR) >= np.ceil(low / column.step - NEAR)
+        if low > high or not inside:
+            steps = f", which is in steps of {column.step:.12g}" if column.stride else ""
+            told = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
+            raise TableError(told, column=self._label(j), value=value)
+        return float(low), float(high)
+
+    def _known_number(self, j, value):
+        """Number of a value of a quantity that a user gave, which is on its lattice."""
+        number = self.number(j, value)
+        if not np.isnan(number) and not self.columns[j].has(number):
+            told = f"column {self.column_names[j]!r} is {self.columns[j].labels[0]}, and {value!r} is not among these"
+            raise TableError(told, column=self._label(j), value=value)
+        return number
 
     def code(self, j, value):
         """Code of a value of a column that a user gave, and its place among the known ones, -1 for missing."""
         column = self.columns[j]
         if is_missing(value) and column.missing:
             return column.n_named, -1
+        if isinstance(value, tuple) and value not in column.values.tolist():
+            told = f"a range is for numbers, and column {self.column_names[j]!r} holds categories: give one of them"
+            raise TableError(told, column=self._label(j), value=value)
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
             raise TableError(
@@ -428,11 +464,13 @@ class Domain:
             )
         return place if column.grouping is None else int(column.grouping.code[place]), place
 
-    def number(self, j, value):
-        """Number of a value of a quantity that a user gave, NaN for missing."""
+    def number(self, j, value, missing=True):
+        """Number of a value of a quantity that a user gave, NaN for missing, if that may be."""
         column, told = self.columns[j], f"column {self.column_names[j]!r} takes {self.columns[j].kind}, not {value!r}"
-        if is_missing(value) and column.missing:
-            return np.nan
+        if is_missing(value):
+            if missing and column.missing:
+                return np.nan
+            raise TableError(told, column=self._label(j), value=value)
         one = np.empty(1, dtype=object)
         one[0] = value
         try:

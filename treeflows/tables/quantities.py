@@ -25,6 +25,7 @@ MOST_POINTS = 2**51  # from the origin, each of which is a float of its own afte
 MOST_FEW = 20  # distinct values that show no lattice but by how they are written
 SOME = 1_000  # cells, which mostly tell that there are more distinct values
 LEAST_YEAR, GREATEST_YEAR = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
+NEAR = 1e-6  # of a step from a point of the lattice: on it, but for rounding
 MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or take it for a category"
 WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
@@ -205,6 +206,28 @@ class Quantity:
             decimals[:] = [exact.scaleb(Decimal(tick), -digits) for tick in ticks.tolist()]
             return decimals, missing
         return ticks.astype(np.int64 if dtype.kind in "Mm" else dtype).astype(dtype, copy=False), missing
+
+    def unrounded(self, numbers):
+        """Floats that numbers are in the column's own units, whether on its lattice or not.
+
+        Not of times; of durations, seconds.
+        """
+        return numbers + _sized(np.array([self.origin]), self.tick)[0] if self.stride else numbers
+
+    def plain(self, numbers):
+        """Cells that have numbers, as floats, times or durations: NaN or NaT where missing."""
+        cells, missing = self.cells(numbers)
+        if self.is_time or self.is_duration:
+            cells[missing] = np.datetime64("NaT") if self.is_time else np.timedelta64("NaT")
+            return cells
+        return np.where(missing, np.nan, cells.astype(np.float64))
+
+    def has(self, numbers):
+        """Whether numbers are on the lattice, if there is one: ndarray of bool."""
+        if self.stride == 0:
+            return np.ones(np.shape(numbers), dtype=bool)
+        points = numbers / self.step
+        return np.abs(points - np.rint(points)) < NEAR
 
     def as_own(self, cells):
         """Cells of another dtype in that of the quantity, as a column of times, durations or decimals must have them.
