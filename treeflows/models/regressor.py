@@ -9,7 +9,7 @@ from ..densities.destructors import FURTHEST, uniform_of
 from ..densities.mixed import MixedDensity
 from ..densities.walk import Walk
 from ..inference.estimates import blocks
-from ..machine.errors import TableError
+from ..machine.errors import ParameterError, TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.numbers import BadCell, as_numbers
@@ -82,6 +82,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
     True
     """
 
+    distribution_: MixedDensity
+
     def __init__(
         self,
         estimator=None,
@@ -136,12 +138,16 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         quantity = _quantity(y)
         joint = domain_with_target(domain, quantity, y, "target" if name is None else str(name))
         self.learn_joint(joint, rows, quantity.numbers(y), weight)
-        if not isinstance(self.distribution_, MixedDensity) or self.distribution_.order[-1] != self.n_features_in_:
-            raise ValueError(
-                f"estimator must be a TreeFlowMixture or an AutoregressiveTreeFlow with order='natural', so that the "
-                f"target comes last; got {self.estimator!r}"
-            )
+        if self.distribution_.order[-1] != self.n_features_in_:
+            told = "must have an order in which the target comes last, as order='natural'"
+            raise ParameterError(f"estimator {told}; got {self.estimator!r}", parameter="estimator")
         return self
+
+    def check_parameters(self):
+        """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
+        if not isinstance(self.part(), (TreeFlowMixture, AutoregressiveTreeFlow)):
+            raise TypeError(f"estimator must be a TreeFlowMixture or an AutoregressiveTreeFlow, got {self.estimator!r}")
+        super().check_parameters()
 
     def predict(self, X):
         """Mean of the target given each row.
