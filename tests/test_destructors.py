@@ -316,8 +316,9 @@ def test_a_number_ten_ranges_away_has_a_density(layer):
     away = x[:1] + 10 * np.ptp(x, axis=0) * [1, 0, 0]
     fitted = clone(layer).set_params(random_state=0).fit(x)
     assert np.isfinite(fitted.score_samples(away)).all()
-    assert ((u := fitted.transform(away)) <= 1).all()
-    assert (u >= 0).all()
+    u = fitted.transform(away)
+    assert u.min() >= 0
+    assert u.max() <= 1
     if isinstance(layer, IndependentDestructor):
         np.testing.assert_allclose(fitted.inverse_transform(u), away, rtol=1e-6)  # 1 - u has few digits
 

@@ -74,5 +74,5 @@ def learn_digits(u, layout, n_trees, rng, threads=1):
 
 
 def write_digits(layout, codes, j, u):
-    """Write the digits of a column's uniform numbers, and the answers to what is asked about them, into code columns."""
+    """Write into code columns the digits of a column's uniform numbers, and the answers to what is asked about them."""
     layout.write(codes, j, 0, layout.numbers.questions(j, u), cell_of(u, 1 - u, layout.bits))

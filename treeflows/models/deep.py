@@ -37,7 +37,7 @@ class DeepDestructor(Destructor):
     validation_fraction : float, default=0.1
         Fraction of rows to hold out.
     n_iter_no_change : int, default=3
-        Layers without improvement after which to stop. Layers that tell nothing by themselves, such as rotations, count.
+        Layers without improvement after which to stop. Such as tell nothing by themselves, as rotations, count.
     random_state : int, RandomState or None, default=None
         Draws the held-out rows, the ``random_state`` of every layer that has none set, and samples.
 

@@ -38,8 +38,8 @@ def check_destructor(destructor, X=None, *, canonical=None, random_state=0):
     - the density integrates to one, and what is drawn by it becomes uniform: every column by itself (test of Kolmogorov
       and Smirnov), and every two (chi-squared). Of tables of one or two columns, where a density can be integrated
       knowing nothing of it;
-    - ``score_samples`` is the logarithm of the Jacobian determinant of ``transform``, found by finite differences. A fifth
-      of the rows may disagree: derivatives may jump.
+    - ``score_samples`` is the logarithm of the Jacobian determinant of ``transform``, found by finite differences. A
+      fifth of the rows may disagree: derivatives may jump.
 
     That it matches the rows is not asked: log-likelihoods of held-out rows tell how well it does.
 
@@ -71,7 +71,7 @@ def check_destructor(destructor, X=None, *, canonical=None, random_state=0):
     >>> check_destructor(Shrunk(2))
     Traceback (most recent call last):
         ...
-    AssertionError: integral: the density integrates to 0.368, not to 1 (standard error 0.002)
+    AssertionError: integral: the density integrates to 0.368, not to 1 (standard error 0.003)
     """
     rng = generator(random_state)
     for name in METHODS:
