@@ -323,6 +323,14 @@ def test_a_number_ten_ranges_away_has_a_density(layer):
         np.testing.assert_allclose(fitted.inverse_transform(u), away, rtol=1e-6)  # 1 - u has few digits
 
 
+@pytest.mark.parametrize("layer", [IndependentDestructor(), MixtureDestructor(2)])
+@pytest.mark.parametrize("unit", [1e-200, 1e140])
+def test_units_do_not_matter(layer, unit):
+    x = spiral()
+    one, other = (clone(layer).set_params(random_state=0).fit(t) for t in (x, unit * x))
+    np.testing.assert_allclose(other.score_samples(unit * x) + 3 * np.log(unit), one.score_samples(x), atol=0.1)
+
+
 def test_the_mixture_takes_as_many_states_as_held_out_rows_like():
     rng = np.random.default_rng(0)
     assert MixtureDestructor(random_state=0).fit(rng.standard_normal((400, 2))).n_components_ == 1

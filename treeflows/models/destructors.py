@@ -267,6 +267,8 @@ class MixtureDestructor(Destructor):
     """All columns at once: a normal mixture, whose transform of Rosenblatt makes independent uniform numbers of them.
 
     ``u_j = F(x_j | columns before j)`` under a mixture of normal distributions with full covariances, learned by EM.
+    Normal tails end where float64 does: a number more than eight standard deviations above what its row lets expect has
+    the uniform number 1, from which it does not come back. `IndependentDestructor` before it takes care of heavy tails.
 
     Parameters
     ----------
@@ -338,7 +340,8 @@ class MixtureDestructor(Destructor):
             self._centre, self._scale = np.zeros(d), np.ones(d)
         else:
             self._centre = x.mean(axis=0)
-            self._scale = np.sqrt(((x - self._centre) ** 2).mean(axis=0))
+            width = np.ptp(x, axis=0)  # squares of which may be none
+            self._scale = width * np.sqrt((((x - self._centre) / width) ** 2).mean(axis=0))
         z, seed = self._numbers(x)[rng.permutation(n)], int(rng.integers(2**31))
         if self.n_components != "auto":
             if self.n_components > n:
