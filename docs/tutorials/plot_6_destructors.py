@@ -136,8 +136,8 @@ plt.show()
 # A layer of one's own
 # --------------------
 # A layer is any estimator with ``fit``, ``transform`` to the unit cube, ``inverse_transform``, and ``score_samples``.
-# `check_destructor` says whether these fit each other. Here one for numbers that lie around a circle: it takes the
-# angle, and a normal distribution of the radius.
+# `~treeflows.check_destructor` says whether these fit each other. Here one for numbers that lie around a circle:
+# it takes the angle, and a normal distribution of the radius's logarithm.
 
 from scipy.stats import norm
 from sklearn.base import BaseEstimator
