@@ -67,6 +67,7 @@ TABLES = {
     "plot_3_anomalies.py": ("csv/mushroom.csv", {"name": "mushroom", "version": 1}),
     "plot_4_missing_cells.py": ("csv/adult.csv", {"name": "adult", "version": 2}),
     "plot_5_genotypes.py": ("snp805.npz", None),
+    "plot_6_destructors.py": None,
 }
 
 

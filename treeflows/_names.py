@@ -6,6 +6,9 @@ from .files.models import load, save
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
+from .models.deep import DeepDestructor
+from .models.destructor_checks import check_destructor
+from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
@@ -20,18 +23,24 @@ __all__ = [
     "AnomaliesDisplay",
     "AutoregressiveTreeFlow",
     "ConditionalTree",
+    "DeepDestructor",
     "DependenceDisplay",
     "DiscreteTreeFlow",
     "ImageGalleryDisplay",
+    "IndependentDestructor",
     "LikelihoodCurveDisplay",
     "MarginalsDisplay",
+    "MixtureDestructor",
     "MonteCarloWarning",
+    "RotationDestructor",
+    "TreeDestructor",
     "TreeDisplay",
     "TreeFlowClassifier",
     "TreeFlowEnsemble",
     "TreeFlowMixture",
     "TreeFlowRegressor",
     "TreePermutation",
+    "check_destructor",
     "load",
     "save",
     "show_versions",

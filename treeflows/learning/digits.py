@@ -1,0 +1,78 @@
+"""Learning trees that tell the digits of uniform numbers, one column after the other."""
+
+import numpy as np
+
+from ..densities.digits import CodeLayout, cell_of
+from ..densities.numbers import NumberColumns
+from ..densities.trees import starts
+from .costs import cost_table
+from .numbers import DRAWN, DRAWN_PRIOR_SPLIT, FEWEST_DRAWN, MIN_ROWS, N_QUANTILES
+from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
+
+
+def layout_of_digits(n_columns, n_digits):
+    """Code columns of uniform numbers, in the order of the table, that are asked about at even steps: CodeLayout."""
+    ones, zeros = np.ones(n_columns, dtype=np.uint8), np.zeros(n_columns)
+    thresholds = np.arange(1, N_QUANTILES) / N_QUANTILES
+    numbers = NumberColumns(
+        ones.astype(np.int32),
+        is_number=ones,
+        missing=ones * 0,
+        step=zeros,
+        origin=zeros,
+        first_atom=starts(ones * 0),
+        atom=np.empty(0),
+        first_threshold=starts([len(thresholds)] * n_columns),
+        threshold=np.tile(thresholds, n_columns),
+    )
+    return CodeLayout(numbers, np.arange(n_columns, dtype=np.int32), n_digits)
+
+
+def learn_digits(u, layout, n_trees, rng, threads=1):
+    """Trees of digits: those of the first may ask all that stands before, at each split of others columns are drawn.
+
+    Parameters
+    ----------
+    u : ndarray of shape (n_rows, n_columns), float64
+        Uniform numbers.
+    layout : CodeLayout
+    n_trees : int
+        Of each digit.
+    rng : numpy.random.Generator
+    threads : int
+
+    Returns
+    -------
+    trees : tuple of Conditionals
+    """
+    k = layout.n_categories
+    codes = np.zeros((len(u), len(k)), dtype=np.uint8)
+    for j in range(u.shape[1]):
+        write_digits(layout, codes, j, u[:, j])
+    splitting = np.zeros(len(k), dtype=np.uint8)
+    splitting[layout.places(digits_alone=True)] = 1
+    cost, _ = cost_table(len(codes), 1, COST_BITS)
+    drawn = max(FEWEST_DRAWN, round(DRAWN * len(k)))
+    return tuple(
+        learn_conditionals(
+            codes,
+            k,
+            np.arange(len(k), dtype=np.int32),
+            cost,
+            min_samples_leaf=MIN_ROWS,
+            max_depth=NO_LIMIT,
+            max_features=drawn if i else 0,
+            seed=seed,
+            prior_split=DRAWN_PRIOR_SPLIT if i else 1.0,
+            smoothing="evidence",
+            n_ordered=layout.n_ordered,
+            splitting=splitting,
+            n_threads=threads,
+        )
+        for i, seed in enumerate(rng.integers(2**31, size=n_trees).tolist())
+    )
+
+
+def write_digits(layout, codes, j, u):
+    """Write into code columns the digits of a column's uniform numbers, and the answers to what is asked about them."""
+    layout.write(codes, j, 0, layout.numbers.questions(j, u), cell_of(u, 1 - u, layout.bits))
