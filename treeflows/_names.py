@@ -13,6 +13,7 @@ from .models.questions import Anomalies, MonteCarloWarning
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
 from .pictures.trees import TreeDisplay
+from .report.synthetic import SyntheticQuality, evaluate_synthetic
 
 __all__ = [
     "Anomalies",
@@ -25,11 +26,13 @@ __all__ = [
     "LikelihoodCurveDisplay",
     "MarginalsDisplay",
     "MonteCarloWarning",
+    "SyntheticQuality",
     "TreeDisplay",
     "TreeFlowClassifier",
     "TreeFlowEnsemble",
     "TreeFlowMixture",
     "TreePermutation",
+    "evaluate_synthetic",
     "load",
     "save",
     "show_versions",
