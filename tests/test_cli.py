@@ -6,9 +6,11 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import numpy as np
@@ -21,7 +23,8 @@ from pyarrow import parquet
 import treeflows
 from treeflows.command.commands import COMMANDS, one_line
 from treeflows.command.main import main
-from treeflows.files.tables import read_file
+from treeflows.files.numbers import numbers_of
+from treeflows.files.tables import as_text, read_file, with_numbers
 from treeflows.learning.orders import mutual_information
 from treeflows.machine.errors import ParameterError, TableError
 from treeflows.models.baselines import ColumnTree, _smoothed
@@ -160,7 +163,7 @@ def test_parquet_of_other_than_text(said, refused):
     )
     parquet.write_table(table, "t.parquet")
     assert "column 'list' holds list<" in refused("fit", "t.parquet")
-    read = read_file("t.parquet", drop=["list"])
+    read = as_text(read_file("t.parquet", drop=["list"]))
     assert read.to_numpy().tolist() == [
         ["1", "0", "true", "a"],
         ["2", None, "false", "b"],
@@ -257,7 +260,7 @@ def test_bins(said, refused, tmp_path):
     with open("t.csv", "w") as file:
         rows = zip(age, gain, old, range(1000), strict=True)
         file.write("age,gain,what,id\n" + "".join(f"{a},{g:g},{o},{i}\n" for a, g, o, i in rows))
-    told = refused("fit", "t.csv", "--bin", "age", "--bin", "gain")
+    told = refused("fit", "t.csv", "--bin", "age", "--bin", "gain", "--numeric", "none")
     assert (
         "column 'id' has 1,000 categories; at most 256 are supported: cut it at its deciles with --bin 'id', or" in told
     )
@@ -563,7 +566,7 @@ def test_a_classifier_is_its_density(said, tmp_path):
         ('a,b\n"1,2\n', "line 2"),
         ("a,a\n1,2\n", "'a' occurs more than once"),
         (b"a,b\n\xff,1\n", "save it as UTF-8"),
-        ("id\n" + "\n".join(map(str, range(300))), "column 'id' has 300 categories"),
+        ("id\n" + "\n".join(f"n{i}" for i in range(300)), "column 'id' has 300 categories"),
         ("a;b\n1;2\n", "seem to be separated by semicolons"),
         ("a;b\n1,5;2,5\n", "seem to be separated by semicolons"),
         ("a\tb\n1\n", "seem to be separated by tabs"),
@@ -942,8 +945,125 @@ def test_real_tables(shared_path, said, tmp_path, name, model, options):
 
 
 def test_numeric_columns_are_named(refused, shared_path):
-    told = refused("fit", shared_path("data/csv/adult.csv"), "-o", "m")
+    told = refused("fit", shared_path("data/csv/adult.csv"), "-o", "m", "--numeric", "none")
     assert "column 'fnlwgt' has 21,648 categories; at most 256 are supported: cut it at its deciles with --bin" in told
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    """A folder with a CSV file of numbers as people write them, the same as Parquet, and a model of it."""
+    folder, rng = tmp_path_factory.mktemp("numbers"), np.random.default_rng(0)
+    n = 300
+    sex = rng.choice(["f", "m"], n)
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 90, n), "D")
+    table = pd.DataFrame(
+        {
+            "sex": sex,
+            "cm": rng.normal(np.where(sex == "m", 180, 165), 6).round().astype(int),
+            "pay": [f"{x:.2f}" for x in rng.exponential(50, n)],
+            "zip": [f"0{x}" for x in rng.integers(100, 110, n)],
+            "day": day.strftime("%Y-%m-%d"),
+            "legs": rng.choice([1, 2, 10], n),
+            "kg": [None if i % 7 == 0 else x for i, x in enumerate(rng.normal(70, 9, n).round(3))],
+        }
+    )
+    table.to_csv(folder / "t.csv", index=False)
+    typed = table.astype({"cm": "int16", "kg": "float32"})
+    typed["day"], typed["pay"] = day.date, table["pay"].map(Decimal)
+    typed.to_parquet(folder / "t.parquet")
+    assert main(["fit", str(folder / "t.csv"), "-o", str(folder / "m")]) == 0
+    return folder
+
+
+def test_numbers_need_no_option_and_come_back_as_they_went_in(numbers, said, refused):
+    table = numbers / "t.csv"
+    model = treeflows.load(numbers / "m")
+    assert model.domain_.numeric.tolist() == [False, True, True, False, True, False, True]
+    assert model.categories_[5].tolist() == [1, 2, 10]  # in their order
+    rows = list(csv.reader(said("sample", numbers / "m", "-n", 200).splitlines()))
+    assert rows[0] == read(table)[0]
+    columns = dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True))
+    written = {
+        "cm": "[0-9]{3}",
+        "pay": r"-?[0-9]+\.[0-9]{2}",
+        "zip": "010[0-9]",
+        "day": "202[34]-[0-9]{2}-[0-9]{2}",
+        "legs": "1|2|10",
+        "kg": r"[0-9]+\.[0-9]{1,3}|",
+    }
+    for name, pattern in written.items():
+        assert all(re.fullmatch(pattern, cell) for cell in columns[name]), name
+    assert any(cell.endswith("0") for cell in columns["pay"])
+    assert "" in columns["kg"]
+    scored = json.loads(said("score", numbers / "m", table, "--json"))["log_likelihood"]
+    assert scored == pytest.approx(model.score(with_numbers(read_file(str(table)), "auto")))
+    assert scored == json.loads(said("score", numbers / "m", numbers / "t.parquet", "--json"))["log_likelihood"]
+    assert "cm: 1" in said("show", numbers / "m")
+
+
+def test_numbers_of_parquet_keep_their_types(numbers, said):
+    said("fit", numbers / "t.parquet", "-o", "p", "--drop", "zip")
+    said("sample", "p", "-n", 50, "-o", "new.parquet")
+    before, after = (parquet.read_schema(path) for path in (numbers / "t.parquet", "new.parquet"))
+    for name in ("cm", "day", "kg"):
+        assert after.field(name).type == before.field(name).type
+    assert pa.types.is_decimal(after.field("pay").type)
+
+
+def test_which_columns_are_numbers_can_be_told(numbers, said, refused):
+    table = numbers / "t.csv"
+    dropped, named = ["--drop", "pay", "--drop", "kg"], ["--numeric", "cm", "--numeric", "legs"]
+    figures = json.loads(said("fit", table, "-o", "m", *dropped, *named, "--json"))
+    assert figures["numbers"] == 2
+    assert "column 'sex' holds" in refused("fit", table, "--numeric", "sex")
+    assert "no column 'height' of numbers" in refused("fit", table, "--numeric", "height")
+    assert "column 'pay' has 29" in refused("fit", table, "--numeric", "none")
+    assert "is no option of --model dtf" in refused("fit", table, "--numeric", "cm", "--model", "dtf")
+
+
+def test_a_mark_among_numbers_is_named(refused, tmp_path):
+    cells = [*map(str, range(100, 500)), "n/a"]
+    (tmp_path / "t.csv").write_text("x\n" + "\n".join(cells) + "\n")
+    assert "it holds numbers, but 'n/a' at row 400; if that marks missing values, say so with --na" in refused(
+        "fit", "t.csv"
+    )
+
+
+def test_a_cell_that_is_no_number_to_the_model_is_named(numbers, refused, tmp_path):
+    lines = (numbers / "t.csv").read_text().splitlines()[:3]
+    lines[2] = lines[2].replace(lines[2].split(",")[1], "tall", 1)
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    assert "column 'cm' holds 'tall' at row 1, where the model has numbers" in refused("score", numbers / "m", "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        (["1", "-2", None], "Int64"),
+        (["0.5", "3.0"], "float64"),
+        (["0.50", "0.25"], "object"),
+        (["0.5", "3"], "float64"),
+        (["1e3", "2.5"], "float64"),
+        (["01", "2"], None),
+        (["1.00", "2.00"], None),
+        (["inf", "1"], None),
+        ([None], None),
+        (["2024-01-31"], None),
+        ([f"2024-01-{d}" for d in range(10, 32)], "datetime64[us]"),
+        ([f"2024-02-{d}" for d in range(10, 32)], None),
+    ],
+)
+def test_what_text_is_a_number(cells, dtype):
+    found = numbers_of(cells)
+    assert (found is None) if dtype is None else (str(found.dtype) == dtype)
+
+
+def test_evaluate_of_numbers(numbers, said):
+    table = numbers / "t.csv"
+    columns = ["--drop", "kg", "--drop", "zip", "--drop", "pay", "--drop", "legs"]
+    found = json.loads(said("evaluate", table, *columns, "--folds", 2, "--json"))
+    assert set(found["models"]) == {"independent columns", "trees alone", "TreeFlowMixture"}
+    assert found["gain"] > 3 * found["gain_standard_error"]
 
 
 def test_missing_cells_are_equal_whatever_stands_for_them():

@@ -17,6 +17,7 @@ from .models.regressor import TreeFlowRegressor
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
 from .pictures.trees import TreeDisplay
+from .report.synthetic import SyntheticQuality, evaluate_synthetic
 
 __all__ = [
     "Anomalies",
@@ -34,6 +35,7 @@ __all__ = [
     "MonteCarloWarning",
     "RotationDestructor",
     "TreeDestructor",
+    "SyntheticQuality",
     "TreeDisplay",
     "TreeFlowClassifier",
     "TreeFlowEnsemble",
@@ -41,6 +43,7 @@ __all__ = [
     "TreeFlowRegressor",
     "TreePermutation",
     "check_destructor",
+    "evaluate_synthetic",
     "load",
     "save",
     "show_versions",

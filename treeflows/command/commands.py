@@ -12,30 +12,36 @@ from pathlib import Path
 import numpy as np
 
 from ..files.models import load, save
+from ..files.numbers import numbers_of, odd_cell
 from ..files.tables import (
     STDIN,
     STDOUT,
+    as_text,
     binned,
     called,
-    category,
     check_ending,
     for_model,
+    is_text,
     printable,
     read_file,
     to_frame,
+    typed_like,
+    value_of,
+    with_numbers,
     without_ending,
     write_file,
+    written,
 )
 from ..machine.archives import whole_file
 from ..machine.errors import DescribedError
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
 from ..models.base import learn_density
-from ..models.baselines import ColumnTree
+from ..models.baselines import INDEPENDENT, baselines
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
-from ..models.questions import MonteCarloWarning, log_likelihood
+from ..models.questions import log_likelihood
 from ..tables.domain import MAX_CATEGORIES, listing
 
 MODELS = {
@@ -55,7 +61,7 @@ def run(arguments):
     """Run one command, whose output is checked before any work is done."""
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
-        warnings.simplefilter("always", MonteCarloWarning)
+        warnings.simplefilter("always", UserWarning)  # such as a MonteCarloWarning
         warnings.showwarning = _note
         COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
@@ -70,8 +76,7 @@ def one_line(error):
 def _fit(arguments):
     from ..report.evaluation import read_domain
 
-    model = _unfitted(arguments)
-    table = _table_to_learn(arguments)
+    model, table = _to_learn(arguments)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     domain, rows = read_domain(model, table)
     model.take(domain, learn_density(model, rows, domain, arguments.seed, threads))
@@ -81,6 +86,7 @@ def _fit(arguments):
         "kind": type(model).__name__,
         "rows": len(table),
         "columns": table.shape[1],
+        "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
         "nll_independent": None,
         "nll": None,
@@ -88,14 +94,15 @@ def _fit(arguments):
         "model": arguments.output,
     }
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        independent = learn_density(ColumnTree(False), rows, domain, arguments.seed, threads)
+        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads)
         for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
             # a certain table has 0, not -0
             figures[name] = 0.0 - float(log_likelihood(learned, rows, threads)[0].mean())
     if arguments.json:
         print(json.dumps(figures))
         return
-    print("{rows:,} rows, {columns} columns, {categories} categories".format(**figures))
+    told = "{rows:,} rows, {columns} columns, {categories} categories"
+    print((told + ", {numbers} columns of numbers" * (figures["numbers"] > 0)).format(**figures))
     if rows.observed is None:
         print(
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
@@ -134,12 +141,12 @@ def _sample(arguments):
 
 
 def _given(model, told):
-    """Column, by its number, and category of COLUMN=VALUE; either may hold further equals signs."""
+    """Column, by its number, and value of COLUMN=VALUE; either may hold further equals signs."""
     names = model.domain_.column_names
     for sign in re.finditer("=", told):
         column, value = told[: sign.start()], told[sign.end() :]
         if column in names:
-            return names.index(column), category(model, column, value)
+            return names.index(column), value_of(model, column, value)
     raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {listing(names, 20)}")
 
 
@@ -150,7 +157,11 @@ def _impute(arguments):
     read = for_model(model, table, called(arguments.data))
     filled = model.impute(read, draw=arguments.draw, n_sweeps=arguments.sweeps, random_state=arguments.seed)
     holes = table[names].isna()
-    table[names] = table[names].where(~holes, to_frame(filled, names))
+    filled = to_frame(filled, names)
+    for name in names:  # Parquet's own columns hold no others' text
+        table[name] = (
+            table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
+        )
     write_file(arguments.output, table)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
@@ -177,9 +188,15 @@ def _anomalies(arguments):
 
 
 def _evaluate(arguments):
-    from ..report.evaluation import INDEPENDENT, compare
+    from ..report.evaluation import compare
 
-    model, table = _unfitted(arguments), _table_to_learn(arguments)
+    if arguments.synthetic is not None:
+        _evaluate_synthetic(arguments)
+        return
+    for name in ("test", "target"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name} is an option of --synthetic")
+    model, table = _to_learn(arguments)
     found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
     figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
@@ -196,11 +213,27 @@ def _evaluate(arguments):
     print(figures["verdict"])
 
 
+def _evaluate_synthetic(arguments):
+    from ..report.synthetic import evaluate_synthetic
+
+    if arguments.target is not None and arguments.test is None:
+        raise ValueError("--target needs --test, a table of rows that the generator has not seen")
+    model, real = _to_learn(arguments)
+    others = {}
+    for what in ("synthetic", "test"):
+        path = getattr(arguments, what)
+        if path is not None:
+            others[what] = typed_like(read_file(path, arguments.na), real, called(path))
+    numeric = model.get_params().get("numeric", ())
+    found = evaluate_synthetic(real, **others, target=arguments.target, numeric=numeric, random_state=arguments.seed)
+    print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
+
+
 def _report(arguments):
     from ..report.page import report
 
-    model = _unfitted(arguments)
-    page, figures = report(model, _table_to_learn(arguments), Path(called(arguments.data)).name, seed=arguments.seed)
+    model, table = _to_learn(arguments)
+    page, figures = report(model, table, Path(called(arguments.data)).name, seed=arguments.seed)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
@@ -259,38 +292,52 @@ def _table_of_cells(model, arguments):
     return read_file(arguments.data, arguments.na)
 
 
-def _table_to_learn(arguments):
-    """The table that the options of fit ask for."""
+def _to_learn(arguments):
+    """The unfitted model, and the table, that the options of fit ask for."""
+    model, source = _unfitted(arguments), called(arguments.data)
     table = read_file(arguments.data, arguments.na, arguments.drop)
-    table = binned(table, dict.fromkeys(arguments.bin), called(arguments.data))
+    table = binned(table, dict.fromkeys(arguments.bin), source)
+    numeric = _numeric(arguments, model)
+    table = with_numbers(table, numeric) if numeric else as_text(table)
+    text = [name for name in table.columns if is_text(table[name])]
+    if "numeric" in model.get_params() and len(text) < table.shape[1]:
+        model.set_params(numeric=numeric)
     if arguments.max_categories is None and arguments.min_frequency is None:
-        for name in table.columns:
-            _refuse_many(name, set(table[name].tolist()) - {None})
-    return table
+        for name in text:
+            _refuse_many(name, table[name].tolist())
+    return model, table
 
 
-def _refuse_many(name, values):
-    """Raise for a column of too many categories, with the options that mend it."""
-    if len(values) <= MAX_CATEGORIES:
+def _numeric(arguments, model):
+    """Which columns are to be numbers: "auto", or a list of their names."""
+    named = dict.fromkeys(arguments.numeric or ["auto"])
+    takes = "numeric" in model.get_params()
+    if list(named) == ["none"] or (list(named) == ["auto"] and not takes):
+        return []
+    if not takes:
+        raise ValueError(f"--numeric is no option of --model {arguments.kind}, which takes no numbers")
+    return "auto" if list(named) == ["auto"] else list(named)
+
+
+def _refuse_many(name, cells):
+    """Raise for a column of text of too many categories, with the options that mend it."""
+    n_values = len(set(cells) - {None})
+    if n_values <= MAX_CATEGORIES:
         return
+    told = f"column {name!r} has {n_values:,} categories; at most {MAX_CATEGORIES} are supported: "
+    row = odd_cell(cells)
+    if row is not None:
+        raise ValueError(
+            f"{told}it holds numbers, but {cells[row]!r} at row {row}; if that marks missing values, say so with "
+            f"--na {cells[row]!r}"
+        )
     remedies = [
         f"leave it out with --drop {name!r}",
         f"group its rare values with --max-categories {MAX_CATEGORIES // 2}",
     ]
-    if all(map(_is_number, values)):
+    if numbers_of(cells) is not None:
         remedies.insert(0, f"cut it at its deciles with --bin {name!r}")
-    raise ValueError(
-        f"column {name!r} has {len(values):,} categories; at most {MAX_CATEGORIES} are supported: "
-        f"{', or '.join(remedies)}"
-    )
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    raise ValueError(told + ", or ".join(remedies))
 
 
 def _unfitted(arguments):

@@ -9,12 +9,13 @@ from .._version import __version__
 MODELS = ("auto", "tree", "ensemble", "dtf")
 PICTURES = ("curve", "tree", "dependence", "marginals", "anomalies")
 DESCRIPTIONS = {
-    "fit": "Learn a model of a table, every column categorical, every value as it is written.",
+    "fit": "Learn a model of a table, of numbers as such, and of every other value as it is written.",
     "score": "Print the mean log-likelihood of the rows of a table under a model.",
     "sample": "Draw rows from a model and write them as a table.",
     "impute": "Fill the missing cells of a table, those of a binned column with intervals; others stay as they are.",
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
-    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside independent columns and a Chow-Liu tree.",
+    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and of simple "
+    "trees. Or say how good a synthetic table is.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
     "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA its dependence, marginals or anomalies.",
@@ -28,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser():
     """The parser of the command line; the name of the command is the parsed ``command``."""
-    whole = _Parser(prog="treeflows", description="Exact probability models of categorical tables: tree flows.")
+    whole = _Parser(prog="treeflows", description="Exact probability models of tables: tree flows.")
     whole.add_argument("--version", action="version", version=f"treeflows {__version__}")
     added = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -73,6 +74,12 @@ def parser():
 
     evaluate = command("evaluate", "held-out likelihood beside simple models", data, learning, seed, jobs, as_json)
     evaluate.add_argument("--folds", type=int, default=5, metavar="N", help="(default: %(default)s)")
+    synthetic = evaluate.add_argument_group(
+        "a synthetic table instead of a model, beside DATA that it was learned from"
+    )
+    synthetic.add_argument("--synthetic", metavar="FILE", help="the synthetic table")
+    synthetic.add_argument("--test", metavar="FILE", help="real rows that the generator has not seen")
+    synthetic.add_argument("--target", metavar="COLUMN", help="predict it, from synthetic and from real rows (--test)")
 
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
@@ -113,6 +120,13 @@ def _learning_options():
     )
     options.add_argument(
         "--bin", action="append", default=[], metavar="COLUMN", help="cut a quantity at its deciles (repeatable)"
+    )
+    options.add_argument(
+        "--numeric",
+        action="append",
+        metavar="COLUMN",
+        help="a column of numbers, all others being of categories (repeatable); auto: what the table holds (default); "
+        "none: no column",
     )
     options.add_argument(
         "--model",

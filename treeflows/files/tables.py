@@ -1,7 +1,8 @@
-"""Tables of text in files, CSV, TSV or Parquet, compressed or not; and the way between text and a model's categories.
+"""Tables in files, CSV, TSV or Parquet, compressed or not; and the way between their cells and a model's values.
 
-Whatever the file, a cell is its text as it is written, or None where it is missing. So a model learned from one kind of
-file reads the others.
+A cell is its text as it is written, or None where it is missing; in Parquet's columns of numbers and times it is what
+the file says. What is text becomes a number when a table is learned from, or when a model has a number there. So a
+model learned from one kind of file reads the others.
 """
 
 import bz2
@@ -22,6 +23,9 @@ from ..machine.archives import MODEL_MEMBER, whole_file
 from ..tables.bins import Bins
 from ..tables.containers import Table
 from ..tables.domain import listing
+from ..tables.policy import TablePolicy
+from ..tables.quantities import Quantity
+from .numbers import number_cells, numbers_of
 
 STDIN = STDOUT = "-"
 OPENING: dict = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -48,7 +52,7 @@ def read_file(path, na=(), drop=()):
     Returns
     -------
     table : DataFrame
-        Of str and None.
+        Of str and None; columns of numbers, dates, times and durations of Parquet in Arrow's dtypes.
 
     Raises
     ------
@@ -72,9 +76,53 @@ def read_file(path, na=(), drop=()):
     for name, cells in zip(header, columns, strict=True):
         if name in drop:
             continue
+        if isinstance(cells, _pandas().Series):
+            table[name] = cells.mask(_text_of(cells).isin(list(absent))) if na else cells
+            continue
         some = not absent.isdisjoint(cells)
         table[name] = [None if cell in absent else cell for cell in cells] if some else cells
     return _of_objects(table)
+
+
+def as_text(table):
+    """A table of a file with every cell as its text, or None."""
+    typed = {name: _text_of(table[name]) for name in table.columns if table[name].dtype != object}
+    return table.assign(**typed) if typed else table
+
+
+def with_numbers(table, numeric):
+    """A table of a file to learn from, with its numbers as such.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `read_file` returns it.
+    numeric : "auto" or sequence of str
+        Which columns are quantities; "auto" for those that `TablePolicy` says are. Where it says so of any, others that
+        hold numbers are categories in their order.
+
+    Returns
+    -------
+    table : DataFrame
+        All of text if no column is a quantity.
+
+    Raises
+    ------
+    ValueError
+        For a named column that is not there or holds something else than numbers.
+    """
+    if numeric != "auto":
+        return as_text(table).assign(**{name: _named_numbers(table, name) for name in numeric})
+    written = {name: numbers_of(table[name].tolist()) for name in table.columns if table[name].dtype == object}
+    typed = table.assign(**{name: cells for name, cells in written.items() if cells is not None})
+    quantities, ordered = TablePolicy(numeric="auto").quantities(Table(typed))
+    if not quantities:
+        return as_text(table)
+    text = as_text(table)
+    # of others a model file keeps whole numbers as such, and no dates or decimals
+    ordered = [j for j in ordered if _pandas().api.types.is_numeric_dtype(typed.dtypes.iloc[j])]
+    kept = [table.columns[j] for j in (*quantities, *ordered)]
+    return text.assign(**{name: typed[name] for name in kept})
 
 
 def printable(text):
@@ -118,13 +166,14 @@ def without_ending(path):
 def for_model(model, table, source):
     """The columns of a model out of a table of text, as the model takes them.
 
-    Further columns are left out. Numbers are the intervals of a binned column; of a model that was learned in Python
-    from other than text, a cell is the category that is written so.
+    Further columns are left out. Numbers are the intervals of a binned column; of a model that was learned from other
+    than text, a cell is the number or the category that is written so.
 
     Raises
     ------
     ValueError
-        If a column of the model is not there; ``source`` is what the table is called.
+        If a column of the model is not there, or holds no number where the model has one; ``source`` is what the table
+        is called.
     """
     domain = model.domain_
     lacking = [name for name in domain.column_names if name not in table.columns]
@@ -133,7 +182,7 @@ def for_model(model, table, source):
             f"{source} has no column {lacking[0]!r}, which the model has; it has {listing(list(table.columns), 20)}"
         )
     columns = dict(zip(domain.column_names, domain.columns, strict=True))
-    read = _of_objects({name: _categories(table[name].tolist(), c.values, name) for name, c in columns.items()})
+    read = _of_objects({name: _cells_for(c, table[name]) for name, c in columns.items()})
     if domain.names is None:
         return read.to_numpy()
     read.columns = list(domain.names)
@@ -153,15 +202,18 @@ def binned(table, columns, source):
             raise ValueError(f"{source} has no column {name!r} to bin; it has {listing(list(table.columns), 20)}")
     table = table.copy(deep=False)
     for name in columns:
-        cells = table[name].tolist()
+        cells = _text_of(table[name]).tolist()
         table[name] = _pandas().Series(Bins.of(cells, name).place(cells, name), dtype=object)
     return table
 
 
-def category(model, column, text):
-    """The category of a column of a model that a user wrote as text; None for an empty one."""
+def value_of(model, column, text):
+    """The value of a column of a model that a user wrote as text; None for an empty one."""
     domain = model.domain_
-    known = domain.columns[domain.column_names.index(column)].values
+    known = domain.columns[domain.column_names.index(column)]
+    if isinstance(known, Quantity):
+        return number_cells([text], column, known)[0] if text else None
+    known = known.values
     try:
         return _categories([text or None], known, column)[0]
     except ValueError:
@@ -170,11 +222,73 @@ def category(model, column, text):
 
 def to_frame(X, names):
     """A table of any container as a DataFrame to write: null where a cell is missing."""
+    if isinstance(X, _pandas().DataFrame):
+        return X.set_axis(list(names), axis=1)
     table, made = Table(X), {}
     for j, name in enumerate(names):
         values, holes = table.values(j)
         made[name] = values if holes is None else np.where(holes, None, values)
     return _pandas().DataFrame(made)
+
+
+def typed_like(table, other, source):
+    """The columns of a table of a file that another has, of text or of numbers as there; ValueError if one is not."""
+    lacking = [name for name in other.columns if name not in table.columns]
+    if lacking:
+        raise ValueError(f"{source} has no column {lacking[0]!r}; it has {listing(list(table.columns), 20)}")
+    names = list(other.columns)
+    return _pandas().DataFrame(
+        {name: _text_of(table[name]) if is_text(other[name]) else _named_numbers(table, name) for name in names}
+    )
+
+
+def is_text(column):
+    """Whether all cells of a column of a table of a file are text, or missing."""
+    return column.dtype == object and all(cell is None or isinstance(cell, str) for cell in column)
+
+
+def written(column):
+    """Cells of a column of a DataFrame as `write_file` writes them: Series of str."""
+    return column.astype(str)
+
+
+def _cells_for(known, column):
+    """Cells of a column of a file as a model's column has them."""
+    if isinstance(known, Quantity):
+        return number_cells(column.tolist(), column.name, known) if column.dtype == object else column
+    return _categories(_text_of(column).tolist(), known.values, column.name)
+
+
+def _named_numbers(table, name):
+    """A column of numbers that a user named."""
+    if name not in table.columns:
+        raise ValueError(f"there is no column {name!r} of numbers; there are {listing(list(table.columns), 20)}")
+    column = table[name]
+    numbers = numbers_of(column.tolist(), named=True) if column.dtype == object else column
+    if numbers is not None:
+        return numbers
+    for row, cell in enumerate(column):
+        if cell is not None and numbers_of([cell], named=True) is None:
+            raise ValueError(
+                f"column {name!r} holds {cell!r} at row {row}, which is no number; if it marks missing values, say so "
+                "with --na"
+            )
+    raise ValueError(f"column {name!r} holds numbers and times, or nothing at all")
+
+
+def _text_of(column):
+    """A column of a file with every cell as its text, or None."""
+    if column.dtype == object:
+        return column
+    pyarrow = _pyarrow()
+    cells = pyarrow.array(column)
+    try:
+        text = cells.cast(pyarrow.string()).to_pylist()
+    except pyarrow.ArrowException:
+        raise ValueError(
+            f"column {column.name!r} holds {cells.type}, which has no text to be a category: --drop {column.name}"
+        ) from None
+    return _pandas().Series(np.fromiter(text, dtype=object, count=len(text)), column.index, dtype=object)
 
 
 def _categories(cells, known, column):
@@ -297,7 +411,7 @@ def _compressed(file, compression, kind):
 
 
 def _read_parquet(path, drop):
-    """Names and columns of a Parquet file, as text; None for those to drop, whatever they hold."""
+    """Names and columns of a Parquet file: Series of numbers, lists of text, None for those to drop."""
     pyarrow = _pyarrow()
     from pyarrow import parquet
 
@@ -311,6 +425,9 @@ def _read_parquet(path, drop):
         if name in drop:
             columns.append(None)
             continue
+        if _of_numbers(column.type):
+            columns.append(_arrow_series(column, name))
+            continue
         try:
             if pyarrow.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
@@ -319,17 +436,40 @@ def _read_parquet(path, drop):
             raise ValueError(
                 f"{path}: column {name!r} holds {column.type}, which has no text to be a category: --drop {name}"
             ) from None
-        floating = pyarrow.types.is_floating(column.type)
-        columns.append([None if cell == "nan" else cell for cell in cells] if floating else cells)
+        columns.append(cells)
     if table.num_rows == 0 or not columns:
         raise ValueError(f"{path} has no rows")
     return table.column_names, columns
 
 
+def _of_numbers(kind):
+    """Whether an Arrow type is one of numbers, dates, times or durations."""
+    types = _pyarrow().types
+    numbers = (types.is_integer, types.is_floating, types.is_decimal)
+    return any(each(kind) for each in (*numbers, types.is_date, types.is_timestamp, types.is_duration))
+
+
+def _arrow_series(column, name):
+    """A column of numbers of Arrow; NaN is null there."""
+    import pyarrow.compute as pc
+
+    pandas = _pandas()
+    if _pyarrow().types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    return pandas.Series(column, dtype=pandas.ArrowDtype(column.type), name=name)
+
+
 def _of_objects(columns):
-    """A DataFrame of columns of objects: pandas would make strings of its own kind of them."""
-    made = {name: np.fromiter(cells, dtype=object, count=len(cells)) for name, cells in columns.items()}
-    return _pandas().DataFrame(made, dtype=object)
+    """A DataFrame of columns, Series as they are, and others of objects: pandas would make its own strings of them."""
+    pandas = _pandas()
+    return pandas.DataFrame(
+        {
+            name: cells
+            if isinstance(cells, pandas.Series)
+            else pandas.Series(np.fromiter(cells, dtype=object, count=len(cells)), dtype=object)
+            for name, cells in columns.items()
+        }
+    )
 
 
 @contextlib.contextmanager

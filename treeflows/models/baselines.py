@@ -1,4 +1,4 @@
-"""Two models that everybody knows: independent columns and a Chow-Liu tree.
+"""Simple models to compare with: independent columns, and a Chow-Liu tree or, of tables with numbers, trees alone.
 
 A Chow-Liu tree (IEEE Transactions on Information Theory 14, 1968) tells each column given one other, those of the tree
 of largest mutual information.
@@ -8,12 +8,68 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..densities.density import OrderedDensity
+from ..densities.density import Density, OrderedDensity
 from ..densities.independent import CONCENTRATIONS, leave_one_out
+from ..densities.mixed import MixedDensity
 from ..learning.multisets import repeated
+from ..learning.numbers import learn_mixed
 from ..learning.orders import mutual_information
 
 TIE = 1e-9  # nats
+
+
+INDEPENDENT, CHOW_LIU, TREES = "independent columns", "Chow-Liu tree", "trees alone"
+
+
+def baselines(domain):
+    """What to compare with on tables of a domain: dict of str to learner, independent columns first."""
+    if domain.numeric.any():
+        return {INDEPENDENT: NumberTrees(dependent=False), TREES: NumberTrees(dependent=True)}
+    return {INDEPENDENT: ColumnTree(False), CHOW_LIU: ColumnTree(True)}
+
+
+class NumberTrees:
+    """Columns of numbers and categories, told by trees of digits and their marginals, without normal mixtures.
+
+    Parameters
+    ----------
+    dependent : bool
+        Whether a column is told given those before it; else by itself alone.
+    """
+
+    missing = "category"  # of tables with numbers there is no other way
+
+    def __init__(self, dependent):
+        self.dependent = dependent
+
+    def learn_numbers(self, values, domain, rng, threads):
+        """Learn a density from rows of numbers and codes."""
+        seed, k, step = int(rng.integers(2**31)), domain.n_categories, domain.step
+
+        def learn(chosen):
+            of = values[:, chosen], domain.numeric[chosen], k[chosen]
+            return learn_mixed(*of, step=step[chosen], mixtures=(), seed=seed, threads=threads)
+
+        n_columns = len(k)
+        if self.dependent:
+            return learn(np.arange(n_columns))
+        return Apart(k, tuple(learn([j]) for j in range(n_columns)))
+
+
+@dataclass(frozen=True, eq=False)
+class Apart(Density):
+    """Densities of single columns, independent of each other.
+
+    Attributes
+    ----------
+    parts : tuple of MixedDensity
+    """
+
+    parts: tuple[MixedDensity, ...]
+
+    def score(self, values, threads=1):
+        """Log-density of each row, nats: (n_rows,)."""
+        return sum(part.score(values[:, [j]], threads) for j, part in enumerate(self.parts))
 
 
 class ColumnTree:

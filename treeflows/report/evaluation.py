@@ -1,4 +1,4 @@
-"""Held-out likelihood of a model beside those of two that everybody knows: independent columns and a Chow-Liu tree."""
+"""Held-out likelihood of a model beside those of two simple ones, such as independent columns and a Chow-Liu tree."""
 
 import time
 from dataclasses import dataclass
@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
-from ..machine.errors import TableError
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
 from ..models.base import check_model, learn_density, read_to_learn
-from ..models.baselines import ColumnTree
+from ..models.baselines import INDEPENDENT, baselines
 from ..models.questions import log_likelihood
 
-INDEPENDENT, CHOW_LIU = "independent columns", "Chow-Liu tree"
 ERRORS = 2.0  # standard errors that a difference must be, to be told from chance
 
 
@@ -24,7 +22,8 @@ class Comparison:
     Attributes
     ----------
     scores : dict of str to ndarray of shape (n_rows,), float64
-        Nats, by what a model is called.
+        Nats, by what a model is called: independent columns first, then the other baseline. Of numbers that have a
+        density, those of their measure: what two models differ by does not depend on their units.
     seconds : dict of str to float
         Of one fit, on average.
     """
@@ -45,7 +44,7 @@ class Comparison:
         return {"models": models, "gain": gain, "gain_standard_error": error, "verdict": self._verdict(name)}
 
     def _verdict(self, name):
-        better = max((INDEPENDENT, CHOW_LIU), key=lambda each: self.scores[each].mean())
+        better = max(list(self.scores)[:2], key=lambda each: self.scores[each].mean())
         gain, error = _mean(self.scores[name] - self.scores[better])
         told = f"{gain:+.3f} ± {error:.3f} nats per row"
         if gain > ERRORS * error:
@@ -53,16 +52,13 @@ class Comparison:
         worse = "loses against" if gain < -ERRORS * error else "gains nothing over"
         if better == INDEPENDENT:
             return f"{name} {worse} {better}: {told}. These rows show no dependence that held-out ones confirm"
-        return f"{name} {worse} a {better}: {told}. The simpler model tells held-out rows as well"
+        return f"{name} {worse} the {better}: {told}. The simpler model tells held-out rows as well"
 
 
 def read_domain(model, table):
     """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows."""
     check_model(model)
     domain, rows, _ = read_to_learn(model, table)
-    if domain.numeric.any():
-        name = domain.column_names[int(np.flatnonzero(domain.numeric)[0])]
-        raise TableError(f"column {name!r} holds numbers, which are not evaluated yet: bin them", column=name)
     return domain, rows
 
 
@@ -82,17 +78,18 @@ def compare(model, table, *, folds=5, seed=0):
     Returns
     -------
     comparison : Comparison
-        Of all rows, by the name of the model's class, `INDEPENDENT` and `CHOW_LIU`.
+        Of all rows, of the `baselines` of the table's domain and by the name of the model's class.
 
     Raises
     ------
     ValueError
         If there are fewer than two folds, or fewer rows than folds; and what ``fit`` raises.
     """
-    n_rows, names = len(table), (INDEPENDENT, CHOW_LIU, type(model).__name__)
+    n_rows = len(table)
     if not 2 <= folds <= n_rows:
         raise ValueError(f"the number of folds must be from 2 to the number of rows, {n_rows:,}; got {folds}")
     domain, rows = read_domain(model, table)
+    names = (*baselines(domain), type(model).__name__)
     parts = np.array_split(np.random.default_rng(seed).permutation(n_rows), folds)
     found = Comparison({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
     with progress_bar(folds, "fitting folds", 1) as progress:
@@ -112,7 +109,7 @@ def compare_split(model, domain, rows, seen, held_out):
     The model is fitted afterwards.
     """
     threads, found = n_threads(model.n_jobs), Comparison({}, {})
-    for what, each in {INDEPENDENT: ColumnTree(False), CHOW_LIU: ColumnTree(True), type(model).__name__: model}.items():
+    for what, each in (baselines(domain) | {type(model).__name__: model}).items():
         start = time.perf_counter()
         learned = learn_density(each, rows.chosen(seen), domain, model.random_state, threads)
         found.seconds[what] = time.perf_counter() - start
