@@ -143,7 +143,7 @@ class TreeFlowMixture(CategoricalFlow):
         min_frequency=None,
         max_categories=None,
         random_state=None,
-        numeric=(),
+        numeric="auto",
         n_jobs=None,
         verbose=0,
     ):

@@ -2,7 +2,8 @@
 
 With ``numeric="auto"`` a column is a quantity if it holds numbers, times or durations and takes more than a few
 distinct values, or such as are no categories: fractions, negative numbers. One of few is of categories in their order.
-Strings, booleans and what a dtype or ``categories`` declares are categories. A list in ``numeric`` says it all.
+Strings, booleans and what a dtype or ``categories`` declares are categories, as are arrays of bytes (uint8), which are
+taken for codes of categories. A list in ``numeric`` says it all.
 """
 
 import warnings
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..machine.errors import ParameterError, TableError, check_number
+from .containers import NUMPY
 from .domain import Domain, column_number
 from .quantities import MOST_FEW, takes_few
 
@@ -101,6 +103,8 @@ class TablePolicy:
         n_columns = len(table.dtypes)
         if not self._is_auto:
             return _named(self.numeric, table), ()
+        if table.container == NUMPY and table.X.dtype == np.uint8:
+            return (), ()
         declared: Any = self.categories
         if isinstance(declared, str) or not hasattr(declared, "__len__") or len(declared) != n_columns:
             declared = [None] * n_columns  # nothing, or what `Domain.learn` refuses
