@@ -81,8 +81,7 @@ class TreeFlowMixture(CategoricalFlow):
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
         with numbers is told in its own order by trees and normal mixtures, whose shares are learned likewise;
-        parameters that say how trees and states are learned are refused. It is scored, sampled, transformed and kept
-        by files, and its categories are predicted; other questions are refused by name.
+        parameters that say how trees and states are learned are refused.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
