@@ -2,7 +2,9 @@
 
 Given the columns before it, a number has a distribution function, so that each cell has an exact probability; those
 after it are told at one point of the cell. Of the last column in order nothing comes after, and of a lattice whose
-cells hold a point each, nothing is between: there all is exact.
+cells hold a point each, nothing is between: there all is exact. Cells begin at quantiles of the column by itself, and
+of what normal mixtures make of it given all others, so that where it is all but certain it is found; and those that
+may hold much are cut, at places where trees may say something else.
 """
 
 from dataclasses import dataclass
@@ -95,7 +97,8 @@ class Cells:
         straddles = near < 0
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             # a tail's density falls like the third power of the distance
-            away = np.where((near > 0) & (far > 2 * near), 2 * near / (1 + near / far), near / 2 + far / 2)
+            is_tail = (near > 0) & (np.minimum(np.abs(self.start), np.abs(self.end)) >= BULK[-1])
+            away = np.where(is_tail, 2 * near / (1 + near / far), near / 2 + far / 2)
             away = np.where(straddles, self.low / 2 + self.high / 2 - middle, np.where(self.low < middle, -away, away))
             away = self.share * np.where(np.isfinite(away), away, 0.0)
         return middle[:, 0] + away.sum(axis=1)
@@ -200,6 +203,8 @@ def conditional_values(density, codes, observed, column, values, threads):
 def joint_with(density, completions, column, values, last, threads):
     """Log-density of completions with each value of a column: ndarray of shape (n_rows, n_kept, n_values), nats."""
     n_rows, n_kept, n_columns = completions.shape
+    if len(values) == 0:
+        return np.empty((n_rows, n_kept, 0))
     flat, joint = completions.reshape(-1, n_columns), np.empty((n_rows * n_kept, len(values)))
     for block in blocks(len(flat), len(values), EVALUATIONS):
         whole = np.repeat(flat[block], len(values), axis=0)
