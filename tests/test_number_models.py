@@ -246,7 +246,9 @@ def test_regressors_in_files_and_with_weights(regressor, tmp_path):
     assert in_file(one, tmp_path / "one") == in_file(other, tmp_path / "other")
 
 
-@pytest.mark.parametrize("y", [["a"] * N, pd.date_range("2020", periods=N), np.append(np.zeros(N - 1), np.inf), [None] * N])
+@pytest.mark.parametrize(
+    "y", [["a"] * N, pd.date_range("2020", periods=N), np.append(np.zeros(N - 1), np.inf), [None] * N]
+)
 def test_targets_that_are_no_numbers_are_refused(y):
     with pytest.raises(ValueError, match="[yY]"):
         TreeFlowRegressor(FLOW).fit(table()[["kind"]], y)

@@ -80,9 +80,10 @@ class TreeFlowMixture(CategoricalFlow):
     numeric : "auto", sequence of str or int, or mask, default=()
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
-        with numbers is told in its own order by trees and normal mixtures, whose shares are learned likewise;
-        parameters that say how trees and states are learned are refused. It is scored, sampled, transformed and kept
-        by files, and its categories are predicted; other questions are refused by name.
+        with numbers is told by trees and normal mixtures, whose shares are learned likewise, in its own order or that
+        of ``estimator``, which says how trees grow; ``n_components``, ``n_trees`` and ``logistic`` are refused. It is
+        scored, sampled, transformed and kept by files, and its categories are predicted; other questions are refused
+        by name.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -301,11 +302,12 @@ class TreeFlowMixture(CategoricalFlow):
             if not (type(value) is type(default) and value == default):
                 told = f"{name} has no effect on a table with numbers yet: leave it at {default!r}"
                 raise ParameterError(told, parameter=name, value=value)
-        told = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        trees = {}
         if self.estimator is not None:
-            order = self.estimator.order_of(values.shape[1], rng)
-            told |= {"order": order, "growth": self.estimator.growth(len(values))}
-        return told | {"threads": threads, "verbose": self.verbose}
+            trees["order"] = self.estimator.order_of(values.shape[1], rng)
+            trees["growth"] = self.estimator.growth(len(values))
+        return columns | trees | {"threads": threads, "verbose": self.verbose}
 
     def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)
