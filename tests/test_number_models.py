@@ -199,6 +199,13 @@ def test_mean_and_quantiles_are_those_of_the_density(regressor):
         np.testing.assert_allclose(below, quantiles, atol=2e-3)
 
 
+def test_means_are_targets_that_may_be(regressor):
+    X = table()[["kind", "paid", "age"]]
+    odd = X[:40].assign(paid=np.logspace(-3, 12, 40), age=np.arange(40) * 10**6 - 10**7)
+    told = regressor.predict(odd)
+    assert table()["size"].min() <= told.min() <= told.max() <= table()["size"].max()
+
+
 def test_density_of_rows_with_their_targets(regressor):
     X = table(1)
     before = TreeFlowRegressor(random_state=0)
@@ -246,7 +253,9 @@ def test_regressors_in_files_and_with_weights(regressor, tmp_path):
     assert in_file(one, tmp_path / "one") == in_file(other, tmp_path / "other")
 
 
-@pytest.mark.parametrize("y", [["a"] * N, pd.date_range("2020", periods=N), np.append(np.zeros(N - 1), np.inf), [None] * N])
+@pytest.mark.parametrize(
+    "y", [["a"] * N, pd.date_range("2020", periods=N), np.append(np.zeros(N - 1), np.inf), [None] * N]
+)
 def test_targets_that_are_no_numbers_are_refused(y):
     with pytest.raises(ValueError, match="[yY]"):
         TreeFlowRegressor(FLOW).fit(table()[["kind"]], y)

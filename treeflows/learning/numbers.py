@@ -102,7 +102,7 @@ def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options
     """
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
-    held_out = held_out_parts(*table.shape, MOST_CROSSED)
+    held_out = held_out_parts(len(table), table.shape[1], MOST_CROSSED)
     return learn_mixed_apart(table, held_out, is_number, n_categories, step=step, rng=rng, **options)[0]
 
 
@@ -276,12 +276,11 @@ class MixedLearner:
         self.spread, self.n_knots, self.cells = spread, n_knots, cells[:, self.k > 1]
         self.noise = rng.standard_normal((n_rows, numbers.is_number.sum()))  # what a mixture sees of atoms
         self.seeds = rng.integers(2**31, size=1 + n_further).tolist()
-        by_evidence = isinstance(order, str)
-        self.order = (
-            np.arange(n_columns, dtype=np.int32) if order is None or by_evidence else np.asarray(order, np.int32)
-        )
-        if by_evidence:
+        self.order = np.arange(n_columns, dtype=np.int32)
+        if isinstance(order, str):
             self.order = self._order_of_most_evidence()
+        elif order is not None:
+            self.order = np.asarray(order, dtype=np.int32)
 
     @property
     def in_order(self):

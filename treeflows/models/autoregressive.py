@@ -70,6 +70,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         included.
     random_state : int, RandomState or None, default=None
         Draws the order if it is random, and the columns of ``max_features``.
+    numeric : "auto", sequence of str or int, or mask, default=()
+        Which columns are numbers, times or durations, as `TreeFlowMixture` takes it. A number is told by its own
+        distribution, a smooth curve, and by trees on the first seven binary digits of the uniform number that this
+        makes of it. Columns drawn by ``max_features`` are then those of codes, digits and answers to questions.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -80,10 +84,11 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     order_ : ndarray of shape (n_columns,), int32
         The columns in order.
     trees_ : tuple of ConditionalTree
-        The tree of each column; print one to read it.
+        The tree of each column; print one to read it. None of a table with numbers.
     evidence_ : ndarray of shape (n_columns,), float64
         Log-evidence of each column's tree, nats: the probability of the training column given those before it, under
-        all prunings at once. It compares columns, orders and parameters without held-out rows.
+        all prunings at once. It compares columns, orders and parameters without held-out rows. Of a number, that of
+        its digits, and of which of the values that recur it is.
     log_evidence_ : float
         Their sum.
     concentration_ : ndarray of shape (n_columns,), float64
@@ -166,9 +171,9 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         """Log-evidence of each column's tree: ndarray of shape (n_columns,), float64, nats."""
         if not isinstance(self.distribution_, MixedDensity):
             return self.distribution_.evidence
-        evidence = np.zeros(len(self.order_))
-        for j, places in self.told_by:
-            evidence[j] = self.distribution_.trees[0].evidence[places].sum()
+        evidence, (trees, told_by) = np.zeros(len(self.order_)), self.told_by
+        for j, places in told_by:
+            evidence[j] = trees.evidence[places].sum()
         return evidence
 
     @property
@@ -209,11 +214,14 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
     @property
     def told_by(self):
-        """Of a table with numbers, each column in order with the places of the trees that tell it: list."""
-        layout = self.distribution_.layouts[0]
-        ends = dict(zip(self.order_.tolist(), [*layout.first[self.order_[1:]], layout.first[-1]], strict=True))
+        """The trees, and each column in order with the places of those that tell it: Conditionals, list of pairs."""
+        of = self.distribution_
+        if not isinstance(of, MixedDensity):
+            return of, [(j, [t]) for t, j in enumerate(of.order.tolist())]
+        layout = of.layouts[0]
+        ends = dict(zip(of.order.tolist(), [*layout.first[of.order[1:]], layout.first[-1]], strict=True))
         told = layout.places(False)
-        return [(j, told[(told >= layout.first[j]) & (told < end)]) for j, end in ends.items()]
+        return of.trees[0], [(j, told[(told >= layout.first[j]) & (told < end)]) for j, end in ends.items()]
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
@@ -269,7 +277,17 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         return max(learned, key=_evidence)
 
     def growth(self, n):
-        """How trees of n rows grow: Growth."""
+        """How trees of numbers and codes grow.
+
+        Parameters
+        ----------
+        n : int
+            Of rows.
+
+        Returns
+        -------
+        growth : Growth
+        """
         return Growth(
             min_samples_leaf=max(self.min_samples_leaf, n // MOST_LEAVES),
             max_depth=NO_LIMIT if self.max_depth is None else min(self.max_depth, NO_LIMIT),
@@ -292,7 +310,23 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         )
 
     def order_of(self, n_columns, rng):
-        """The order of so many columns that the parameter says: ndarray of shape (n_columns,), int32, or "evidence"."""
+        """The order that the parameter says.
+
+        Parameters
+        ----------
+        n_columns : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        order : ndarray of shape (n_columns,), int32, or "evidence"
+            The latter where orders are to be compared.
+
+        Raises
+        ------
+        ValueError
+            If it is no permutation of so many columns.
+        """
         if isinstance(self.order, str):
             natural = np.arange(n_columns, dtype=np.int32)
             if self.order == "random":
@@ -356,14 +390,11 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
 def tell_trees(flow):
     """Figures of a fitted tree flow, and lines that tell them."""
-    domain, of, evidence = flow.domain_, flow.distribution_, flow.evidence_
-    what, trees = "the", of
-    told_by = [(j, [t]) for t, j in enumerate(flow.order_.tolist())]
-    if isinstance(of, MixedDensity):
-        what, trees, told_by = "the kinds and digits of the", of.trees[0], flow.told_by
-    names, leaves, n_rows = domain.column_names, [0] * len(evidence), int(trees.leaf_rows[: trees.first_leaf[1]].sum())
+    names, evidence, (trees, told_by) = flow.domain_.column_names, flow.evidence_, flow.told_by
+    leaves, n_rows = [0] * len(names), int(trees.leaf_rows[: trees.first_leaf[1]].sum())
     for j, places in told_by:
         leaves[j] = int(np.diff(trees.first_leaf)[places].sum())
+    what = "the kinds and digits of the" if flow.domain_.numeric.any() else "the"
     nll = (0.0 - evidence / n_rows).tolist()
     lines = [f"columns in order: leaves of the trees, and cost of {what} {n_rows:,} rows by their evidence, nats a row"]
     lines += [f"  {names[j]}: {leaves[j]}, {nll[j]:.4f}" for j in flow.order_]

@@ -22,10 +22,10 @@ TABLE_PARAMETERS = {name: value for name, value in asdict(TablePolicy()).items()
 
 
 class CategoricalDensity(TableModel):
-    """Base class of exact probability models of categorical tables.
+    """Base class of exact probability models of tables.
 
-    A model says ``check_parameters`` and ``learn``; one that holds out rows itself says ``learn_and_score`` too. This
-    class does the rest.
+    A model says ``check_parameters`` and ``learn``, and ``learn_numbers`` if it takes numbers; one that holds out rows
+    itself says ``learn_and_score`` and ``learn_numbers_and_score`` too. This class does the rest.
     """
 
     def fit(self, X, y=None, sample_weight=None):

@@ -63,6 +63,9 @@ class TreeFlowEnsemble(CategoricalDensity):
         included.
     random_state : int, RandomState or None, default=None
         Draws the random states of the members, and the rows to hold out.
+    numeric : "auto", sequence of str or int, or mask, default=()
+        Which columns are numbers, times or durations, as `TreeFlowMixture` takes it. Members must be models that
+        take numbers.
     n_jobs : int or None, default=None
         Threads in all: members are fitted side by side, each with its share. None is 1 unless a joblib context says
         otherwise, -1 every core. Results do not depend on it.
@@ -198,7 +201,7 @@ class TreeFlowEnsemble(CategoricalDensity):
 
     def learn_numbers(self, values, domain, rng, threads):
         table = shuffled(values, rng.spawn(1)[0])
-        held_out = held_out_parts(*table.shape, MOST_CROSSED)
+        held_out = held_out_parts(len(table), table.shape[1], MOST_CROSSED)
 
         def task(member, seed, threads, weighted):
             told = domain, np.random.default_rng(seed), threads

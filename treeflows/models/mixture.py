@@ -80,8 +80,9 @@ class TreeFlowMixture(CategoricalFlow):
     numeric : "auto", sequence of str or int, or mask, default=()
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
-        with numbers is told in its own order: numbers by trees and normal mixtures, whose shares are learned likewise;
-        categories by the voices above, which see numbers by the quantiles that they lie between, and by the mixtures.
+        with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees
+        and normal mixtures, whose shares are learned likewise; categories by the voices above, which see numbers by the
+        quantiles that they lie between, and by the mixtures.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -295,16 +296,17 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
-        told = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        trees = {}
         if self.estimator is not None:
-            order = self.estimator.order_of(values.shape[1], rng)
-            told |= {"order": order, "growth": self.estimator.growth(len(values))}
+            trees["order"] = self.estimator.order_of(values.shape[1], rng)
+            trees["growth"] = self.estimator.growth(len(values))
 
         def learn_codes(codes, held_out, n_categories, n_ordered, told, rng):
             of = n_categories, rng, threads, n_ordered, np.arange(len(told), dtype=np.int32), told
             return self._learn_apart(*distinct(codes), held_out, *of)
 
-        return told | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
+        return columns | trees | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
 
     def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)

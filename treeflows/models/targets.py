@@ -21,7 +21,17 @@ class TargetModel(BaseEstimator):
         raise NotImplementedError
 
     def target(self, y):
-        """The target as an array of one dimension, and its name or None.
+        """The target as a column.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_rows,)
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows,)
+        name : object
+            None if it has none.
 
         Raises
         ------
