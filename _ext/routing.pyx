@@ -5,21 +5,22 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from _ext.asked cimport Question, goes_left
-
 cdef enum:
     BLOCK_BYTES = 131072    # rows of a block stay in the second-level cache while they go through all trees
     PARALLEL_WORK = 65536   # rows x columns below which waking threads costs more than it saves
-    ABREAST = 16            # rows that go down a tree together
+    ABREAST = 8             # rows that go down a tree together
 
 
-# An inner node as the loops over rows read it. Children below zero are leaves, ~leaf.
+# A node as the loops over rows read it: whether 0 <= x[column] - low <= span, and the nodes of rows whose answer is no,
+# and yes. The inner nodes of a tree come first; a leaf asks what every row answers yes, and then itself again.
 ctypedef struct Node:
-    Question asked
-    int32_t children[2]  # of rows whose answer is no, and yes
+    int32_t column
+    uint8_t low
+    uint8_t span
+    int32_t children[2]
 
 
-NODE = np.dtype([("column", np.int32), ("low", np.uint8), ("high", np.uint8), ("children", np.int32, 2)], align=True)
+NODE = np.dtype([("column", np.int32), ("low", np.uint8), ("span", np.uint8), ("children", np.int32, 2)], align=True)
 
 
 cdef class Router:
@@ -45,17 +46,22 @@ cdef class Router:
     cdef object owner                    # keeps alive what `nodes` points into
     cdef const Node *nodes
     cdef const int32_t[::1] order, n_categories
-    cdef const int64_t[::1] first_node, first_value
+    cdef const int64_t[::1] first_node, first_slot, first_value
 
     def __init__(self, order, n_categories, first_node, column, low, high, children, first_value):
-        # one more node than there are: the address of the first of none is asked for
-        self.owner = np.zeros(len(column) + 1, dtype=NODE)
-        for name, values in (("column", column), ("low", low), ("high", high), ("children", children[:, ::-1])):
-            self.owner[name][:len(column)] = values
+        n_inner = np.diff(first_node)
+        first_slot = 2 * first_node + np.arange(len(first_node))  # a tree has one more leaf than inner nodes
+        slot = np.arange(len(column)) + np.repeat(first_slot[:-1] - first_node[:-1], n_inner)
+        self.owner = np.zeros(first_slot[-1], dtype=NODE)
+        self.owner["span"] = 255
+        self.owner["children"] = (np.arange(len(self.owner)) - np.repeat(first_slot[:-1], 2 * n_inner + 1))[:, None]
+        self.owner["column"][slot], self.owner["low"][slot], self.owner["span"][slot] = column, low, high - low
+        below = np.where(children < 0, np.repeat(n_inner, n_inner)[:, None] + ~children, children)
+        self.owner["children"][slot] = below[:, ::-1]
         cdef const uint8_t[::1] packed = self.owner.view(np.uint8)
         self.nodes = <const Node *> &packed[0]
         self.order, self.n_categories, self.n_columns = order, n_categories, len(order)
-        self.first_node, self.first_value = first_node, first_value
+        self.first_node, self.first_slot, self.first_value = first_node, first_slot, first_value
 
     def sum_values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1, int64_t start=0):
         """Sum over columns of the value of x_j at its leaf, in the order of the trees from ``start`` on.
@@ -247,26 +253,25 @@ cdef class Router:
 
     cdef void find_leaves(self, int64_t t, const uint8_t *rows, int64_t n_rows, int32_t *leaves) noexcept nogil:
         """Leaf of each row in tree t. Rows go down side by side: one alone would wait for memory at every step."""
-        cdef const Node *nodes = self.nodes + self.first_node[t]
+        cdef const Node *nodes = self.nodes + self.first_slot[t]
         cdef const Node *node
         cdef const uint8_t *row[ABREAST]
         cdef int32_t at[ABREAST]
-        cdef int32_t root = 0 if self.first_node[t + 1] > self.first_node[t] else ~0, all_down, below
+        cdef int32_t n_inner = <int32_t> (self.first_node[t + 1] - self.first_node[t])
         cdef int64_t r = 0
+        cdef int32_t least
         cdef int i
         while r < n_rows:
             for i in range(ABREAST):
                 row[i] = rows + min(r + i, n_rows - 1) * self.n_columns
-                at[i] = root
-            all_down = root
-            while all_down >= 0:
-                all_down = -1
+                at[i] = 0
+            least = n_inner - 1 if n_inner else 0
+            while least < n_inner:
+                least = n_inner
                 for i in range(ABREAST):
-                    # a row that is down stays there; it asks the root, to no effect
-                    node = nodes + (at[i] if at[i] >= 0 else 0)
-                    below = node.children[goes_left(node.asked, row[i][node.asked.column])]
-                    at[i] = below if at[i] >= 0 else at[i]
-                    all_down &= at[i]
+                    node = nodes + at[i]
+                    at[i] = node.children[<uint8_t> (row[i][node.column] - node.low) <= node.span]
+                    least = min(least, at[i])
             for i in range(<int> min(ABREAST, n_rows - r)):
-                leaves[r + i] = ~at[i]
+                leaves[r + i] = at[i] - n_inner
             r += ABREAST
