@@ -70,7 +70,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         included.
     random_state : int, RandomState or None, default=None
         Draws the order if it is random, and the columns of ``max_features``.
-    numeric : "auto", sequence of str or int, or mask, default=()
+    numeric : "auto", sequence of str or int, or mask, default="auto"
         Which columns are numbers, times or durations, as `TreeFlowMixture` takes it. A number is told by its own
         distribution, a smooth curve, and by trees on the first seven binary digits of the uniform number that this
         makes of it. Columns drawn by ``max_features`` are then those of codes, digits and answers to questions.
@@ -140,7 +140,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         min_frequency=None,
         max_categories=None,
         random_state=None,
-        numeric=(),
+        numeric="auto",
         n_jobs=None,
         verbose=0,
     ):

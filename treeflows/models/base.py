@@ -18,7 +18,10 @@ from ..tables.domain import check_codes, check_told
 from ..tables.policy import TablePolicy
 from .questions import TableModel
 
-TABLE_PARAMETERS = {name: value for name, value in asdict(TablePolicy()).items() if name != "numeric"}
+
+def table_defaults(estimator):
+    """What the parameters of an estimator are by default that say what becomes of a table: dict."""
+    return {name: value for name, value in asdict(TablePolicy()).items() if hasattr(estimator, name)}
 
 
 class CategoricalDensity(TableModel):
@@ -304,8 +307,8 @@ def learner(estimator, what):
     if not isinstance(estimator, CategoricalDensity):
         return Other(estimator)
     estimator.check_parameters()
-    for name, default in asdict(TablePolicy()).items():
-        value = getattr(estimator, name, default)
+    for name, default in table_defaults(estimator).items():
+        value = getattr(estimator, name)
         if not (isinstance(value, type(default)) and value == default):
             raise ValueError(
                 f"{name} of the {what} {type(estimator).__name__} has no effect, since it learns from codes: set "
@@ -318,7 +321,7 @@ def part_of(model, estimator, distribution):
     """The fitted estimator that a part of a fitted model is: the model's table, the part's density."""
     if isinstance(distribution, OtherDensity):
         return distribution.estimator
-    table = {name: getattr(model, name) for name in TABLE_PARAMETERS}
+    table = {name: getattr(model, name) for name in table_defaults(estimator)}
     return clone(estimator).set_params(**table, n_jobs=model.n_jobs).take(model.domain_, distribution)
 
 

@@ -46,7 +46,7 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
         included.
     random_state : int, RandomState or None, default=None
         Draws what the estimator draws.
-    numeric : "auto", sequence of str or int, or mask, default=()
+    numeric : "auto", sequence of str or int, or mask, default="auto"
         Which columns of X are numbers, as `TreeFlowMixture` takes it.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
@@ -85,7 +85,7 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
         min_frequency=None,
         max_categories=None,
         random_state=None,
-        numeric=(),
+        numeric="auto",
         n_jobs=None,
     ):
         self.estimator = estimator

@@ -17,7 +17,7 @@ from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
 from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
-from .base import TABLE_PARAMETERS, CategoricalDensity, learner, part_of
+from .base import CategoricalDensity, learner, part_of, table_defaults
 from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
 from .questions import log_likelihood
@@ -63,7 +63,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         included.
     random_state : int, RandomState or None, default=None
         Draws the random states of the members, and the rows to hold out.
-    numeric : "auto", sequence of str or int, or mask, default=()
+    numeric : "auto", sequence of str or int, or mask, default="auto"
         Which columns are numbers, times or durations, as `TreeFlowMixture` takes it. Members must be models that
         take numbers.
     n_jobs : int or None, default=None
@@ -111,7 +111,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         min_frequency=None,
         max_categories=None,
         random_state=None,
-        numeric=(),
+        numeric="auto",
         n_jobs=None,
         verbose=0,
     ):
@@ -159,8 +159,8 @@ class TreeFlowEnsemble(CategoricalDensity):
                 raise ValueError(f"members 0 and {i} were fitted on different domains: {difference}")
         domain, weight = members[0].domain_, np.full(len(members), 1 / len(members))
         distribution = WeightedMean(domain.n_categories, tuple(m.distribution_ for m in members), weight)
-        estimators = [clone(member).set_params(**TABLE_PARAMETERS) for member in members]
-        table = {name: getattr(members[0], name) for name in TABLE_PARAMETERS}
+        estimators = [clone(member).set_params(**table_defaults(member)) for member in members]
+        table = {name: getattr(members[0], name) for name in table_defaults(members[0])}
         return cls(estimators, len(members), weights="uniform", **table).take(domain, distribution)
 
     @property

@@ -13,7 +13,7 @@ from ..inference.estimates import blocks
 from ..learning.multisets import distinct, folds
 from ..learning.numbers import learn_mixed, learn_mixed_apart
 from ..learning.voices import MOST_TREES, learn_voices
-from ..machine.errors import ParameterError, check_number
+from ..machine.errors import check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
 from .parameters import check_n_jobs
@@ -77,7 +77,7 @@ class TreeFlowMixture(CategoricalFlow):
         included.
     random_state : int, RandomState or None, default=None
         Draws the rows to hold out, those that EM starts from, and what the estimator draws.
-    numeric : "auto", sequence of str or int, or mask, default=()
+    numeric : "auto", sequence of str or int, or mask, default="auto"
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
         with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees

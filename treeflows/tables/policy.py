@@ -49,12 +49,14 @@ class TablePolicy:
     handle_unknown: str = "error"
     min_frequency: float | None = None
     max_categories: int | None = None
-    numeric: object = ()
+    numeric: object = "auto"
 
     @classmethod
     def of(cls, estimator):
         """The policy that the parameters of an estimator make."""
         told: dict = {field.name: getattr(estimator, field.name, field.default) for field in fields(cls)}
+        if not hasattr(estimator, "numeric"):
+            told["numeric"] = ()  # it takes categories alone
         return cls(**told)
 
     def check(self):
