@@ -8,6 +8,7 @@ may hold much are cut, at places where trees may say something else.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Cells:
         Log-probability of each cell together with all else of each completion of the row, nats.
     """
 
-    axis: object
+    axis: Any
     low: np.ndarray
     high: np.ndarray
     start: np.ndarray
@@ -287,7 +288,8 @@ def tell_cells(density, completions, column, threads, last=None, at=None, most_s
         order = np.lexsort((parts[1], parts[0]), axis=1)
         parts = [np.take_along_axis(part, order, axis=1) for part in parts]
         told = np.take_along_axis(told, order[None, :, None], axis=3)
-    return Cells(axis, *parts, told[0])
+    low, high, start, end = parts
+    return Cells(axis, low, high, start, end, told[0])
 
 
 def _largest_share(log_mass, log_before):
@@ -307,13 +309,12 @@ def _first_cells(axis, guesses, at):
     n_rows = len(guesses)
     if guesses.shape[1] > MOST_GUESSES:
         guesses = np.sort(guesses, axis=1)[:, np.linspace(0, guesses.shape[1] - 1, MOST_GUESSES).astype(int)]
-    z = np.tile(np.concatenate([-TAILS[::-1], BULK, TAILS]), (n_rows, 1))
-    z = [z, axis.score_at(guesses)]
+    scores = [np.tile(np.concatenate([-TAILS[::-1], BULK, TAILS]), (n_rows, 1)), axis.score_at(guesses)]
     alone = np.tile(axis.atoms, (n_rows, 1))
     if at is not None:
         alone = np.hstack([alone, at[:, None]])
-        z.append(axis.score_at(at)[:, None] + NEAR)
-    z = np.hstack(z)
+        scores.append(axis.score_at(at)[:, None] + NEAR)
+    z = np.hstack(scores)
     around = np.hstack(axis.around(alone))
     x = np.sort(np.hstack([axis.edge(axis.value_at(z)), around]), axis=1)
     z = np.sort(np.hstack([z, axis.score_at(around)]), axis=1)
