@@ -28,6 +28,7 @@ MOST_GUESSES = 48  # of a row
 NARROWEST = 1e-9  # a cell, in normal scores
 BEGINNING = 64  # cells, more or less
 KEPT = 16  # completions of a row to average over
+LARGEST = np.finfo(np.float64).max
 EVALUATIONS = 200_000  # cells at a time
 
 
@@ -93,16 +94,16 @@ class Cells:
     def mean(self):
         """Mean of each distribution: ndarray of shape (n_rows,)."""
         middle = self.quantiles([0.5])
-        near, far = self.low - middle, self.high - middle
-        near, far = np.where(near < 0, -far, near), np.where(near < 0, -near, far)  # distances on either side
-        straddles = near < 0
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            near, far = self.low - middle, self.high - middle
+            straddles = (near < 0) & (far > 0)
+            near, far = np.where(near < 0, -far, near), np.where(near < 0, -near, far)  # distances on either side
             # a tail's density falls like the third power of the distance
             is_tail = (near > 0) & (np.minimum(np.abs(self.start), np.abs(self.end)) >= BULK[-1])
             away = np.where(is_tail, 2 * near / (1 + near / far), near / 2 + far / 2)
             away = np.where(straddles, self.low / 2 + self.high / 2 - middle, np.where(self.low < middle, -away, away))
             away = self.share * np.where(np.isfinite(away), away, 0.0)
-        return middle[:, 0] + away.sum(axis=1)
+            return np.clip(middle[:, 0] + away.sum(axis=1), -LARGEST, LARGEST)
 
     def tails(self, x):
         """Probability of at most each row's value, and of at least so much: two ndarrays of shape (n_rows,)."""
@@ -196,7 +197,8 @@ def conditional_values(density, codes, observed, column, values, threads):
         density, codes, observed, column, threads, most_share=LEAST_SHARE
     ):
         joint = joint_with(density, completions, column, values, last, threads)
-        told[rows] = elementary.exp(joint - cells.log_total[:, :, None]).mean(axis=1)
+        log_density = np.minimum(joint - cells.log_total[:, :, None], elementary.log(LARGEST / len(completions[0])))
+        told[rows] = elementary.exp(log_density).mean(axis=1)
         error[rows] = wrong
     return np.where(np.isinf(error)[:, None], np.nan, told), error
 
