@@ -162,6 +162,8 @@ def test_equal_rows_have_equal_answers_in_any_order(marginal):
             told = ask(X)
             np.testing.assert_array_equal(told[3], told[7])
             np.testing.assert_array_equal(ask(X.iloc[order]), told[order])
+        apart = TreeFlowMixture(**marginal.get_params() | {"n_jobs": 2}).take(marginal.domain_, marginal.distribution_)
+        np.testing.assert_array_equal(apart.score_samples(X), marginal.score_samples(X))
 
 
 def test_quantiles_given_what_is_observed(marginal):
@@ -315,6 +317,20 @@ def test_a_missing_number_may_surprise():
     assert not np.isnan(model.predict(odd, "size")).any()
     filled = model.impute(odd)
     assert filled.notna().all(axis=None)
+
+
+@pytest.mark.parametrize("values", [np.linspace(-1, 1, 40) * 1e308, np.arange(40) * 5e-324, np.array([0.25])])
+@pytest.mark.filterwarnings("error::RuntimeWarning", "ignore::treeflows.MonteCarloWarning")
+def test_odd_numbers_have_finite_answers(values):
+    X = np.column_stack([values, np.arange(len(values)) % 7 / 4])
+    model = TreeFlowMixture(numeric=[0, 1], random_state=0).fit(X)
+    row = X[:1]
+    quantiles = model.predict_quantiles(row, 0)
+    assert (np.diff(quantiles) >= 0).all()
+    for told in (quantiles, model.predict_mean(row, 0), model.conditional_density(row, 0, row[0, :1])):
+        assert np.isfinite(told).all()
+    assert np.isfinite(model.anomalies(X, 1).surprise).all()
+    assert np.isfinite(model.impute([[np.nan, np.nan]])).all()
 
 
 # ---- bad input ----

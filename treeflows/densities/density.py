@@ -64,6 +64,18 @@ class Density(Stored):
         """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""
         return draw_ahead(self, codes, observed, n_draws, rngs, threads, last)
 
+    def axis(self, j):
+        """The values that a column of numbers may have: NumberAxis."""
+        raise TypeError(f"{type(self).__name__} has no columns of numbers")
+
+    def log_cells(self, values, j, low, high, point, threads=1, last=None):
+        """Log-probability that a column's numbers lie in cells, together with all else; see `MixedDensity`."""
+        raise TypeError(f"{type(self).__name__} has no columns of numbers")
+
+    def guesses(self, values, j, threads=1, last=None):
+        """Values around which a column's numbers may lie closely given all others; see `MixedDensity`."""
+        raise TypeError(f"{type(self).__name__} has no columns of numbers")
+
     @cached_property
     def forest(self):
         """What guides those draws."""

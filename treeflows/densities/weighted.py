@@ -95,14 +95,15 @@ class WeightedMean(Density):
         """The values that a column of numbers may have: NumberAxis."""
         return self.members[0].axis(j)
 
-    def log_cells(self, *asked):
+    def log_cells(self, values, j, low, high, point, threads=1, last=None):
         """Log-probabilities of cells, as `MixedDensity.log_cells` tells them."""
+        asked = values, j, low, high, point, threads, last
         told = np.stack([member.log_cells(*asked) for member in self.members], axis=1)
         return logsumexp(told + elementary.log(self.weight)[:, None, None], axis=1)
 
-    def guesses(self, *asked):
-        """Values around which a column's numbers may lie closely, by all members."""
-        return np.hstack([member.guesses(*asked) for member in self.members])
+    def guesses(self, values, j, threads=1, last=None):
+        """Values around which a column's numbers may lie closely given all others, by all members."""
+        return np.hstack([member.guesses(values, j, threads, last) for member in self.members])
 
     def _choose(self, n_rows, rng):
         return np.searchsorted(np.cumsum(self.weight)[:-1], rng.random(n_rows), side="right")

@@ -8,6 +8,7 @@ may hold much are cut, at places where trees may say something else.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ MOST_GUESSES = 48  # of a row
 NARROWEST = 1e-9  # a cell, in normal scores
 BEGINNING = 64  # cells, more or less
 KEPT = 16  # completions of a row to average over
+LARGEST = np.finfo(np.float64).max
 EVALUATIONS = 200_000  # cells at a time
 
 
@@ -46,7 +48,7 @@ class Cells:
         Log-probability of each cell together with all else of each completion of the row, nats.
     """
 
-    axis: object
+    axis: Any
     low: np.ndarray
     high: np.ndarray
     start: np.ndarray
@@ -92,16 +94,16 @@ class Cells:
     def mean(self):
         """Mean of each distribution: ndarray of shape (n_rows,)."""
         middle = self.quantiles([0.5])
-        near, far = self.low - middle, self.high - middle
-        near, far = np.where(near < 0, -far, near), np.where(near < 0, -near, far)  # distances on either side
-        straddles = near < 0
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            near, far = self.low - middle, self.high - middle
+            straddles = (near < 0) & (far > 0)
+            near, far = np.where(near < 0, -far, near), np.where(near < 0, -near, far)  # distances on either side
             # a tail's density falls like the third power of the distance
             is_tail = (near > 0) & (np.minimum(np.abs(self.start), np.abs(self.end)) >= BULK[-1])
             away = np.where(is_tail, 2 * near / (1 + near / far), near / 2 + far / 2)
             away = np.where(straddles, self.low / 2 + self.high / 2 - middle, np.where(self.low < middle, -away, away))
             away = self.share * np.where(np.isfinite(away), away, 0.0)
-        return middle[:, 0] + away.sum(axis=1)
+            return np.clip(middle[:, 0] + away.sum(axis=1), -LARGEST, LARGEST)
 
     def tails(self, x):
         """Probability of at most each row's value, and of at least so much: two ndarrays of shape (n_rows,)."""
@@ -195,7 +197,8 @@ def conditional_values(density, codes, observed, column, values, threads):
         density, codes, observed, column, threads, most_share=LEAST_SHARE
     ):
         joint = joint_with(density, completions, column, values, last, threads)
-        told[rows] = elementary.exp(joint - cells.log_total[:, :, None]).mean(axis=1)
+        log_density = np.minimum(joint - cells.log_total[:, :, None], elementary.log(LARGEST / len(completions[0])))
+        told[rows] = elementary.exp(log_density).mean(axis=1)
         error[rows] = wrong
     return np.where(np.isinf(error)[:, None], np.nan, told), error
 
@@ -287,7 +290,8 @@ def tell_cells(density, completions, column, threads, last=None, at=None, most_s
         order = np.lexsort((parts[1], parts[0]), axis=1)
         parts = [np.take_along_axis(part, order, axis=1) for part in parts]
         told = np.take_along_axis(told, order[None, :, None], axis=3)
-    return Cells(axis, *parts, told[0])
+    low, high, start, end = parts
+    return Cells(axis, low, high, start, end, told[0])
 
 
 def _largest_share(log_mass, log_before):
@@ -307,13 +311,12 @@ def _first_cells(axis, guesses, at):
     n_rows = len(guesses)
     if guesses.shape[1] > MOST_GUESSES:
         guesses = np.sort(guesses, axis=1)[:, np.linspace(0, guesses.shape[1] - 1, MOST_GUESSES).astype(int)]
-    z = np.tile(np.concatenate([-TAILS[::-1], BULK, TAILS]), (n_rows, 1))
-    z = [z, axis.score_at(guesses)]
+    scores = [np.tile(np.concatenate([-TAILS[::-1], BULK, TAILS]), (n_rows, 1)), axis.score_at(guesses)]
     alone = np.tile(axis.atoms, (n_rows, 1))
     if at is not None:
         alone = np.hstack([alone, at[:, None]])
-        z.append(axis.score_at(at)[:, None] + NEAR)
-    z = np.hstack(z)
+        scores.append(axis.score_at(at)[:, None] + NEAR)
+    z = np.hstack(scores)
     around = np.hstack(axis.around(alone))
     x = np.sort(np.hstack([axis.edge(axis.value_at(z)), around]), axis=1)
     z = np.sort(np.hstack([z, axis.score_at(around)]), axis=1)
