@@ -134,6 +134,13 @@ def test_a_weight_is_as_many_rows(model, tmp_path):
     assert in_file(model.fit(rows.iloc[order]), tmp_path / "repeated") == weighted
 
 
+def test_both_zeros_are_one_number(tmp_path):
+    X = table(n=100)
+    minus = X.assign(paid=np.where(X["paid"] == 0, np.resize([0.0, -0.0], 100), X["paid"]))
+    model = AutoregressiveTreeFlow(numeric="auto", random_state=0)
+    assert in_file(model.fit(minus), tmp_path / "minus") == in_file(model.fit(X), tmp_path / "plus")
+
+
 def test_weights_that_are_fractions():
     X = table()
     halves = AutoregressiveTreeFlow(numeric="auto", random_state=0).fit(X, sample_weight=np.full(N, 0.5))
