@@ -127,11 +127,18 @@ def test_a_discrete_tree_flow_says_what_takes_numbers():
     ids=["flow", "ensemble", "mixture"],
 )
 def test_a_weight_is_as_many_rows(model, tmp_path):
-    X, weight = table(n=120), np.random.default_rng(0).integers(0, 3, 120)
+    X, weight = table(n=80), np.random.default_rng(0).integers(0, 3, 80)
     weighted = in_file(model.fit(X, sample_weight=weight), tmp_path / "weighted")
     rows = X.loc[X.index.repeat(weight)]
     order = np.random.default_rng(1).permutation(len(rows))
     assert in_file(model.fit(rows.iloc[order]), tmp_path / "repeated") == weighted
+
+
+def test_both_zeros_are_one_number(tmp_path):
+    X = table(n=100)
+    minus = X.assign(paid=np.where(X["paid"] == 0, np.resize([0.0, -0.0], 100), X["paid"]))
+    model = AutoregressiveTreeFlow(numeric="auto", random_state=0)
+    assert in_file(model.fit(minus), tmp_path / "minus") == in_file(model.fit(X), tmp_path / "plus")
 
 
 def test_weights_that_are_fractions():
@@ -270,3 +277,17 @@ def test_estimators_that_do_not_tell_the_target_last_are_refused():
     for bad in ([0.0], [1.0], [[0.5]], [np.nan]):
         with pytest.raises(ValueError, match="quantiles"):
             TreeFlowRegressor(FLOW).fit(X[["kind"]], X["size"]).predict_quantiles(X[["kind"]], bad)
+
+
+def test_threads_change_nothing(regressor, ensemble):
+    members = ensemble.get_params(deep=False)["estimator"]
+    other = TreeFlowEnsemble(members, 2, numeric="auto", random_state=0, n_jobs=2).fit(table())
+    np.testing.assert_array_equal(other.score_samples(table(1)), ensemble.score_samples(table(1)))
+    X = table(1, 60)[["kind", "paid", "age"]]
+    one = regressor.predict(X), regressor.predict_quantiles(X)
+    two = regressor.set_params(n_jobs=2)
+    np.testing.assert_array_equal(two.predict(X), one[0])
+    np.testing.assert_array_equal(two.predict_quantiles(X), one[1])
+    regressor.set_params(n_jobs=None)
+    # nor does what stands beside a row
+    np.testing.assert_allclose(regressor.predict(X[7:8]), one[0][7:8], rtol=1e-12)

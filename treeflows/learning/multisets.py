@@ -122,9 +122,9 @@ def by_hash(table):
     return np.argsort(hashes(table), kind="stable")
 
 
-def as_bytes(values):
-    """Rows of numbers as rows of bytes, which are equal if these are: of one NaN and one zero."""
-    return np.ascontiguousarray(np.where(np.isnan(values), np.nan, values) + 0.0).view(np.uint8)
+def of_one_spelling(values):
+    """Rows of numbers whose bytes are equal if they are: with one NaN and one zero."""
+    return np.ascontiguousarray(np.where(np.isnan(values), np.nan, values) + 0.0)
 
 
 def hashes(table):

@@ -16,7 +16,7 @@ from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
 from .marginals import choose_n_knots, learn_marginals
-from .multisets import as_bytes, by_hash, held_out_parts, parted
+from .multisets import by_hash, held_out_parts, of_one_spelling, parted
 from .objective import Objective
 from .orders import informative_order, pairwise_information
 from .pooling import learn_shares_of_voices
@@ -108,7 +108,8 @@ def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options
 
 def shuffled(values, rng):
     """Rows in an order that is drawn, and depends on them as a multiset alone."""
-    return values[by_hash(as_bytes(values))][rng.permutation(len(values))]
+    table = of_one_spelling(values)
+    return table[by_hash(table.view(np.uint8))][rng.permutation(len(table))]
 
 
 def learn_mixed_apart(

@@ -9,7 +9,7 @@ from ..densities.density import OrderedDensity
 from ..inference.completion import gibbs, resampled
 from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
-from .multisets import as_bytes, by_hash, hashes, n_rows
+from .multisets import by_hash, hashes, n_rows, of_one_spelling
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again
@@ -88,7 +88,7 @@ def repeated_numbers(values, weight, rng):
     """
     if weight is None:
         return values
-    order = _order(as_bytes(values), weight=weight)
+    order = _order(of_one_spelling(values).view(np.uint8), weight=weight)
     times = _repetitions(weight[order], rng)
     if not times.any():
         raise ValueError("sample_weight sums to less than one row")

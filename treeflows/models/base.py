@@ -192,7 +192,7 @@ class CategoricalDensity(TableModel):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         tags.input_tags.string = True
-        tags.input_tags.positive_only = True
+        tags.input_tags.positive_only = not TablePolicy.of(self).takes_numbers
         tags.input_tags.allow_nan = self.missing != "error"
         return tags
 

@@ -192,4 +192,6 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
 
     def part(self):
-        return self.estimator or TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
+        if self.estimator is not None:
+            return self.estimator
+        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))

@@ -210,7 +210,9 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         return np.concatenate(told)
 
     def part(self):
-        return self.estimator or TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=10))
+        if self.estimator is not None:
+            return self.estimator
+        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=10))
 
     @property
     def _origin(self):

@@ -59,6 +59,11 @@ class TablePolicy:
             told["numeric"] = ()  # it takes categories alone
         return cls(**told)
 
+    @property
+    def takes_numbers(self):
+        """Whether any column may be a quantity: bool."""
+        return isinstance(self.numeric, str) or len(self.numeric) > 0
+
     def check(self):
         """Raise unless all but the categories are in range; those are checked against a table."""
         for name, known in (("missing", MISSING), ("handle_unknown", UNKNOWN)):
