@@ -11,7 +11,7 @@ from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
 from .models.questions import Anomalies, MonteCarloWarning
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
-from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
+from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
 from .report.synthetic import SyntheticQuality, evaluate_synthetic
 
@@ -26,6 +26,7 @@ __all__ = [
     "LikelihoodCurveDisplay",
     "MarginalsDisplay",
     "MonteCarloWarning",
+    "PairDisplay",
     "SyntheticQuality",
     "TreeDisplay",
     "TreeFlowClassifier",
