@@ -14,11 +14,11 @@ DESCRIPTIONS = {
     "sample": "Draw rows from a model and write them as a table.",
     "impute": "Fill the missing cells of a table, those of a binned column with intervals; others stay as they are.",
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
-    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and of simple "
-    "trees. Or say how good a synthetic table is.",
+    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
+    "of simple trees. Or say how good a synthetic table is.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
     "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
-    "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA its dependence, marginals, pairs, anomalies.",
+    "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
 
 

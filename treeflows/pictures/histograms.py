@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tables.quantities import Quantity
+from ..tables.quantities import MOST_FEW, Quantity
 
 N_BINS = 30
 ATOM_SHARE = 0.05  # of the rows, that a value must have to stand apart from the bins
@@ -46,7 +46,7 @@ class Histogram:
         x, step = numbers[~np.isnan(numbers)], quantity.step
         value, count = np.unique(x, return_counts=True)
         atoms = np.empty(0)
-        if len(value) > N_BINS:
+        if len(value) > MOST_FEW:
             often = np.flatnonzero(count >= ATOM_SHARE * len(x))
             atoms = np.sort(value[often[np.argsort(-count[often], kind="stable")[:MOST_ATOMS]]])
         rest = x[~np.isin(x, atoms)]
@@ -140,9 +140,9 @@ def as_codes(values, numeric, edges=None):
         ]
     codes = np.empty(values.shape, dtype=np.uint8)
     for j, column in enumerate(values.T):
-        codes[:, j] = column
         if numeric[j]:
-            codes[:, j] = np.where(np.isnan(column), len(edges[j]) + 1, np.searchsorted(edges[j], column))
+            column = np.where(np.isnan(column), len(edges[j]) + 1, np.searchsorted(edges[j], column))
+        codes[:, j] = column
     return codes, edges
 
 
