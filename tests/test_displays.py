@@ -295,7 +295,7 @@ def measured():
 def test_marginals_of_numbers(measured):
     model, table = measured
     display = MarginalsDisplay.from_estimator(model, table, random_state=0)
-    gain, whole, day, sex = display.histograms
+    gain, whole, _, sex = display.histograms
     assert sex is None
     assert gain.atoms.tolist() == [0]
     np.testing.assert_allclose(display.data[0][-2], (table["gain"] == 0).mean())  # before what is missing
@@ -311,7 +311,7 @@ def test_marginals_of_numbers(measured):
 
 
 def test_histograms_count_what_lies_beyond_and_constants(measured):
-    model, table = measured
+    model, _ = measured
     quantity = model.domain_.columns[0]
     constant = Histogram.of(np.full(5, 3.0), quantity)
     assert constant.shares(np.array([3.0, -1e9, 1e9])).sum() == pytest.approx(1)

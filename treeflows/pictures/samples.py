@@ -207,12 +207,12 @@ class MarginalsDisplay:
         found, histograms = [], []
         for j, column in enumerate(domain.columns):
             pair = data[:, j], samples[:, j]
-            histograms.append(Histogram.of(pair[0], column) if domain.numeric[j] else None)
-            if histograms[j] is None:
-                k = column.n_codes
-                found.append([np.bincount(x.astype(np.int64), minlength=k) / len(x) for x in pair])
+            histogram = Histogram.of(pair[0], column) if domain.numeric[j] else None
+            histograms.append(histogram)
+            if histogram is None:
+                found.append([np.bincount(x.astype(np.int64), minlength=column.n_codes) / len(x) for x in pair])
             else:
-                found.append([histograms[j].shares(x) for x in pair])
+                found.append([histogram.shares(x) for x in pair])
         of_data, of_samples = zip(*found, strict=True)
         return cls(of_data, of_samples, domain.column_names, domain.labels, histograms)
 
@@ -369,7 +369,8 @@ class PairDisplay:
             points = table[:, list(pair)]
             points = points[~np.isnan(points).any(axis=1)][:MOST_POINTS]
             found.append([positions(domain.columns[j], x) for j, x in zip(pair, points.T, strict=True)])
-        return cls(*found, tuple(domain.column_names[j] for j in pair))
+        of_data, of_samples = found
+        return cls(of_data, of_samples, tuple(domain.column_names[j] for j in pair))
 
     def plot(self, *, ax=None):
         """Draw a scatter plot of either table, on the same axes, which leave out at most a few rows in a thousand.
