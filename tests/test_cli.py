@@ -1066,6 +1066,44 @@ def test_evaluate_of_numbers(numbers, said):
     assert found["gain"] > 3 * found["gain_standard_error"]
 
 
+def test_a_report_of_numbers(numbers, said, tmp_path):
+    figures = json.loads(said("report", numbers / "t.parquet", "-o", "r.html", "--json", "--drop", "legs"))
+    parsed = _Page()
+    parsed.feed((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert parsed.open == []
+    assert len(parsed.links) == 4  # marginals, dependence, two pairs
+    for text in ("0.001", "1 day", "median", "times"):
+        assert text in parsed.text
+    assert figures["fit"]["gain"] > 0
+    assert figures["quality"]["distance_max"] < 0.3
+
+
+def test_a_synthetic_table_is_evaluated(numbers, said, refused):
+    said("sample", numbers / "m", "-n", 200, "-o", "s.csv")
+    telling = ["--synthetic", "s.csv", "--test", numbers / "t.parquet", "--target", "sex", "--drop", "kg"]
+    found = json.loads(said("evaluate", numbers / "t.csv", *telling, "--json"))
+    assert found["shape"] > 0.85
+    assert found["utility"]["auc_real"] > 0.9
+    assert "C2ST" in said("evaluate", numbers / "t.csv", "--synthetic", "s.csv", "--drop", "kg")
+    assert "--target needs --test" in refused("evaluate", numbers / "t.csv", *telling[:2], *telling[4:])
+    assert "--test is an option of --synthetic" in refused("evaluate", numbers / "t.csv", *telling[2:4])
+    assert "has no column 'sex'" in refused("evaluate", numbers / "t.csv", "--synthetic", _lacking("sex"))
+
+
+def _lacking(name):
+    pd.read_csv("s.csv").drop(columns=name).to_csv("less.csv", index=False)
+    return "less.csv"
+
+
+@pytest.mark.parametrize("what", ["marginals", "dependence", "pair"])
+def test_pictures_of_numbers(numbers, said, refused, tmp_path, what):
+    said("plot", numbers / "m", numbers / "t.csv", "--what", what, "-o", "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 10_000
+    assert "needs two columns of numbers" in refused(
+        "plot", numbers / "m", numbers / "t.csv", "--what", "pair", "--columns", "sex", "cm", "-o", "p.png"
+    )
+
+
 def test_missing_cells_are_equal_whatever_stands_for_them():
     table = pd.DataFrame({"a": np.array(["x", None, "y"], dtype=object)}, dtype=object)
     ours, theirs = page._shared_codes(table, pd.DataFrame({"a": ["y", np.nan, "x"]}))

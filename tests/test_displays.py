@@ -23,11 +23,13 @@ from treeflows import (
     ImageGalleryDisplay,
     LikelihoodCurveDisplay,
     MarginalsDisplay,
+    PairDisplay,
     TreeDisplay,
     TreeFlowEnsemble,
     TreeFlowMixture,
 )
 from treeflows.learning.orders import mutual_information
+from treeflows.pictures.histograms import Histogram
 
 matplotlib.use("Agg")
 K = [3, 2, 5, 2, 12, 4]
@@ -268,6 +270,78 @@ def test_rare_categories_are_summed_up():
     widths = np.array([bar.get_width() for bar in ax.patches]).reshape(2, 10)
     np.testing.assert_allclose(widths.sum(axis=1), 1)
     np.testing.assert_allclose(widths[:, -1], [data[5:8].sum(), samples[5:8].sum()])
+
+
+# Numbers
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """A table of a number that mostly is 0, whole numbers, times and a category, and a model of it."""
+    rng, n = np.random.default_rng(0), 300
+    whole = rng.poisson(20, n) * 5
+    table = pd.DataFrame(
+        {
+            "gain": np.where(rng.random(n) < 0.9, 0.0, rng.exponential(100, n)),
+            "whole": whole,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(whole + rng.integers(0, 9, n), "D"),
+            "sex": rng.choice(["f", "m"], n),
+        }
+    )
+    table.loc[::10, "day"] = pd.NaT
+    return TreeFlowMixture(numeric="auto", random_state=0).fit(table), table
+
+
+def test_marginals_of_numbers(measured):
+    model, table = measured
+    display = MarginalsDisplay.from_estimator(model, table, random_state=0)
+    gain, whole, _, sex = display.histograms
+    assert sex is None
+    assert gain.atoms.tolist() == [0]
+    np.testing.assert_allclose(display.data[0][-2], (table["gain"] == 0).mean())  # before what is missing
+    assert display.data[2][-1] == 0.1
+    for each in (*display.data, *display.samples):
+        assert each.sum() == pytest.approx(1)
+    # each bin of whole numbers has as many of them
+    points = np.arange(whole.edges[0] + 0.5, whole.edges[-1], 1.0)
+    assert len(set(np.histogram(points, whole.edges)[0])) == 1
+    told = [text for ax in display.ax_ for label in written(ax) for text in label.split("\n")]
+    assert any(text.startswith(f"0: {(table['gain'] == 0).mean():.0%} | ") for text in told)
+    assert any(text.startswith("missing: 10.0% | ") for text in told)
+
+
+def test_histograms_count_what_lies_beyond_and_constants(measured):
+    model, _ = measured
+    quantity = model.domain_.columns[0]
+    constant = Histogram.of(np.full(5, 3.0), quantity)
+    assert constant.shares(np.array([3.0, -1e9, 1e9])).sum() == pytest.approx(1)
+    far = Histogram.of(np.append(np.linspace(0, 1, 500), 1e9), quantity)
+    assert far.edges[-1] < 2
+    assert far.shares(np.array([1e9]))[-2] == 1
+
+
+def test_dependence_of_numbers(measured):
+    model, table = measured
+    display = DependenceDisplay.from_estimator(model, table, random_state=0)
+    data = display.information["data"]
+    assert data[1, 2] > 0.5 > 0.1 > data[0, 3]
+    eighths = pd.qcut(table["whole"], 8, labels=False, duplicates="drop")
+    assert data[1, 3] == pytest.approx(mutual_info_score(eighths, table["sex"]), abs=1e-6)
+
+
+def test_pairs_of_numbers(measured):
+    model, table = measured
+    display = PairDisplay.from_estimator(model, table, random_state=0)
+    assert display.names == ("whole", "day")
+    x, y = display.data
+    there = table["day"].notna()
+    np.testing.assert_array_equal(x, table["whole"][there])
+    np.testing.assert_array_equal(y, table["day"][there].to_numpy().astype("M8[us]"))
+    assert PairDisplay.from_estimator(model, table, columns=["gain", 1], random_state=0).names == ("gain", "whole")
+    with pytest.raises(ValueError, match="two columns of numbers"):
+        PairDisplay.from_estimator(model, table, columns=["gain", "sex"])
+    with pytest.raises(ValueError, match="gallery of images is not for numbers"):
+        ImageGalleryDisplay.from_estimator(model, table, shape=(2, 2))
 
 
 # Images

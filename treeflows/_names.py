@@ -15,7 +15,7 @@ from .models.mixture import TreeFlowMixture
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
-from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay
+from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
 from .report.synthetic import SyntheticQuality, evaluate_synthetic
 
@@ -33,6 +33,7 @@ __all__ = [
     "MarginalsDisplay",
     "MixtureDestructor",
     "MonteCarloWarning",
+    "PairDisplay",
     "RotationDestructor",
     "SyntheticQuality",
     "TreeDestructor",

@@ -257,7 +257,7 @@ def _plot(arguments):
     from ..pictures.saving import save_picture
 
     model = _load(arguments)
-    if arguments.what in ("dependence", "marginals", "anomalies") and arguments.data is None:
+    if arguments.what not in ("curve", "tree") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
     X = None if arguments.data is None else _table_for(model, arguments)
     options = {name: getattr(arguments, name) for name in ("column", "layer", "depth")}
@@ -265,7 +265,9 @@ def _plot(arguments):
         for name, value in options.items():
             if value is not None:
                 raise ValueError(f"--{name} is an option of --what tree")
-    save_picture(arguments.output, arguments.what, model, X, seed=arguments.seed, **options)
+    if arguments.columns is not None and arguments.what != "pair":
+        raise ValueError("--columns is an option of --what pair")
+    save_picture(arguments.output, arguments.what, model, X, seed=arguments.seed, columns=arguments.columns, **options)
     print(f"wrote {arguments.output}")
 
 

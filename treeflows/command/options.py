@@ -7,18 +7,18 @@ import math
 from .._version import __version__
 
 MODELS = ("auto", "tree", "ensemble", "dtf")
-PICTURES = ("curve", "tree", "dependence", "marginals", "anomalies")
+PICTURES = ("curve", "tree", "dependence", "marginals", "pair", "anomalies")
 DESCRIPTIONS = {
     "fit": "Learn a model of a table, of numbers as such, and of every other value as it is written.",
     "score": "Print the mean log-likelihood of the rows of a table under a model.",
     "sample": "Draw rows from a model and write them as a table.",
     "impute": "Fill the missing cells of a table, those of a binned column with intervals; others stay as they are.",
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
-    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and of simple "
-    "trees. Or say how good a synthetic table is.",
+    "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
+    "of simple trees. Or say how good a synthetic table is.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
     "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
-    "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA its dependence, marginals or anomalies.",
+    "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
 
 
@@ -86,8 +86,10 @@ def parser():
 
     show = command("show", "describe a model and print a tree", model, as_json)
     plot = command("plot", "draw a picture of a model", model, seed, jobs)
-    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; dependence, marginals, anomalies need one")
+    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves and trees need one")
     _add_na(plot)
+    told = "two columns of numbers to draw as a pair (default: those that share most information)"
+    plot.add_argument("--columns", nargs=2, metavar="NAME", help=told)
     plot.add_argument("--what", choices=PICTURES, required=True)
     plot.add_argument("-o", "--output", metavar="PICTURE", required=True, help="PNG, SVG or PDF by its ending")
     for describing in (show, plot):

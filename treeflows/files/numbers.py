@@ -44,8 +44,8 @@ def numbers_of(cells, *, named=False):
         return None
     if all(map(INTEGER.fullmatch, written)):
         return _series(cells, {text: int(text) for text in written})
-    matches = list(map(NUMBER.fullmatch, written))
-    if all(matches):
+    matches = [match for text in written if (match := NUMBER.fullmatch(text))]
+    if len(matches) == len(written):
         floats = {text: float(text) for text in written}
         if not np.isfinite(list(floats.values())).all():
             return None

@@ -111,7 +111,7 @@ class LogisticLearner:
         )
 
     def blocks(self):
-        """Columns that are regressed and have cells, in order: runs without gaps, whose coefficients are not too many."""
+        """Columns that are regressed and have cells, in order: runs without gaps, of not too many coefficients."""
         first, runs, run = self.cells.first, [], []
         for t in np.flatnonzero((np.diff(first) > 0) & self.regressed).tolist():
             apart = run and first[t] > first[run[-1] + 1]

@@ -62,14 +62,14 @@ class Apart(Density):
 
     Attributes
     ----------
-    parts : tuple of MixedDensity
+    columns : tuple of MixedDensity
     """
 
-    parts: tuple[MixedDensity, ...]
+    columns: tuple[MixedDensity, ...]
 
     def score(self, values, threads=1):
         """Log-density of each row, nats: (n_rows,)."""
-        return sum(part.score(values[:, [j]], threads) for j, part in enumerate(self.parts))
+        return sum(part.score(values[:, [j]], threads) for j, part in enumerate(self.columns))
 
 
 class ColumnTree:

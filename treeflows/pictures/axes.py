@@ -14,12 +14,14 @@ def fitted_domain(model):
     if not isinstance(model, CategoricalDensity):
         raise TypeError(f"model must be a fitted model of treeflows, got {model!r}")
     check_is_fitted(model)
-    model.refuse_numbers("a picture")
     return model.domain_
 
 
 def codes_of(model, X):
-    """Codes of a table: ndarray of shape (n_rows, n_columns), uint8; missing cells that have none are drawn."""
+    """Codes of a table, and its numbers: ndarray of shape (n_rows, n_columns), uint8, or with numbers float64.
+
+    Missing cells that have no codes are drawn.
+    """
     if model.missing == "marginalize":
         X = model.impute(X, draw=True, random_state=0)
     return model.whole_codes(X)

@@ -1,17 +1,21 @@
-"""Pictures of data beside samples of a model: dependence, frequencies, images."""
+"""Pictures of data beside samples of a model: dependence, frequencies, pairs of numbers, images."""
 
 import numpy as np
 
 from ..learning.orders import mutual_information
 from ..machine.threads import n_threads
 from .axes import codes_of, data_and_samples, fitted_domain, make_axes, shortened, stream
+from .histograms import Histogram, as_codes, n_codes, positions
 
 MOST_NAMES = 30  # columns whose names have room beside a heat map
+MOST_POINTS = 5_000  # of a scatter plot
 MOST_BARS = 10  # categories of a column, in its panel of a grid
 
 
 class DependenceDisplay:
     """Mutual information of every two columns: in the data, in samples of the model, and in its codes.
+
+    Numbers count by the eighth of the data that they lie in, so that one measure serves all columns.
 
     A good model's samples depend on each other as the data do; codes of a good flow are nearly independent.
 
@@ -68,12 +72,13 @@ class DependenceDisplay:
         """
         domain, rng = fitted_domain(model), stream(model, random_state)
         data, samples = data_and_samples(model, X, rng)
-        tables = {"data": data, "samples": samples}
+        data, edges = as_codes(data, domain.numeric)
+        tables = {"data": data, "samples": as_codes(samples, domain.numeric, edges)[0]}
         if hasattr(model, "transform"):
-            tables["codes"] = model.transform(X)
+            tables["codes"] = as_codes(model.transform(X), domain.numeric)[0]
         tables["shuffled"] = np.column_stack([rng.permutation(column) for column in data.T])
-        threads = n_threads(model.n_jobs)
-        information = {what: mutual_information(t, domain.n_categories, threads) for what, t in tables.items()}
+        k, threads = n_codes(domain), n_threads(model.n_jobs)
+        information = {what: mutual_information(t, k, threads) for what, t in tables.items()}
         chance = _mean_of_pairs(information.pop("shuffled"))
         return cls(information, domain.column_names, chance).plot(ax=ax)
 
@@ -121,7 +126,7 @@ class DependenceDisplay:
 
 
 class MarginalsDisplay:
-    """How frequent the categories of each column are, in the data and in samples of the model.
+    """How frequent the categories of each column are, or how its numbers are spread, in data and in samples of a model.
 
     Parameters
     ----------
@@ -131,10 +136,13 @@ class MarginalsDisplay:
         Names of the columns.
     labels : sequence of sequences of str
         Per column, the names of its categories.
+    histograms : sequence of (object or None), default=None
+        Of columns of numbers, the bins that the frequencies are of, as `from_estimator` makes them; None for
+        categories.
 
     Attributes
     ----------
-    data, samples, names, labels
+    data, samples, names, labels, histograms
         As given.
     distance : ndarray of shape (n_columns,), float64
         Total variation distance of the two distributions of each column, between 0 and 1: the share of the rows that
@@ -152,11 +160,12 @@ class MarginalsDisplay:
     (('head', 'tail'), True)
     """
 
-    def __init__(self, data, samples, names, labels):
+    def __init__(self, data, samples, names, labels, histograms=None):
         self.data = data
         self.samples = samples
         self.names = names
         self.labels = labels
+        self.histograms = histograms
         self.distance = np.array([np.abs(a - b).sum() / 2 for a, b in zip(data, samples, strict=True)])
 
     @classmethod
@@ -179,16 +188,39 @@ class MarginalsDisplay:
         display : MarginalsDisplay
         """
         domain = fitted_domain(model)
-        rng = stream(model, random_state)
-        of_data, of_samples = (
-            [np.bincount(table[:, j], minlength=k) / len(table) for j, k in enumerate(domain.n_categories)]
-            for table in data_and_samples(model, X, rng)
-        )
-        display = cls(of_data, of_samples, domain.column_names, domain.labels)
-        return display.plot(max_columns=max_columns, ax=ax)
+        tables = data_and_samples(model, X, stream(model, random_state))
+        return cls.of_tables(domain, *tables).plot(max_columns=max_columns, ax=ax)
+
+    @classmethod
+    def of_tables(cls, domain, data, samples):
+        """The display of two tables of codes and numbers of a domain, not drawn yet.
+
+        Parameters
+        ----------
+        domain : Domain
+        data, samples : ndarray of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        display : MarginalsDisplay
+        """
+        found, histograms = [], []
+        for j, column in enumerate(domain.columns):
+            pair = data[:, j], samples[:, j]
+            histogram = Histogram.of(pair[0], column) if domain.numeric[j] else None
+            histograms.append(histogram)
+            if histogram is None:
+                found.append([np.bincount(x.astype(np.int64), minlength=column.n_codes) / len(x) for x in pair])
+            else:
+                found.append([histogram.shares(x) for x in pair])
+        of_data, of_samples = zip(*found, strict=True)
+        return cls(of_data, of_samples, domain.column_names, domain.labels, histograms)
 
     def plot(self, *, max_columns=12, ax=None):
-        """Draw a bar chart for each column, those that differ most first.
+        """Draw bars for each column of categories and a histogram for each of numbers, those that differ most first.
+
+        Histograms have the data filled and the samples as a line; a value that recurs is a stem of the height of its
+        frequency, which is written where it is too high. The outer bins have all that lies beyond them.
 
         Parameters
         ----------
@@ -210,10 +242,15 @@ class MarginalsDisplay:
         columns = np.argsort(-self.distance, kind="stable")[:max_columns]
         across = min(4, len(columns))
         down = -(-len(columns) // across)
-        bars = min(MOST_BARS, max(len(self.labels[j]) for j in columns))
+        histograms = self.histograms or [None] * len(self.names)
+        bars = min(MOST_BARS, max(8 if histograms[j] else len(self.labels[j]) for j in columns))
         self.ax_ = make_axes(ax, len(columns), (2.9 * across, down * (1 + 0.22 * bars)), across)
         self.figure_ = self.ax_[0].figure
         for axes, j in zip(self.ax_, columns, strict=True):
+            axes.set_title(f"{shortened(self.names[j], 24)}\ndistance {self.distance[j]:.3f}", fontsize=9)
+            if histograms[j]:
+                histograms[j].draw(axes, self.data[j], self.samples[j])
+                continue
             names, data, samples = self._most_frequent(j)
             place = np.arange(len(names))
             axes.barh(place - 0.2, data, 0.4, color="C0", label="data")
@@ -221,9 +258,9 @@ class MarginalsDisplay:
             axes.set_yticks(place, names, fontsize=8)
             axes.tick_params(axis="x", labelsize=8)
             axes.set_ylim(len(names) - 0.5, -0.5)
-            axes.set_title(f"{shortened(self.names[j], 24)}\ndistance {self.distance[j]:.3f}", fontsize=9)
-        for axes in self.ax_[-across:]:
-            axes.set_xlabel("frequency", fontsize=8)
+        for axes, j in list(zip(self.ax_, columns, strict=True))[-across:]:
+            if not histograms[j]:
+                axes.set_xlabel("frequency", fontsize=8)
         if ax is None:
             handles = self.ax_[0].get_legend_handles_labels()
             self.figure_.legend(*handles, loc="outside upper center", ncols=2)
@@ -244,6 +281,152 @@ class MarginalsDisplay:
             data_shown = np.append(data_shown, data.sum() - data_shown.sum())
             samples_shown = np.append(samples_shown, samples.sum() - samples_shown.sum())
         return names, data_shown, samples_shown
+
+
+class PairDisplay:
+    """Two columns of numbers against each other: rows of the data, and rows sampled from the model.
+
+    Parameters
+    ----------
+    data, samples : ndarray of shape (n_rows, 2), float64 or datetime64
+        Points.
+    names : tuple of two str
+        Names of the columns.
+
+    Attributes
+    ----------
+    data, samples, names
+        As given.
+    ax_ : ndarray of matplotlib Axes of shape (2,)
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from treeflows import PairDisplay, TreeFlowMixture
+    >>> x = np.random.default_rng(0).normal(size=300)
+    >>> model = TreeFlowMixture(numeric="auto", random_state=0).fit(np.column_stack([x, x**2]))
+    >>> display = PairDisplay.from_estimator(model, np.column_stack([x, x**2]), random_state=0)
+    >>> display.names, len(display.samples[0])
+    (('x0', 'x1'), 300)
+    """
+
+    def __init__(self, data, samples, names):
+        self.data = data
+        self.samples = samples
+        self.names = names
+
+    @classmethod
+    def from_estimator(cls, model, X, *, columns=None, random_state=None, ax=None):
+        """Draw two columns of numbers of a table, and of as many sampled rows.
+
+        Parameters
+        ----------
+        model : fitted model of this package
+        X : ndarray or DataFrame of shape (n_rows, n_columns)
+        columns : tuple of two str or int, default=None
+            Names or numbers of the columns; None takes those that share most information.
+        random_state : int, RandomState or None, default=None
+            Draws the samples; None continues with the estimator's own.
+        ax : sequence of two matplotlib Axes, default=None
+            Where to draw the data and the samples; None makes a figure.
+
+        Returns
+        -------
+        display : PairDisplay
+
+        Raises
+        ------
+        ValueError
+            If the model has not two columns of numbers, or these are none.
+        """
+        domain = fitted_domain(model)
+        data, samples = data_and_samples(model, X, stream(model, random_state))
+        if columns is None:
+            pairs = strongest_pairs(domain, data, 1, n_threads(model.n_jobs))
+        else:
+            pairs = [tuple(domain.index(column) for column in columns)]
+        if not pairs or len(pairs[0]) != 2 or not domain.numeric[list(pairs[0])].all():
+            raise ValueError("a picture of a pair needs two columns of numbers")
+        return cls.of_tables(domain, data, samples, pairs[0]).plot(ax=ax)
+
+    @classmethod
+    def of_tables(cls, domain, data, samples, pair):
+        """The display of two columns, by their numbers, of tables of a domain, not drawn yet.
+
+        Parameters
+        ----------
+        domain : Domain
+        data, samples : ndarray of shape (n_rows, n_columns), float64
+        pair : tuple of two int
+
+        Returns
+        -------
+        display : PairDisplay
+        """
+        found = []
+        for table in (data, samples):
+            points = table[:, list(pair)]
+            points = points[~np.isnan(points).any(axis=1)][:MOST_POINTS]
+            found.append([positions(domain.columns[j], x) for j, x in zip(pair, points.T, strict=True)])
+        of_data, of_samples = found
+        return cls(of_data, of_samples, tuple(domain.column_names[j] for j in pair))
+
+    def plot(self, *, ax=None):
+        """Draw a scatter plot of either table, on the same axes, which leave out at most a few rows in a thousand.
+
+        Parameters
+        ----------
+        ax : sequence of two matplotlib Axes, default=None
+            Where to draw the data and the samples; None makes a figure.
+
+        Returns
+        -------
+        display : PairDisplay
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If there are not two axes.
+        """
+        self.ax_ = make_axes(ax, 2, (9, 4.2))
+        self.figure_ = self.ax_[0].figure
+        tables = {"data": (self.data, "C0"), "samples": (self.samples, "C1")}
+        for axes, (what, ((x, y), color)) in zip(self.ax_, tables.items(), strict=True):
+            alpha = float(np.clip(1000 / max(len(x), 1), 0.15, 0.7))
+            axes.scatter(x, y, s=5, alpha=alpha, color=color, linewidths=0, rasterized=True)
+            axes.set_title(f"{what}: {len(x):,} rows", fontsize=10)
+            axes.set_xlabel(shortened(self.names[0], 24), fontsize=9)
+            axes.tick_params(labelsize=8)
+        self.ax_[0].set_ylabel(shortened(self.names[1], 24), fontsize=9)
+        limits = [_limits(np.concatenate(both)) for both in zip(self.data, self.samples, strict=True)]
+        for axes in self.ax_:
+            axes.set(xlim=limits[0], ylim=limits[1])
+        return self
+
+
+def strongest_pairs(domain, table, most, threads):
+    """Pairs of columns of numbers that share most information: list of tuples of two int."""
+    codes, _ = as_codes(table, domain.numeric)
+    shared = mutual_information(codes, n_codes(domain), threads)
+    numbers = np.flatnonzero(domain.numeric)
+    pairs = [(i, j) for a, i in enumerate(numbers.tolist()) for j in numbers[a + 1 :].tolist()]
+    return sorted(pairs, key=lambda pair: -shared[pair])[:most]
+
+
+def _limits(x):
+    """Ends of an axis that leaves out the outermost thousandth of points where they are far off."""
+    if not len(x):
+        return 0, 1
+    x = np.sort(x)
+    low, high = x[len(x) // 1000], x[-1 - len(x) // 1000]
+    room = (high - low) / 4
+    low, high = max(x[0], low - room), min(x[-1], high + room)
+    margin = (high - low) / 20
+    if not margin:
+        margin = np.timedelta64(1, "D") if x.dtype.kind == "M" else 1.0
+    return low - margin, high + margin
 
 
 class ImageGalleryDisplay:
@@ -310,6 +493,7 @@ class ImageGalleryDisplay:
             If images of this shape do not have as many pixels as the table has columns.
         """
         domain = fitted_domain(model)
+        model.refuse_numbers("a gallery of images")
         n_columns = len(domain.columns)
         if len(shape) != 2 or shape[0] * shape[1] != n_columns:
             raise ValueError(f"shape must be the lines and columns of images of {n_columns} pixels, got {shape!r}")

@@ -6,21 +6,21 @@ from pathlib import Path
 
 from ..machine.archives import whole_file
 from .likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
-from .samples import DependenceDisplay, MarginalsDisplay
+from .samples import DependenceDisplay, MarginalsDisplay, PairDisplay
 from .trees import TreeDisplay
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 130
 
 
-def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None):
+def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, columns=None):
     """Draw one picture of a model into a file.
 
     Parameters
     ----------
     path : str
         Its ending says the format.
-    what : "curve", "tree", "dependence", "marginals" or "anomalies"
+    what : "curve", "tree", "dependence", "marginals", "pair" or "anomalies"
     model : fitted model of this package
     X : DataFrame or None
         The table to draw the model beside.
@@ -28,6 +28,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         Draws the samples.
     column, layer, depth
         Of a tree: the column, or the layer from 1, and how deep to draw it.
+    columns : sequence of two str, default=None
+        Of a pair: its columns.
 
     Raises
     ------
@@ -45,6 +47,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         display = TreeDisplay.from_estimator(model, column=column, layer=layer, **bounded)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
+    elif what == "pair":
+        display = PairDisplay.from_estimator(model, X, columns=columns, random_state=seed)
     elif what == "dependence":
         display = DependenceDisplay.from_estimator(model, X, random_state=seed)
     else:

@@ -2,6 +2,7 @@
 
 import html
 from collections import Counter
+from datetime import timedelta
 from string import Template
 
 import numpy as np
@@ -11,9 +12,11 @@ from ..files.tables import to_frame
 from ..learning.orders import mutual_information
 from ..learning.rows import rows_to_learn_from
 from ..machine.draws import generator
+from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..pictures.axes import codes_of
-from ..pictures.samples import DependenceDisplay, MarginalsDisplay
+from ..pictures.histograms import as_codes, n_codes
+from ..pictures.samples import DependenceDisplay, MarginalsDisplay, PairDisplay, strongest_pairs
 from ..pictures.saving import embedded, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
@@ -25,6 +28,8 @@ MOST_ROWS = 1000  # whose nearest training rows are looked for
 MOST_SEEN = 20_000  # distinct training rows, among which they are
 CELLS = 50_000_000  # compared at a time
 ANOMALIES = 10
+MOST_PAIRS = 2  # of columns of numbers that are drawn
+QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 MOST_COLUMNS = 24  # of the table of anomalies
 STRONG, FAINT = 7.0, 0.7  # nats of surprise: from 1 in 1,100, marked the most, to 1 in 2, not at all
 
@@ -36,7 +41,7 @@ def report(model, table, name, *, seed=0):
     ----------
     model : unfitted model of this package
     table : DataFrame
-        Of text and None.
+        Of text and None, and of numbers.
     name : str
         What the table is called.
     seed : int, default=0
@@ -65,7 +70,9 @@ def report(model, table, name, *, seed=0):
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
     found = compare_split(model, domain, rows, np.sort(seen), held_out)
-    data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
+    data = rows.codes
+    if not domain.numeric.any():
+        data, _ = rows_to_learn_from(data, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
     kind = type(model).__name__
@@ -75,15 +82,18 @@ def report(model, table, name, *, seed=0):
     cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
     privacy = _privacy(cells[seen], cells[held_out], drawn, np.random.default_rng(seed))
     privacy["intervals"] = any(Bins.of_labels(set(table[name]) - {None}) is not None for name in table.columns)
-    anomalies = model.anomalies(table, ANOMALIES)
+    try:
+        anomalies = model.anomalies(table, ANOMALIES)
+    except TableError:  # a model of numbers that cannot say yet
+        anomalies = None
     figures = {"rows": n_rows, "columns": len(domain.columns), "fit": fit, "quality": quality, "privacy": privacy}
     page = PAGE.substitute(
         title=html.escape(name),
-        profile=_profile_html(_profile(table), n_rows),
+        profile=_profile_html(_profile(table, domain), _numbers(domain, rows.codes), n_rows),
         fit=_fit_html(fit),
         quality=_quality_html(quality, pictures),
         privacy=_privacy_html(privacy),
-        anomalies=_anomalies_html(anomalies),
+        anomalies="" if anomalies is None else _anomalies_html(anomalies),
         version=html.escape(__version__),
     )
     return page, figures
@@ -92,12 +102,12 @@ def report(model, table, name, *, seed=0):
 # ---- figures ----
 
 
-def _profile(table):
-    """Of each column: name, number of values, missing cells, rare values, most common value and its rows."""
+def _profile(table, domain):
+    """Of each column of categories: name, how many values, missing cells, rare values, most common value, its rows."""
     found = []
-    for name in table.columns:
+    for name in table.columns[~domain.numeric]:
         counts = Counter(table[name].tolist())
-        missing = counts.pop(None, 0)
+        missing = sum(counts.pop(value) for value in list(counts) if is_missing(value))
         most, rows = counts.most_common(1)[0]
         found.append(
             {
@@ -105,22 +115,54 @@ def _profile(table):
                 "values": len(counts),
                 "missing": missing,
                 "rare": sum(count < RARE for count in counts.values()),
-                "most_common": most,
+                "most_common": str(most),
                 "most_common_rows": rows,
             }
         )
     return found
 
 
+def _numbers(domain, values):
+    """Of each column of numbers: name, what they are, step, distinct values, missing cells, range and quantiles."""
+    found = []
+    for j in np.flatnonzero(domain.numeric).tolist():
+        quantity, x = domain.columns[j], values[~np.isnan(values[:, j]), j]
+        at = [quantity.low, *np.quantile(x, QUANTILES, method="inverted_cdf"), quantity.high]
+        found.append(
+            {
+                "column": domain.column_names[j],
+                "kind": quantity.kind if quantity.step else f"{quantity.kind}, continuous",
+                "step": _step(quantity),
+                "values": len(np.unique(x)),
+                "missing": len(values) - len(x),
+                "quantiles": [_shown(quantity, number) for number in at],
+            }
+        )
+    return found
+
+
+def _shown(quantity, number):
+    """A number of a quantity as a page has room for it."""
+    cell = quantity.cells(np.array([number]))[0][0]
+    if quantity.is_time:
+        return str(cell.astype("datetime64[s]")).replace("T", " ").removesuffix(" 00:00:00")
+    return f"{cell:.6g}" if isinstance(cell, np.floating) else str(cell)
+
+
+def _step(quantity):
+    """The distance of neighbours on a quantity's lattice, to print."""
+    if quantity.step and (quantity.is_time or quantity.is_duration):
+        return str(timedelta(seconds=quantity.step)).removesuffix(", 0:00:00")
+    return f"{quantity.step:.6g}" if quantity.step else "none"
+
+
 def _quality(domain, data, samples, rng, threads):
     """Pictures of data and samples side by side, and figures of how they differ."""
-    k = domain.n_categories
-    of_data, of_samples = (
-        [np.bincount(table[:, j], minlength=n) / len(table) for j, n in enumerate(k)] for table in (data, samples)
-    )
-    marginals = MarginalsDisplay(of_data, of_samples, domain.column_names, domain.labels)
-    shuffled = np.column_stack([rng.permutation(column) for column in data.T])
-    shared = [mutual_information(table, k, threads) for table in (data, samples, shuffled)]
+    marginals = MarginalsDisplay.of_tables(domain, data, samples)
+    k, (codes, edges) = n_codes(domain), as_codes(data, domain.numeric)
+    shuffled = np.column_stack([rng.permutation(column) for column in codes.T])
+    tables = codes, as_codes(samples, domain.numeric, edges)[0], shuffled
+    shared = [mutual_information(each, k, threads) for each in tables]
     pictures = {"marginals": embedded(marginals.plot())}
     pairs = np.triu_indices(len(k), 1)
     quality = {
@@ -133,6 +175,8 @@ def _quality(domain, data, samples, rng, threads):
         display = DependenceDisplay({"data": shared[0], "samples": shared[1]}, domain.column_names, chance)
         pictures["dependence"] = embedded(display.plot())
         quality |= {"information_data": in_data, "information_samples": in_samples, "information_chance": chance}
+    for i, pair in enumerate(strongest_pairs(domain, data, MOST_PAIRS, threads)):
+        pictures[f"pair {i}"] = embedded(PairDisplay.of_tables(domain, data, samples, pair).plot())
     return pictures, quality
 
 
@@ -186,11 +230,13 @@ def _nearest(seen, rows):
 # ---- the page ----
 
 
-def _profile_html(profile, n_rows):
+def _profile_html(profile, numbers, n_rows):
+    n_columns, holes = len(profile) + len(numbers), sum(each["missing"] for each in numbers)
     missing, rare, values = (sum(each[what] for each in profile) for what in ("missing", "rare", "values"))
     head = _sentence(
-        f"Rows: {n_rows:,}. Columns: {len(profile):,}. Values of all columns: {values:,}. "
-        f"Missing cells: {_share(missing, n_rows * len(profile))}. "
+        f"Rows: {n_rows:,}. Columns: {n_columns:,}{f', {len(numbers):,} of them of numbers' if numbers else ''}. "
+        f"Values of all columns{' of categories' if numbers else ''}: {values:,}. "
+        f"Missing cells: {_share(missing + holes, n_rows * n_columns)}. "
         f"Rare values, in fewer than {RARE} rows: {rare:,}."
     )
     body = [
@@ -204,7 +250,25 @@ def _profile_html(profile, n_rows):
         ]
         for each in profile
     ]
-    return head + _table(["column", "values", "missing", "rare values", "most common value", "its share"], body)
+    made = (
+        _table(["column", "values", "missing", "rare values", "most common value", "its share"], body) if body else ""
+    )
+    if not numbers:
+        return head + made
+    told = [
+        [
+            _cell(each["column"]),
+            _cell(each["kind"]),
+            _cell(each["step"], "number"),
+            _cell(f"{each['values']:,}", "number"),
+            _cell(_share(each["missing"], n_rows), "number"),
+            *(_cell(number, "number") for number in each["quantiles"]),
+        ]
+        for each in numbers
+    ]
+    quantiles = ["median" if q == 0.5 else f"{q:.0%}" for q in QUANTILES]
+    header = ["column", "holds", "step", "distinct values", "missing", "least", *quantiles, "greatest"]
+    return head + _table(header, told) + made
 
 
 def _fit_html(fit):
@@ -240,8 +304,11 @@ def _quality_html(quality, pictures):
         )
     captions = {
         "marginals": "Frequencies of values in data and samples, of the columns that differ most",
-        "dependence": "Mutual information of every two columns, in data and samples",
+        "dependence": "Mutual information of every two columns, in data and samples; numbers cut into eighths",
     }
+    if "pair 0" not in pictures:
+        captions["dependence"] = captions["dependence"].removesuffix("; numbers cut into eighths")
+    captions |= {what: "Two columns of numbers, in data and samples" for what in pictures if what not in captions}
     return _sentence(told) + "".join(
         f'<figure><img src="{picture}" alt="{html.escape(captions[what])}">'
         f"<figcaption>{html.escape(captions[what])}</figcaption></figure>"
@@ -292,7 +359,8 @@ def _anomalies_html(found):
         ]
         for i in range(len(found.rows))
     ]
-    return _sentence(told) + _table(["row", "log-likelihood, nats", *(found.names[j] for j in columns)], body)
+    title = "<h2>Rows that hardly belong</h2>\n"
+    return title + _sentence(told) + _table(["row", "log-likelihood, nats", *(found.names[j] for j in columns)], body)
 
 
 def _table(header, body):
@@ -373,7 +441,6 @@ $fit
 $quality
 <h2>Do samples repeat rows?</h2>
 $privacy
-<h2>Rows that hardly belong</h2>
 $anomalies
 <footer><p>treeflows $version</p></footer>
 </body>

@@ -61,7 +61,13 @@ class SyntheticQuality:
     dcr: float | None = None
 
     def figures(self):
-        """The measures for programs, columns and pairs averaged: dict of plain values."""
+        """The measures for programs, columns and pairs averaged.
+
+        Returns
+        -------
+        figures : dict
+            Plain values.
+        """
         trends = list(self.trend.values())
         return {
             "shape": float(np.mean(list(self.shape.values()))),
@@ -74,12 +80,17 @@ class SyntheticQuality:
         }
 
     def to_text(self):
-        """The measures to read: str."""
+        """The measures to read.
+
+        Returns
+        -------
+        text : str
+        """
         told = self.figures()
-        worst = min(self.shape, key=self.shape.get)
+        worst = min(self.shape, key=lambda name: self.shape[name])
         lines = [f"shape    {told['shape']:.4f}  (least, of {worst}: {self.shape[worst]:.4f})"]
         if self.trend:
-            pair = min(self.trend, key=self.trend.get)
+            pair = min(self.trend, key=lambda pair: self.trend[pair])
             lines.append(f"trend    {told['trend']:.4f}  (least, of {pair[0]} and {pair[1]}: {self.trend[pair]:.4f})")
         lines.append(f"C2ST     {self.c2st:.4f}  (boosted trees tell synthetic rows by an AUC of {self.c2st_auc:.4f})")
         if self.utility is not None:
@@ -157,13 +168,13 @@ def evaluate_synthetic(real, synthetic, test=None, target=None, *, numeric="auto
     tables = {"real": real, "synthetic": synthetic} | ({} if test is None else {"test": test})
     domain, read = _read(tables, numeric)
     names, rng = domain.column_names, np.random.default_rng(random_state)
-    shape = {name: 1 - _distance(*_both(read, j), domain.numeric[j]) for j, name in enumerate(names)}
+    shape = {name: 1 - _distance(_both(read, j), domain.numeric[j]) for j, name in enumerate(names)}
     trend = {}
     for i, j in combinations(range(len(names)), 2):
         similarity = _trend(_both(read, i), _both(read, j), domain.numeric[[i, j]])
         if similarity is not None:
             trend[names[i], names[j]] = similarity
-    c2st, auc, telling = _two_samples(*read[:2], domain.numeric, classifier, rng)
+    c2st, auc, telling = _two_samples(read, domain.numeric, classifier, rng)
     order = [j for j in np.argsort(-telling, kind="stable") if telling[j] > 0][:TOLD_COLUMNS]
     utility, dcr = None, None
     if test is not None:
@@ -180,9 +191,9 @@ def _read(tables, numeric):
     if is_frame(first):
         import narwhals.stable.v2 as nw
 
-        columns = list(Table(first).names)
+        columns = list(Table(first).names or ())
         for what, X in tables.items():
-            lacking = [name for name in columns if name not in Table(X).names] if is_frame(X) else columns
+            lacking = [name for name in columns if name not in (Table(X).names or ())] if is_frame(X) else columns
             if lacking:
                 raise TableError(f"the {what} table has no column {lacking[0]!r}, which the real one has")
         read = [Table(nw.from_native(X, eager_only=True).select(columns).to_native()) for X in (first, *others)]
@@ -209,8 +220,9 @@ def _both(read, j):
     return real[:, j], synthetic[:, j]
 
 
-def _distance(real, synthetic, numeric):
+def _distance(both, numeric):
     """Of two columns: of numbers the distance of Kolmogorov and Smirnov, of codes the total variation distance."""
+    real, synthetic = both
     if not numeric:
         return _total_variation(real.astype(np.int64), synthetic.astype(np.int64))
     real, synthetic = (np.sort(x[~np.isnan(x)]) for x in (real, synthetic))
@@ -253,8 +265,9 @@ def _binned(real, synthetic):
     return [np.where(np.isnan(x), N_BINS, np.searchsorted(edges, x, side="right")) for x in (real, synthetic)]
 
 
-def _two_samples(real, synthetic, numeric, classifier, rng):
+def _two_samples(read, numeric, classifier, rng):
     """The test of two samples: score, area under the curve, and how much of it each column makes."""
+    real, synthetic = read[:2]
     n = min(len(real), len(synthetic))
     if n < 2 * N_FOLDS:
         raise TableError(f"at least {2 * N_FOLDS} rows of either kind are needed, to tell them apart; got {n}")
