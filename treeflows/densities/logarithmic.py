@@ -87,7 +87,7 @@ class LogarithmicPool(OrderedDensity):
 
     @cached_property
     def _asked(self):
-        """What tree, further trees and hidden column are asked of each column, in order: as `Pool.distributions` has it.
+        """What tree, further trees and hidden column are asked of each column, as `Pool.distributions` has it.
 
         A voice without a say is asked nothing, and of a column that is its average alone, the row's value is enough.
         """
