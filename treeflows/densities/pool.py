@@ -52,7 +52,7 @@ class Pool(OrderedDensity):
     def distributions(self, codes, asked, threads=1, start=0):
         """What tree, further trees and hidden column say of every column given those before it.
 
-        In the order of the columns from place ``start`` on. ``asked``, uint8 of shape (3, n_columns), is for each of the
+        In the order of the columns from place ``start`` on. ``asked``, (3, n_columns) of uint8, is for each of the
         three and each column in order 2 for its distribution, 1 for the probability of the row's value alone, and 0 for
         nothing; what is not asked may be any number. Three arrays of shape (n_rows, sum of their n_categories).
         """
