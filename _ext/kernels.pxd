@@ -77,7 +77,8 @@ cdef extern from "kernels.h" nogil:
         double (*respond)(const tf_gaussians *, const double *, const int32_t *, double *, double *) noexcept nogil
         void (*collect)(const tf_gaussians *, const double *, const int32_t *, const double *,
                         double *) noexcept nogil
-        void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, const double *, double *, double *) noexcept nogil
+        void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, const double *, double *,
+                            double *) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

@@ -111,7 +111,8 @@ def apart(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const in
                         other = first[t] + v + (first[t] + v >= own)
                         for e in range(TF_VOICES - 1):
                             out[at + v, e, r] = log_prob[e, r, other] - log_prob[e, r, own]
-                        out[at + v, TF_VOICES - 1, r] = logit(&logits[r, 0], cell[other]) - logit(&logits[r, 0], cell[own])
+                        out[at + v, TF_VOICES - 1, r] = (logit(&logits[r, 0], cell[other])
+                                                         - logit(&logits[r, 0], cell[own]))
                 at += first[t + 1] - first[t] - 1
     return result
 

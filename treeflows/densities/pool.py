@@ -52,9 +52,9 @@ class Pool(OrderedDensity):
     def distributions(self, codes, asked, threads=1, start=0):
         """What tree, further trees and hidden column say of every column given those before it.
 
-        In the order of the columns from place ``start`` on. ``asked``, of shape (3, n_columns) and uint8, is for each
-        of the three and each column in order 2 for its distribution, 1 for the probability of the row's value alone, and 0
-        for nothing; what is not told is 0 or any other number. Three arrays of shape (n_rows, sum of n_categories).
+        In the order of the columns from place ``start`` on. ``asked``, (3, n_columns) of uint8, is for each of the
+        three and each column in order 2 for its distribution, 1 for the probability of the row's value alone, and 0 for
+        nothing; what is not asked may be any number. Three arrays of shape (n_rows, sum of their n_categories).
         """
         skipped = int(self.n_categories[self.order[:start]].sum())
         hidden = self.products.distributions(codes, self.order, asked[2] // 2, threads)[:, skipped:]

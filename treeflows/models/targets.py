@@ -9,6 +9,7 @@ from sklearn.utils.validation import column_or_1d
 from ..machine.threads import n_threads
 from ..tables.containers import dtype_for
 from ..tables.domain import Rows
+from ..tables.policy import TablePolicy
 from .base import learn_density, learner, part_of
 from .parameters import check_n_jobs
 
