@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._ext import elementary
 from ..densities.weighted import WeightedMean
 from ..learning.multisets import distinct, folds, held_out_parts
-from ..learning.numbers import MOST_CROSSED, shuffled
+from ..learning.numbers import MIN_ROWS, MOST_CROSSED, shuffled
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
@@ -172,7 +172,8 @@ class TreeFlowEnsemble(CategoricalDensity):
     def estimators_(self):
         """The fitted members: list of estimators."""
         members = self.distribution_.members
-        return [part_of(self, e, member) for e, member in zip(self._estimators(len(members)), members, strict=True)]
+        estimators = self._estimators(len(members), self.domain_.numeric.any())
+        return [part_of(self, e, member) for e, member in zip(estimators, members, strict=True)]
 
     def _likelihood_curves(self, X):
         if X is None:
@@ -197,7 +198,9 @@ class TreeFlowEnsemble(CategoricalDensity):
             learn = partial(member.learn_and_score, codes, held_out) if weighted else partial(member.learn, codes)
             return partial(learn, n_categories, np.random.default_rng(seed), threads, n_ordered, weight)
 
-        return self._learn_members(task, n_categories, bool(held_out), rng, threads)
+        return self._learn_members(
+            task, self._estimators(self.n_estimators), n_categories, bool(held_out), rng, threads
+        )
 
     def learn_numbers(self, values, domain, rng, threads):
         table = shuffled(values, rng.spawn(1)[0])
@@ -209,9 +212,10 @@ class TreeFlowEnsemble(CategoricalDensity):
                 return partial(member.learn_numbers_and_score, table, held_out, *told)
             return partial(member.learn_numbers, table, *told)
 
-        return self._learn_members(task, domain.n_categories, bool(held_out), rng, threads)
+        estimators = self._estimators(self.n_estimators, of_numbers=True)
+        return self._learn_members(task, estimators, domain.n_categories, bool(held_out), rng, threads)
 
-    def _learn_members(self, task, n_categories, has_held_out, rng, threads):
+    def _learn_members(self, task, estimators, n_categories, has_held_out, rng, threads):
         """Members by tasks, and their weights.
 
         Parameters
@@ -219,6 +223,8 @@ class TreeFlowEnsemble(CategoricalDensity):
         task : callable
             Of a member, its seed, its threads, and whether it is to say how well it tells rows that it has not seen:
             what learns it.
+        estimators : list of estimators
+            Of each member.
         n_categories : ndarray of shape (n_columns,), int32
         has_held_out : bool
         rng : numpy.random.Generator
@@ -229,7 +235,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         ends_early = weighted and not isinstance(self.estimator, list)  # what is listed is wanted
         tasks = [
             task(learner(estimator, "estimator"), seed, threads // at_once, weighted)
-            for estimator, seed in zip(self._estimators(n), rng.integers(2**31, size=n).tolist(), strict=True)
+            for estimator, seed in zip(estimators, rng.integers(2**31, size=n).tolist(), strict=True)
         ]
         learned = []
         with (
@@ -244,11 +250,12 @@ class TreeFlowEnsemble(CategoricalDensity):
         members, scores = zip(*learned, strict=True)
         return WeightedMean(n_categories, members, _weights(np.stack(scores)))
 
-    def _estimators(self, n):
-        """An unfitted estimator for each of n members."""
+    def _estimators(self, n, of_numbers=False):
+        """An unfitted estimator for each of n members; small leaves of digits cost time and gain nothing."""
         if self.estimator is not None:
             return self.estimator if isinstance(self.estimator, list) else [self.estimator] * n
-        others = TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=2))
+        leaf = MIN_ROWS if of_numbers else 2
+        others = TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=leaf))
         return [TreeFlowMixture()] + [others] * (n - 1)
 
     def check_parameters(self):
