@@ -24,7 +24,7 @@ import treeflows
 from treeflows.command.commands import COMMANDS, one_line
 from treeflows.command.main import main
 from treeflows.files.numbers import numbers_of
-from treeflows.files.tables import as_text, read_file, with_numbers
+from treeflows.files.tables import as_text, read_file, value_of, with_numbers
 from treeflows.learning.orders import mutual_information
 from treeflows.machine.errors import ParameterError, TableError
 from treeflows.models.baselines import ColumnTree, _smoothed
@@ -999,6 +999,17 @@ def test_numbers_need_no_option_and_come_back_as_they_went_in(numbers, said, ref
     assert scored == pytest.approx(model.score(with_numbers(read_file(str(table)), "auto")))
     assert scored == json.loads(said("score", numbers / "m", numbers / "t.parquet", "--json"))["log_likelihood"]
     assert "cm: 1" in said("show", numbers / "m")
+
+
+def test_values_of_numbers_as_users_write_them(numbers):
+    model = treeflows.load(numbers / "m")
+    assert value_of(model, "cm", "170") == 170
+    assert value_of(model, "pay", "2.50..10") == (Decimal("2.50"), Decimal(10))
+    assert value_of(model, "kg", "..80.5") == (None, 80.5)
+    assert value_of(model, "kg", "") is None
+    assert value_of(model, "day", "2024-02-01..") == (pd.Timestamp("2024-02-01"), None)
+    with pytest.raises(TableError, match="holds '1..2..3' at row 0, where the model has numbers"):
+        value_of(model, "cm", "1..2..3")
 
 
 def test_numbers_of_parquet_keep_their_types(numbers, said):

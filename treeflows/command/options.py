@@ -58,7 +58,8 @@ def parser():
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="a value that all rows shall have; a number for a binned column, nothing for missing (repeatable)",
+        help="a value that all rows shall have, of numbers also LOW..HIGH; a number for a binned column, nothing for "
+        "missing (repeatable)",
     )
     sample.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 

@@ -208,11 +208,16 @@ def binned(table, columns, source):
 
 
 def value_of(model, column, text):
-    """The value of a column of a model that a user wrote as text; None for an empty one."""
+    """The value of a column of a model that a user wrote as text; None for an empty one.
+
+    Of numbers it may be a range, LOW..HIGH, either of which may be empty: a tuple of both.
+    """
     domain = model.domain_
     known = domain.columns[domain.column_names.index(column)]
     if isinstance(known, Quantity):
-        return number_cells([text], column, known)[0] if text else None
+        ends = text.split("..") if text.count("..") == 1 else [text]
+        values = [number_cells([end], column, known)[0] if end else None for end in ends]
+        return values[0] if len(values) == 1 else tuple(values)
     known = known.values
     try:
         return _categories([text or None], known, column)[0]
