@@ -5,9 +5,8 @@ import numpy as np
 from ..densities.digits import CodeLayout, cell_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
-from .costs import cost_table
-from .numbers import DRAWN, DRAWN_PRIOR_SPLIT, FEWEST_DRAWN, MIN_ROWS, N_QUANTILES
-from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
+from .growth import Growth, grow_on
+from .numbers import N_QUANTILES
 
 
 def layout_of_digits(n_columns, n_digits):
@@ -49,26 +48,9 @@ def learn_digits(u, layout, n_trees, rng, threads=1):
     codes = np.zeros((len(u), len(k)), dtype=np.uint8)
     for j in range(u.shape[1]):
         write_digits(layout, codes, j, u[:, j])
-    splitting = np.zeros(len(k), dtype=np.uint8)
-    splitting[layout.places(digits_alone=True)] = 1
-    cost, _ = cost_table(len(codes), 1, COST_BITS)
-    drawn = max(FEWEST_DRAWN, round(DRAWN * len(k)))
+    growth = Growth()
     return tuple(
-        learn_conditionals(
-            codes,
-            k,
-            np.arange(len(k), dtype=np.int32),
-            cost,
-            min_samples_leaf=MIN_ROWS,
-            max_depth=NO_LIMIT,
-            max_features=drawn if i else 0,
-            seed=seed,
-            prior_split=DRAWN_PRIOR_SPLIT if i else 1.0,
-            smoothing="evidence",
-            n_ordered=layout.n_ordered,
-            splitting=splitting,
-            n_threads=threads,
-        )
+        grow_on(codes, layout, True, growth.of_further_trees() if i else growth, seed, threads)
         for i, seed in enumerate(rng.integers(2**31, size=n_trees).tolist())
     )
 

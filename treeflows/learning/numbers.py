@@ -1,12 +1,9 @@
 """Learning densities of rows of numbers and codes: atoms, questions, destructors, trees of digits, shares."""
 
-from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..densities.conditionals import Conditionals
 from ..densities.digits import MARGINAL_BITS, MARGINAL_LEVELS, MIXTURE_BITS, CodeLayout, n_number_voices
 from ..densities.mixed import MixedDensity
 from ..densities.numbers import NumberColumns
@@ -15,12 +12,12 @@ from ..densities.walk import Walk
 from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
+from .growth import Growth, grow_on
 from .marginals import choose_n_knots, learn_marginals
 from .multisets import by_hash, held_out_parts, of_one_spelling, parted
-from .objective import Objective
 from .orders import informative_order, pairwise_information
 from .pooling import learn_shares_of_voices
-from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
+from .prunings import COST_BITS
 
 N_QUANTILES = 32  # between which the thresholds of questions lie
 ATOM_SHARE = 0.001  # of the rows, that a value must have to be an atom, and at least so many:
@@ -32,47 +29,7 @@ MIXTURES = (4, 1), (16, 1), (64, 1), (16, 0), (64, 0)  # numbers of states, and 
 MOST_MIXTURES = 4  # of those that a table is long enough for, the last
 MOST_WORK = 4e9  # rows times states times numbers squared, beyond which a mixture is not tried
 N_FURTHER = 3  # trees of each code column
-DRAWN = 0.2  # of all code columns at each split of theirs, and at least so many:
-FEWEST_DRAWN = 4
-DRAWN_PRIOR_SPLIT = 5.0
-MIN_ROWS = 10  # of a leaf
 MOST_CROSSED = 60_000  # cells of a table of which every row is held out once
-
-
-def _all(n_columns):
-    return 0
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How the trees of numbers and codes grow, as `learn_conditionals` takes it.
-
-    Attributes
-    ----------
-    min_samples_leaf, max_depth : int
-    prior_split : float
-    smoothing : "evidence" or float
-    objective : Objective or None
-    max_features : callable
-        Of how many code columns there are, how many are drawn for each split; 0 for all.
-    """
-
-    min_samples_leaf: int = MIN_ROWS
-    max_depth: int = NO_LIMIT
-    prior_split: float = 1.0
-    smoothing: object = "evidence"
-    objective: Objective | None = None
-    max_features: Callable[[int], int] = _all
-
-    def of_further_trees(self):
-        """How those grow that see a part of the columns at each split, and are pruned less."""
-        drawn = self.max_features if self.max_features(1) else _drawn
-        most = float(np.finfo(float).max)
-        return replace(self, max_features=drawn, prior_split=min(DRAWN_PRIOR_SPLIT * self.prior_split, most))
-
-
-def _drawn(n_columns):
-    return max(FEWEST_DRAWN, round(DRAWN * n_columns))
 
 
 def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options):
@@ -369,10 +326,12 @@ class MixedLearner:
         layout = CodeLayout(self.numbers, self.order, MARGINAL_BITS)
         first, *others = self.seeds
         told_apart = bool(coded)  # codes and kinds are
-        further = [self._grow(codes, layout, told_apart, self.growth.of_further_trees(), seed) for seed in others]
-        trees = self._grow(codes, layout, told_apart, self.growth, first), *further
+        further = [
+            grow_on(codes, layout, told_apart, self.growth.of_further_trees(), seed, self.threads) for seed in others
+        ]
+        trees = grow_on(codes, layout, told_apart, self.growth, first, self.threads), *further
         layout = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
-        residuals = [self._grow(codes, layout, True, self.growth, first) for codes in residual_codes]
+        residuals = [grow_on(codes, layout, True, self.growth, first, self.threads) for codes in residual_codes]
         return bare.with_trees(trees, tuple(residuals))
 
     def _mixture_learner(self, rows, marginal, of_scores):
@@ -389,28 +348,6 @@ class MixedLearner:
                 scale[t] = max(np.sqrt(((u - centre[t]) ** 2).mean()), 2.0**-40)
                 z[has, t] = (u - centre[t]) / scale[t]
         return MixtureLearner(z, self.cells[rows], self.k, centre, scale, self.threads)
-
-    def _grow(self, codes, layout, digits_alone, growth, seed) -> Conditionals:
-        """Trees of digits; unless they are told alone, of codes and kinds too."""
-        k, splitting = layout.n_categories, np.zeros(len(layout.n_categories), dtype=np.uint8)
-        splitting[layout.places(digits_alone)] = 1  # the others are asked about, and told by their counts alone
-        cost, _ = cost_table(len(codes), 1, COST_BITS)
-        return learn_conditionals(
-            codes,
-            k,
-            np.arange(len(k), dtype=np.int32),
-            cost,
-            min_samples_leaf=growth.min_samples_leaf,
-            max_depth=growth.max_depth,
-            max_features=growth.max_features(len(k)),
-            seed=seed,
-            prior_split=growth.prior_split,
-            smoothing=growth.smoothing,
-            objective=growth.objective,
-            n_ordered=layout.n_ordered,
-            splitting=splitting,
-            n_threads=self.threads,
-        )
 
     def shares(self, known, held_out):
         """Shares of the voices of codes, and of numbers, by what densities say of rows that they have not seen."""

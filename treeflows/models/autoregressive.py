@@ -9,8 +9,9 @@ from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
 from ..densities.mixed import MixedDensity
 from ..learning.costs import cost_table
+from ..learning.growth import Growth
 from ..learning.multisets import n_rows
-from ..learning.numbers import Growth, learn_trees_of_numbers
+from ..learning.numbers import learn_trees_of_numbers
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals

@@ -10,8 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
 from ..densities.weighted import WeightedMean
+from ..learning.growth import MIN_ROWS
 from ..learning.multisets import distinct, folds, held_out_parts
-from ..learning.numbers import MIN_ROWS, MOST_CROSSED, shuffled
+from ..learning.numbers import MOST_CROSSED, shuffled
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.progress import progress_bar, side_by_side
