@@ -68,8 +68,8 @@ class Density(Stored):
         """The values that a column of numbers may have: NumberAxis."""
         raise TypeError(f"{type(self).__name__} has no columns of numbers")
 
-    def log_cells(self, values, j, low, high, point, threads=1, last=None):
-        """Log-probability that a column's numbers lie in cells, together with all else; see `MixedDensity`."""
+    def cells_of(self, values, j, threads=1, last=None):
+        """What tells log-probabilities of cells of a column's numbers, with all else; see `MixedDensity`."""
         raise TypeError(f"{type(self).__name__} has no columns of numbers")
 
     def guesses(self, values, j, threads=1, last=None):

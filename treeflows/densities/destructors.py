@@ -190,11 +190,14 @@ class GaussianMixtureDestructor(Stored):
     def destroy(self, posterior, before, t, z):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
         y = before + self._own(t) * z[:, None]
-        weight = elementary.exp(posterior)
         log_density = logsumexp(posterior + self._log_own[t] - 0.5 * y**2) - LOG_SQRT_2PI
-        least = ndtr(-np.abs(y))
-        low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
-        return log_density, (weight * low).sum(axis=1), (weight * high).sum(axis=1)
+        return log_density, *_uniform(elementary.exp(posterior), y)
+
+    def uniform(self, posterior, before, t, z):
+        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
+        weight, own = elementary.exp(posterior), self._own(t)
+        told = [_uniform(weight, before + own * each[:, None]) for each in z.T]
+        return [np.stack(side, axis=1) for side in zip(*told, strict=True)]
 
     def restore(self, posterior, before, t, below, above):
         """Numbers at place t by their uniform ones, by bisection."""
@@ -258,6 +261,13 @@ class GaussianMixtureDestructor(Stored):
         sums = [self.weight.sum(keepdims=True), np.add.reduceat(self.prob, self.first_category[:-1], axis=0)]
         if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums):
             raise ValueError("probabilities of a mixture do not sum to one")
+
+
+def _uniform(weight, y):
+    """Probability of less, and of more, than standard normal numbers of states, by the weights of these."""
+    least = ndtr(-np.abs(y))
+    low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
+    return (weight * low).sum(axis=1), (weight * high).sum(axis=1)
 
 
 def _inverse(weight, before, own, below, above, n):

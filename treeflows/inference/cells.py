@@ -242,16 +242,16 @@ def tell_cells(density, completions, column, threads, last=None, at=None, most_s
     n_rows, n_kept, n_columns = completions.shape
     axis = density.axis(column)
 
+    whole, until = completions.reshape(-1, n_columns), None if last is None else np.repeat(last, n_kept)
+    tell = density.cells_of(whole, column, threads, until)
+
     def masses(rows, low, high, start, end):
         point = axis.inside(axis.value_at((start + end) / 2), low, high)
         edges = [np.repeat(x, n_kept, axis=0) for x in (low, high, point)]
-        until = None if last is None else np.repeat(last[rows], n_kept)
-        whole = completions[rows].reshape(-1, n_columns)
-        told = density.log_cells(whole, column, *edges, threads, until)
-        return np.stack(told).reshape(2, len(rows), n_kept, -1)
+        each = (rows[:, None] * n_kept + np.arange(n_kept)).ravel()
+        return np.stack(tell(each, *edges)).reshape(2, len(rows), n_kept, -1)
 
-    until = None if last is None else np.repeat(last, n_kept)
-    guesses = density.guesses(completions.reshape(-1, n_columns), column, threads, until).reshape(n_rows, -1)
+    guesses = density.guesses(whole, column, threads, until).reshape(n_rows, -1)
     parts = _first_cells(axis, guesses, at)
     low, high = parts[:2]
     # of several cells that hold nothing but the same atom one counts, and of those on a lattice none
