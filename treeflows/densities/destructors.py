@@ -54,6 +54,10 @@ class MarginalDestructor(Stored):
         """Values in the units of their column."""
         return np.clip(np.ldexp(x, -self.exponent[j]), -MOST, MOST)
 
+    def range(self, j):
+        """The values between which a column is not told by its tails: ndarray of shape (2,)."""
+        return np.ldexp(self._of(j)[0][[0, -1]], self.exponent[j])
+
     def scores(self, j, x):
         """Normal scores of values: normal numbers of their uniform ones."""
         return normal_scores(*self.destroy(j, x)[1:])[0]
