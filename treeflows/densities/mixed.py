@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
+from .._ext import elementary
 from ..inference.estimates import blocks
 from ..inference.marginals import log_marginal, row_generators
 from ..inference.particles import draw_along
@@ -131,6 +132,28 @@ class MixedDensity(Density):
     def draw_ahead(self, values, observed, n_draws, rngs, threads=1, last=None, within=None):
         """Weighted draws of the unobserved cells of each row; see `draw_along`."""
         return draw_along(self, values, observed, n_draws, rngs, threads, last, within)
+
+    def log_values(self, values, j, n_values, threads=1):
+        """Log-probability of whole rows with each of the first codes of a column, up to a constant of each row.
+
+        Rows walk to the column once for all of its codes.
+        """
+        at, joint = int(np.flatnonzero(self.order == j)[0]), np.empty((len(values), n_values))
+        is_last = at + 1 == len(self.order)
+        density = self.telling(j) if is_last else self
+        for block in self._blocks(len(values), 1 if is_last else n_values):
+            whole = values[block]
+            walk = density.begin(len(whole), threads)
+            for i in self.order[:at].tolist():
+                walk.observe(i, whole[:, i])
+            joint[block] = elementary.log(walk.codes_say(j)[:, :n_values])
+            if not is_last:
+                walk, whole = walk.of(np.repeat(np.arange(len(whole)), n_values)), np.repeat(whole, n_values, axis=0)
+                whole[:, j] = np.tile(np.arange(n_values), len(whole) // n_values)
+                walk.observe(j, whole[:, j])
+                rest = self._score_on(walk, whole, at + 1, np.full(len(whole), len(self.order)))
+                joint[block] += rest.reshape(-1, n_values)
+        return joint
 
     def begin(self, n_rows, threads=1):
         """So many rows at the start of their way through the columns: Walk."""
