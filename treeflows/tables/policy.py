@@ -55,8 +55,9 @@ class TablePolicy:
     def of(cls, estimator):
         """The policy that the parameters of an estimator make."""
         told: dict = {field.name: getattr(estimator, field.name, field.default) for field in fields(cls)}
-        if not hasattr(estimator, "numeric"):
-            told["numeric"] = ()  # it takes categories alone
+        auto = isinstance(told["numeric"], str) and told["numeric"] == "auto"
+        if auto and not getattr(estimator, "takes_numbers", False):
+            told["numeric"] = ()
         return cls(**told)
 
     @property
