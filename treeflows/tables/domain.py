@@ -79,6 +79,11 @@ class Domain:
         return np.array([c.step if isinstance(c, Quantity) else 0.0 for c in self.columns])
 
     @cached_property
+    def bounds(self):
+        """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
+        return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
+
+    @cached_property
     def n_categories(self):
         """Number of codes per column, 0 of a quantity: ndarray of shape (n_columns,), int32."""
         return np.array([c.n_codes for c in self.columns], dtype=np.int32)
