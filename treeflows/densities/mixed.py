@@ -362,7 +362,8 @@ class MixedDensity(Density):
             raise ValueError("a column of numbers has no marginal density")
         if len(self.coded) > 1 or not all(isinstance(each, (Pool, LogarithmicPool)) for each in self.coded):
             raise ValueError("codes are told by something other than one pool")
-        for layout, told in zip(self.layouts, (self.trees, self.residuals, self.coded), strict=True):
+        parts: tuple = self.trees, self.residuals, self.coded
+        for layout, told in zip(self.layouts, parts, strict=True):
             for each in told:
                 if not np.array_equal(each.order, np.arange(len(layout.n_categories))):
                     raise ValueError("a part of a mixed density is not in the order of its columns")

@@ -60,6 +60,11 @@ class CategoricalDensity(TableModel):
         domain, rows, weight = read_to_learn(self, X, sample_weight)
         return self.take(domain, learn_density(self, rows, domain, self.random_state, n_threads(self.n_jobs), weight))
 
+    @property
+    def takes_numbers(self):
+        """Whether a model as it is set up can learn from columns of numbers: bool."""
+        return hasattr(self, "numeric")
+
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         raise NotImplementedError

@@ -186,11 +186,6 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
             raise ValueError(f"row {row} has so many missing cells that its class cannot be told")
         return self.classes_[probability.argmax(axis=1)]
 
-    def _estimator(self):
-        if self.estimator is not None:
-            return self.estimator
-        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
-
     def part(self):
         if self.estimator is not None:
             return self.estimator

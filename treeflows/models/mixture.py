@@ -304,8 +304,9 @@ class TreeFlowMixture(CategoricalFlow):
             trees["growth"] = self.estimator.growth(len(values))
 
         def learn_codes(codes, held_out, n_categories, n_ordered, told, rng):
-            of = n_categories, rng, threads, n_ordered, np.arange(len(told), dtype=np.int32), told
-            return self._learn_apart(*distinct(codes), held_out, *of)
+            rows, weight = distinct(codes)
+            order = np.arange(len(told), dtype=np.int32)
+            return self._learn_apart(rows, weight, held_out, n_categories, rng, threads, n_ordered, order, told)
 
         return columns | trees | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
 
