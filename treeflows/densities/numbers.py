@@ -93,7 +93,7 @@ class NumberColumns(Stored):
         return float(self.low[j] - self.step[j] / 2), float(self.high[j] + self.step[j] / 2)
 
     def beyond(self, j, x):
-        """Whether values lie where there can be none: ndarray of bool."""
+        """Whether values of a column, or of a slice of them, lie where there can be none: ndarray of bool."""
         rounding = ROUNDING * self.step[j]
         return (x < self.low[j] - rounding) | (x > self.high[j] + rounding)
 
