@@ -123,6 +123,12 @@ class MixedDensity(Density):
 
         With what others lie between, as `draw_along` takes it, that of both; then an estimate.
         """
+        impossible = (self.numbers.beyond(slice(None), values) & observed).any(axis=1)
+        if impossible.any():
+            told, error, rest = np.full(len(values), -np.inf), np.zeros(len(values)), ~impossible
+            if rest.any():
+                told[rest], error[rest] = self.marginal(values[rest], observed[rest], threads, *within)
+            return told, error
         if not within:
             return log_marginal(self, values, observed, threads)
         draws = self.draw_ahead(values, observed, DRAWS[1], row_generators(values, observed), threads, None, *within)

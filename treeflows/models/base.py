@@ -218,9 +218,16 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
             Within a column, a low code is a rare value of its context and a high code a common one. Of a table with
             numbers float64: of a number that is missing or recurs often, which of these it is, and of any other how
             many these are, plus how probable a smaller one is in its context.
+
+        Raises
+        ------
+        ValueError
+            For a missing cell that has no code, or a value outside the domain, as a negative number where fit saw none.
         """
         check_is_fitted(self)
-        return self.distribution_.transform(self.whole_codes(X), n_threads(self.n_jobs))
+        codes = self.whole_codes(X)
+        self.domain_.refuse_beyond(codes)
+        return self.distribution_.transform(codes, n_threads(self.n_jobs))
 
     def inverse_transform(self, Z):
         """Rows that have the codes ``Z``.

@@ -44,11 +44,12 @@ class NumberTrees:
 
     def learn_numbers(self, values, domain, rng, threads):
         """Learn a density from rows of numbers and codes."""
-        seed, k, step = int(rng.integers(2**31)), domain.n_categories, domain.step
+        seed, k, step, bounds = int(rng.integers(2**31)), domain.n_categories, domain.step, domain.bounds
 
         def learn(chosen):
             of = values[:, chosen], domain.numeric[chosen], k[chosen]
-            return learn_mixed(*of, step=step[chosen], mixtures=(), seed=seed, threads=threads)
+            on = {"step": step[chosen], "bounds": bounds[:, chosen]}
+            return learn_mixed(*of, **on, mixtures=(), seed=seed, threads=threads)
 
         n_columns = len(k)
         if self.dependent:

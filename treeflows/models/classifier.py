@@ -163,8 +163,9 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
         check_is_fitted(self)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         last = len(self.domain_.columns) - 1
-        rows = TablePolicy.of(self).encode(self.domain_.without(last), table, threads, infer=True)
-        codes, observed = with_target(rows.codes, 0), with_target(rows.observed, True)
+        domain = self.domain_.without(last)
+        rows = TablePolicy.of(self).encode(domain, table, threads, infer=True)
+        codes, observed = with_target(domain.bounded(rows.codes), 0), with_target(rows.observed, True)
         joint, error = log_joint(self.distribution_, codes, observed, last, len(self.classes_), threads)
         warn_of_estimates(error)
         return softmax(joint, axis=1)

@@ -296,7 +296,8 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
-        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
+        columns |= {"step": domain.step, "bounds": domain.bounds}
         trees = {}
         if self.estimator is not None:
             trees["order"] = self.estimator.order_of(values.shape[1], rng)
