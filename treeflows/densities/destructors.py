@@ -55,6 +55,10 @@ class MarginalDestructor(Stored):
         """Values in the units of their column."""
         return np.clip(np.ldexp(x, -self.exponent[j]), -MOST, MOST)
 
+    def range(self, j):
+        """The values between which a column is not told by its tails: ndarray of shape (2,)."""
+        return np.ldexp(self._of(j)[0][[0, -1]], self.exponent[j])
+
     def scores(self, j, x):
         """Normal scores of values: normal numbers of their uniform ones."""
         return normal_scores(*self.destroy(j, x)[1:])[0]
@@ -210,11 +214,14 @@ class GaussianMixtureDestructor(Stored):
     def destroy(self, posterior, before, t, z):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
         y = before + self._own(t) * z[:, None]
-        weight = elementary.exp(posterior)
         log_density = logsumexp(posterior + self._log_own[t] - 0.5 * y**2) - LOG_SQRT_2PI
-        least = ndtr(-np.abs(y))
-        low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
-        return log_density, (weight * low).sum(axis=1), (weight * high).sum(axis=1)
+        return log_density, *_uniform(elementary.exp(posterior), y)
+
+    def uniform(self, posterior, before, t, z):
+        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
+        weight, own = elementary.exp(posterior), self._own(t)
+        told = [_uniform(weight, before + own * each[:, None]) for each in z.T]
+        return [np.stack(side, axis=1) for side in zip(*told, strict=True)]
 
     def tail(self, posterior, before, t, z, upper):
         """Probability of numbers at place t beyond one that is the same in all rows: above it if ``upper``, or below."""
@@ -286,6 +293,13 @@ class GaussianMixtureDestructor(Stored):
         sums = [self.weight.sum(keepdims=True), np.add.reduceat(self.prob, self.first_category[:-1], axis=0)]
         if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums):
             raise ValueError("probabilities of a mixture do not sum to one")
+
+
+def _uniform(weight, y):
+    """Probability of less, and of more, than standard normal numbers of states, by the weights of these."""
+    least = ndtr(-np.abs(y))
+    low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
+    return (weight * low).sum(axis=1), (weight * high).sum(axis=1)
 
 
 def _inverse(weight, before, own, below, above, n):

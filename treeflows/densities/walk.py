@@ -38,7 +38,7 @@ class Walk:
         self.pooled = [pool.begin(n_rows) for pool in density.coded]
         self.posteriors = [mixture.begin(n_rows) for mixture in density.mixtures]
         self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
-        self._ahead = {}  # what mixtures say of the column where the walk is
+        self._ahead = {}  # what is said of the column where the walk is
 
     def of(self, rows):
         """The same walk of other rows: those of these numbers, each of which may recur."""
@@ -117,16 +117,20 @@ class Walk:
     def mass(self, j, low, high):
         """Probability that a number elsewhere lies between two values, given those before: ndarray of (n_rows,)."""
         (below, above), (further, least) = (self.uniform(j, edge, slice(None)) for edge in (low, high))
-        # a difference of the smaller numbers
-        return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+        return _difference(below, above, further, least)
 
-    def log_cell(self, j, low, high, point):
-        """Log-probability that a column's numbers lie between two values, or are atoms where ``point`` is one."""
-        said, elsewhere = self.codes_say(j), self.density.n_categories[j] - 1
+    def log_cells(self, j, rows, low, high, point):
+        """Log-probability that a column's numbers lie in cells, as `MixedDensity.cells_of` has them, given those before.
+
+        Edges of the cells of each of some rows, and a point of each, are ndarray of shape (n_rows, n_cells).
+        """
+        said, elsewhere = self.codes_say(j)[rows], self.density.n_categories[j] - 1
         kind = self.density.numbers.kind_of(j, point).astype(np.intp)
-        atom = np.where(kind == elsewhere, 0.0, _cells(said, kind))
+        atom = np.where(kind == elsewhere, 0.0, np.take_along_axis(said, kind, axis=1))
+        below, above = self.uniform_at(j, np.hstack([low, high]), rows)
+        (below, further), (above, least) = (np.split(side, 2, axis=1) for side in (below, above))
         with np.errstate(divide="ignore"):
-            return elementary.log(said[:, elsewhere] * self.mass(j, low, high) + atom)
+            return elementary.log(said[:, [elsewhere]] * _difference(below, above, further, least) + atom)
 
     def destroy(self, j, x):
         """What `MixedDensity.transform` makes of a column's values."""
@@ -180,6 +184,7 @@ class Walk:
                 layout.write(codes, j, kind)
             self._observe_codes(j, kind)
             self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
+            self._ahead = {}
             return
         kind, question = density.numbers.kind_of(j, x), density.numbers.questions(j, x)
         self._observe_codes(j, kind, question)
@@ -211,14 +216,16 @@ class Walk:
 
     def codes_say(self, j):
         """Distribution of a column's codes, or kinds: (n_rows, n_categories)."""
-        share = self.density.code_share[j]
-        return sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
+        if self.density.n_categories[j] == 1:
+            return np.ones((len(self.codes), 1))
+        if "codes" not in self._ahead:
+            share = self.density.code_share[j]
+            self._ahead["codes"] = sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
+        return self._ahead["codes"]
 
     def code_voices(self, j):
         """What each voice that has a share says of them: list of ndarray of shape (n_rows, n_categories)."""
         density, share = self.density, self.density.code_share[j]
-        if density.n_categories[j] == 1:
-            return [np.ones((len(self.codes), 1))] * np.count_nonzero(share)
         at, voices = int(density.layouts[0].first[j]), []
         for trees, heard in zip((density.trees[:1], density.trees[1:] or density.trees), share > 0, strict=False):
             if heard:
@@ -262,6 +269,58 @@ class Walk:
         share, voices = self.density.number_share[j], self.number_voices(j, x, rows)
         share = share[share > 0]
         return [sum(s * voice[side] for s, voice in zip(share, voices, strict=True)) for side in (1, 2)]
+
+    def uniform_at(self, j, x, rows):
+        """`uniform` of many numbers of each of some rows, ndarray of shape (n_rows, n_places).
+
+        What trees say of digits is told once for each row, of all cells, whatever the places.
+        """
+        share, t = self.density.number_share[j], int(self.density.place[j])
+        _, *marginal = self.density.smooth.destroy(j, x)
+
+        def told_by(source, trees, levels, first):
+            own = share[first : first + len(levels)]
+            if not own.any():
+                return 0.0, 0.0
+            sides = marginal
+            if source > 0:
+                i = source - 1
+                z = normal_scores(*marginal)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
+                known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
+                sides = self.density.mixtures[i].uniform(*known, t, z)
+            if ("cells", first) not in self._ahead:
+                most = levels[np.flatnonzero(own)[-1]]
+                self._ahead["cells", first] = self._cells_of(j, source, trees, most)
+            cells, told = self._ahead["cells", first], [0.0, 0.0]
+            for each, level in zip(own, levels, strict=True):
+                if each > 0:
+                    for side, part in enumerate(_within_cells(*sides, cells[level][rows])):
+                        told[side] = told[side] + each * part
+            return told
+
+        return [sum(side) for side in zip(*self._of_sources(told_by, x.size), strict=True)]
+
+    def _of_sources(self, function, n):
+        """What a function makes of each source of voices; several at a time where that is much work."""
+        sources = zip(*self.density.sources, strict=True)
+        if self.threads == 1 or n < FEWEST_APART:
+            return list(map(function, *sources))
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(function, *sources))
+
+    def _cells_of(self, j, source, trees, most):
+        """Probability of every cell by trees of digits, of none up to so many: list of (n_rows, 2**n)."""
+        layout, n_rows = self.density.layouts[min(source, 1)], len(self.codes)
+        codes, at = self._codes_of(source).copy(), int(layout.first[j]) + 1
+        codes[:, at - 1] = self.density.n_categories[j] - 1
+        told = [np.ones((n_rows, 1))]
+        for level in range(most):
+            prob = _mean(each.distribution(at + level, codes, self.threads) for each in trees)
+            told.append((told[-1][:, :, None] * prob.reshape(n_rows, -1, 2)).reshape(n_rows, -1))
+            if level + 1 < most:
+                codes = np.repeat(codes, 2, axis=0)
+                codes[1::2, at + level], codes[::2, at + level] = 1, 0
+        return told
 
     def number_voices(self, j, x, rows):
         """What each voice that has a share says of numbers elsewhere: log-density, F(x) and 1 - F(x)."""
@@ -431,6 +490,22 @@ class Walk:
             t = int(self.density.place[j])
             self._ahead["before", i] = self.density.mixtures[i].predict(self.known[i], t, self.threads)
         return self._ahead["before", i]
+
+
+def _difference(below, above, further, least):
+    """Probability between two numbers by the uniform ones of both: a difference of the smaller ones."""
+    return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+
+
+def _within_cells(below, above, prob):
+    """Uniform numbers, (n_rows, n_places), once cells of equal size have other probabilities: below and above."""
+    n, before = prob.shape[1], np.zeros((len(prob), 1))
+    cell = cell_of(below, above, n.bit_length() - 1)
+    left = np.hstack([before, np.cumsum(prob[:, :-1], axis=1)])
+    right = np.hstack([np.cumsum(prob[:, :0:-1], axis=1)[:, ::-1], before])
+    own, left, right = (np.take_along_axis(part, cell, axis=1) for part in (prob, left, right))
+    low, high = np.clip(below * n - cell, 0.0, 1.0), np.clip(above * n - (n - 1 - cell), 0.0, 1.0)
+    return left + own * low, right + own * high
 
 
 def _cells(table, columns):
