@@ -18,6 +18,7 @@ from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
+NOTHING = -9.0  # a normal score below which less lies than a sum to one has digits for
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
 BISECTIONS = 70
@@ -53,6 +54,10 @@ class MarginalDestructor(Stored):
     def units(self, j, x):
         """Values in the units of their column."""
         return np.clip(np.ldexp(x, -self.exponent[j]), -MOST, MOST)
+
+    def range(self, j):
+        """The values between which a column is not told by its tails: ndarray of shape (2,)."""
+        return np.ldexp(self._of(j)[0][[0, -1]], self.exponent[j])
 
     def scores(self, j, x):
         """Normal scores of values: normal numbers of their uniform ones."""
@@ -132,6 +137,25 @@ def normal_scores(below, above):
     return z, -0.5 * z**2 - LOG_SQRT_2PI
 
 
+def truncated(log_density, below, above, under, over):
+    """A density and its uniform numbers, given that numbers lie between two bounds.
+
+    Parameters
+    ----------
+    log_density, below, above : ndarray
+        Log-density, F and 1 - F of some numbers.
+    under, over : ndarray of the same shape, or of (1,)
+        Probability below the lower bound, and above the upper one.
+
+    Returns
+    -------
+    log_density, below, above : ndarray
+    """
+    inside = np.maximum(1 - under - over, LEAST_PROBABILITY)
+    told = log_density - elementary.log(inside)
+    return told, np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
+
+
 def uniform_of(z):
     """Uniform numbers of standard normal ones: F(z), and 1 - F(z)."""
     return ndtr(z), ndtr(-z)
@@ -190,11 +214,22 @@ class GaussianMixtureDestructor(Stored):
     def destroy(self, posterior, before, t, z):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
         y = before + self._own(t) * z[:, None]
-        weight = elementary.exp(posterior)
         log_density = logsumexp(posterior + self._log_own[t] - 0.5 * y**2) - LOG_SQRT_2PI
-        least = ndtr(-np.abs(y))
-        low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
-        return log_density, (weight * low).sum(axis=1), (weight * high).sum(axis=1)
+        return log_density, *_uniform(elementary.exp(posterior), y)
+
+    def uniform(self, posterior, before, t, z):
+        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
+        weight, own = elementary.exp(posterior), self._own(t)
+        told = [_uniform(weight, before + own * each[:, None]) for each in z.T]
+        return [np.stack(side, axis=1) for side in zip(*told, strict=True)]
+
+    def tail(self, posterior, before, t, z, upper):
+        """Probability of numbers at place t beyond one that is the same in all rows: above it if ``upper``, or below."""
+        y = before + self._own(t) * z
+        beyond, tail = -y if upper else y, np.zeros(len(y))
+        rows = (beyond > NOTHING).any(axis=1)
+        tail[rows] = (elementary.exp(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
+        return tail
 
     def restore(self, posterior, before, t, below, above):
         """Numbers at place t by their uniform ones, by bisection."""
@@ -258,6 +293,13 @@ class GaussianMixtureDestructor(Stored):
         sums = [self.weight.sum(keepdims=True), np.add.reduceat(self.prob, self.first_category[:-1], axis=0)]
         if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums):
             raise ValueError("probabilities of a mixture do not sum to one")
+
+
+def _uniform(weight, y):
+    """Probability of less, and of more, than standard normal numbers of states, by the weights of these."""
+    least = ndtr(-np.abs(y))
+    low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
+    return (weight * low).sum(axis=1), (weight * high).sum(axis=1)
 
 
 def _inverse(weight, before, own, below, above, n):

@@ -304,6 +304,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             domain.numeric,
             domain.n_categories,
             step=domain.step,
+            bounds=domain.bounds,
             order=self.order_of(values.shape[1], rng),
             growth=self.growth(len(values)),
             seed=int(rng.integers(2**31)),

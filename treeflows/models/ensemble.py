@@ -167,6 +167,12 @@ class TreeFlowEnsemble(CategoricalDensity):
         return cls(estimators, len(members), weights="uniform", **table).take(domain, distribution)
 
     @property
+    def takes_numbers(self):
+        """Whether all members can learn from columns of numbers: bool."""
+        members = self.estimator if isinstance(self.estimator, list) else [self.estimator]
+        return all(each is None or getattr(each, "takes_numbers", False) for each in members)
+
+    @property
     def weights_(self):
         """Weights of the members: ndarray of shape (n_members,), float64."""
         return self.distribution_.weight

@@ -297,15 +297,17 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
-        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
+        columns |= {"step": domain.step, "bounds": domain.bounds}
         trees = {}
         if self.estimator is not None:
             trees["order"] = self.estimator.order_of(values.shape[1], rng)
             trees["growth"] = self.estimator.growth(len(values))
 
         def learn_codes(codes, held_out, n_categories, n_ordered, told, rng):
-            of = n_categories, rng, threads, n_ordered, np.arange(len(told), dtype=np.int32), told
-            return self._learn_apart(*distinct(codes), held_out, *of)
+            rows, weight = distinct(codes)
+            order = np.arange(len(told), dtype=np.int32)
+            return self._learn_apart(rows, weight, held_out, n_categories, rng, threads, n_ordered, order, told)
 
         return columns | trees | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
 
