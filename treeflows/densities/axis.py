@@ -43,6 +43,11 @@ class NumberAxis:
         """Distance of neighbours on a lattice; 0.0 where there is none: float."""
         return float(self.numbers.step[self.j])
 
+    @property
+    def ends(self):
+        """Values between which all lie that there may be: (float, float); on a lattice, halfway to the next ones."""
+        return self.numbers.ends(self.j)
+
     @cached_property
     def breaks(self):
         """Normal scores where what is said of later columns may jump: thresholds, and where digits change."""
@@ -76,12 +81,12 @@ class NumberAxis:
         return np.where((jump > start + least) & (jump < end - least), jump, middle)
 
     def value_at(self, z):
-        """Values at normal scores."""
-        return self.smooth.restore(self.j, *uniform_of(z))
+        """Values at normal scores; the ends beyond them."""
+        return np.clip(self.smooth.restore(self.j, *uniform_of(z)), *self.ends)
 
     def score_at(self, x):
-        """Normal scores of values."""
-        return self.smooth.scores(self.j, x)
+        """Normal scores of values, and beyond the ends those of the ends."""
+        return self.smooth.scores(self.j, np.clip(x, *self.ends))
 
     def edge(self, x):
         """The values, or those next to them that are halfway between neighbours on the lattice."""

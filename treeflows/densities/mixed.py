@@ -124,6 +124,12 @@ class MixedDensity(Density):
 
         With what others lie between, as `draw_along` takes it, that of both; then an estimate.
         """
+        impossible = (self.numbers.beyond(slice(None), values) & observed).any(axis=1)
+        if impossible.any():
+            told, error, rest = np.full(len(values), -np.inf), np.zeros(len(values)), ~impossible
+            if rest.any():
+                told[rest], error[rest] = self.marginal(values[rest], observed[rest], threads, *within)
+            return told, error
         if not within:
             return log_marginal(self, values, observed, threads)
         draws = self.draw_ahead(values, observed, DRAWS[1], row_generators(values, observed), threads, None, *within)
@@ -403,7 +409,8 @@ class MixedDensity(Density):
             raise ValueError("a column of numbers has no marginal density")
         if len(self.coded) > 1 or not all(isinstance(each, (Pool, LogarithmicPool)) for each in self.coded):
             raise ValueError("codes are told by something other than one pool")
-        for layout, told in zip(self.layouts, (self.trees, self.residuals, self.coded), strict=True):
+        parts: tuple = self.trees, self.residuals, self.coded
+        for layout, told in zip(self.layouts, parts, strict=True):
             for each in told:
                 if not np.array_equal(each.order, np.arange(len(layout.n_categories))):
                     raise ValueError("a part of a mixed density is not in the order of its columns")

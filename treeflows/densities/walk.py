@@ -8,13 +8,14 @@ import numpy as np
 from .._ext import elementary
 from ..inference.estimates import divided
 from ..machine.log_sums import logsumexp
-from .destructors import normal_scores, uniform_of
+from .destructors import normal_scores, truncated, uniform_of
 from .digits import cell_of
 
 BISECTIONS = 70
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
 CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
+LEAST_INSIDE = 1e-6  # that a mixture must have within a column's bounds, to be heard there
 FEWEST_APART = 2048  # rows that are worth threads
 
 
@@ -52,7 +53,7 @@ class Walk:
     # ---- one column ----
 
     def score(self, j, x):
-        """Log-density of a column's values, given those before."""
+        """Log-density of a column's values, given those before; minus infinity beyond its bounds."""
         numbers, said = self.density.numbers, self.codes_say(j)
         if not numbers.is_number[j]:
             return elementary.log(_cells(said, x.astype(np.intp)))
@@ -67,7 +68,7 @@ class Walk:
             told = elementary.log(said[rows, elsewhere]) + logsumexp(log_share + self.numbers_say(j, x[rows], rows), 0)
             both = logsumexp(np.stack([log_prob[rows], told]), 0)
             log_prob[rows] = np.where(kind[rows] == elsewhere, told, both)
-        return log_prob
+        return np.where(numbers.beyond(j, x), -np.inf, log_prob)
 
     def draw(self, j, uniform, within=None):
         """Values of a column, drawn given those before.
@@ -335,12 +336,17 @@ class Walk:
         return voices
 
     def uniforms(self, j, x, rows):
-        """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees)."""
+        """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees).
+
+        All of them given that a number lies within its column's bounds; a mixture that has next to nothing there says
+        what the marginal says.
+        """
         density, t, chosen = self.density, int(self.density.place[j]), np.arange(len(self.codes))[rows]
         before = self._ahead.get("uniforms")
         if before is not None and np.array_equal(before[0], chosen) and np.array_equal(before[1], x):
             return before[2]
         log_slope, below, above = density.smooth.destroy(j, x)
+        marginal = self._within(0, j, rows, log_slope, below, above)
         known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
 
         def told_by(i):
@@ -352,9 +358,13 @@ class Walk:
                 z = density.seen(i, j, x)
                 log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
             log_density, low, high = mixture.destroy(*known[i], t, z)
-            return log_density + log_unit, low, high, z
+            told = self._within(1 + i, j, rows, log_density + log_unit, low, high)
+            is_heard = self._is_heard(1 + i, j, rows)
+            if not is_heard.all():
+                told = [np.where(is_heard, *both) for both in zip(told, marginal, strict=True)]
+            return *told, z
 
-        told = [(log_slope, below, above, x), *self._of_each(told_by, len(x))]
+        told = [(*marginal, x), *self._of_each(told_by, len(x))]
         self._ahead.setdefault("uniforms", (chosen, x, told))  # the first asked about is mostly what is observed then
         return told
 
@@ -399,14 +409,50 @@ class Walk:
             codes[:, at + i], rest = divided(prob, rest)
             cell = 2 * cell + codes[:, at + i]
         n = 2**level
-        below, above = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
+        of = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
         if source > 0:
             i, mixture = source - 1, density.mixtures[source - 1]
-            z = mixture.restore(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows], t, below, above)
-            if not density.of_scores[i]:
-                return density.unseen(i, j, z)
-            below, above = uniform_of(z)
-        return density.smooth.restore(j, below, above)
+            known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
+            x = density.unseen(i, j, mixture.restore(*known, t, *self._of_all(source, j, rows, *of)))
+            is_heard = self._is_heard(source, j, rows)
+            if is_heard.all():
+                return x
+        marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
+        return marginal if source == 0 else np.where(is_heard, x, marginal)
+
+    # ---- bounds ----
+
+    def _beyond(self, source, j):
+        """What marginal or mixture has of numbers below, and above, all that may be: two ndarrays of shape (n_rows,)."""
+        if ("beyond", source) not in self._ahead:
+            density, told = self.density, []
+            for end, upper in zip(density.numbers.ends(j), (False, True), strict=True):
+                if np.isinf(end):
+                    tail = 0.0
+                elif source == 0:
+                    tail = density.smooth.destroy(j, np.array([end]))[2 if upper else 1]
+                else:
+                    i, t = source - 1, int(density.place[j])
+                    z = density.seen(i, j, np.array([end]))
+                    tail = density.mixtures[i].tail(self._of_elsewhere(i, j), self._before(i, j), t, z, upper)
+                told.append(np.broadcast_to(tail, len(self.codes)))
+            self._ahead["beyond", source] = told
+        return self._ahead["beyond", source]
+
+    def _is_heard(self, source, j, rows):
+        """Where marginal or mixture has enough within the bounds: ndarray of bool."""
+        under, over = self._beyond(source, j)
+        return (under + over)[rows] <= 1 - LEAST_INSIDE
+
+    def _within(self, source, j, rows, log_density, below, above):
+        """What marginal or mixture says, given that numbers lie within the bounds."""
+        under, over = (part[rows] for part in self._beyond(source, j))
+        return truncated(log_density, below, above, under, over)
+
+    def _of_all(self, source, j, rows, below, above):
+        """Uniform numbers of the marginal or a mixture, without bounds, by those within."""
+        under, over = (part[rows] for part in self._beyond(source, j))
+        return under + (1 - under - over) * below, over + (1 - under - over) * above
 
     # ---- what voices know ----
 

@@ -327,7 +327,7 @@ def _first_cells(axis, guesses, at):
         scores.append(axis.score_at(at)[:, None] + NEAR)
     z = np.hstack(scores)
     around = np.hstack([*axis.around(alone), np.tile(axis.points, (n_rows, 1))])
-    x = np.sort(np.hstack([axis.edge(axis.value_at(z)), around]), axis=1)
-    z = np.sort(np.hstack([z, axis.score_at(around)]), axis=1)
-    x[:, 0], x[:, -1] = -np.inf, np.inf
+    x = np.sort(np.clip(np.hstack([axis.edge(axis.value_at(z)), around]), *axis.ends), axis=1)
+    z = np.sort(np.clip(np.hstack([z, axis.score_at(around)]), *axis.score_at(axis.ends)), axis=1)
+    x[:, 0], x[:, -1] = axis.ends
     return [part.copy() for part in (x[:, :-1], x[:, 1:], z[:, :-1], z[:, 1:])]

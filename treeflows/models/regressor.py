@@ -201,7 +201,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         Returns
         -------
         log_density : ndarray of shape (n_rows,), float64
-            Nats; of targets on a lattice, log-probabilities.
+            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none below,
+            or above 0 where fit saw none above.
         """
         values, y = self._read(X), _numbers(self.target(y)[0])
         check_consistent_length(values, y)
@@ -223,8 +224,9 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         """Numbers and codes of a table, with a target to come."""
         check_is_fitted(self)
         table = read_table(self, X, reset=False)
-        rows = TablePolicy.of(self).encode(self.domain_.without(self.n_features_in_), table, n_threads(self.n_jobs))
-        return with_target(rows.codes.astype(np.float64, copy=False), np.nan)
+        domain = self.domain_.without(self.n_features_in_)
+        rows = TablePolicy.of(self).encode(domain, table, n_threads(self.n_jobs))
+        return with_target(domain.bounded(rows.codes).astype(np.float64, copy=False), np.nan)
 
     def _walks(self, values):
         """Blocks of rows, each with its walk up to the target."""

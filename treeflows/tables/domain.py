@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import repeat
 from numbers import Real
@@ -79,6 +79,27 @@ class Domain:
         return np.array([c.step if isinstance(c, Quantity) else 0.0 for c in self.columns])
 
     @cached_property
+    def bounds(self):
+        """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
+        return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
+
+    def refuse_beyond(self, codes):
+        """Raise TableError for a number beyond the bounds of its quantity."""
+        if not self.numeric.any():
+            return
+        beyond = np.abs(codes - self.bounded(codes)) > NEAR * self.step
+        if beyond.any():
+            row, j = np.argwhere(beyond)[0].tolist()
+            cell = self.columns[j].cells(codes[row, [j]])[0][0]
+            side = "below" if np.isfinite(self.columns[j].bounds[0]) else "above"
+            told = f"column {self.column_names[j]!r} holds {cell} at row {row}, and fit saw nothing {side} 0 in it"
+            raise TableError(told, column=self._label(j), row=row, value=cell)
+
+    def bounded(self, codes):
+        """The same codes, and for each number beyond the bounds of its quantity the bound, which is possible."""
+        return np.clip(codes, *self.bounds) if self.numeric.any() else codes
+
+    @cached_property
     def n_categories(self):
         """Number of codes per column, 0 of a quantity: ndarray of shape (n_columns,), int32."""
         return np.array([c.n_codes for c in self.columns], dtype=np.int32)
@@ -152,7 +173,7 @@ class Domain:
                 named = np.array([not is_missing(v) for v in values])
                 holes, values = holes or not named.all(), values[named]
             if len(values) == 0:
-                raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
+                raise TableError(f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j))
             n_ordered = len(values) if j in ordered or _in_order(table, j, values) else 0
             column = Column(values, None, holes and missing == "category", handle_unknown == "reserve", n_ordered)
             if min_frequency is not None or max_categories is not None:
@@ -432,8 +453,9 @@ class Domain:
             if each is not None and not (isinstance(each, Real) and each == end):
                 ends[i] = self.number(j, each, missing=False)
         low, high = ends
-        inside = column.stride == 0 or np.floor(high / column.step + NEAR) >= np.ceil(low / column.step - NEAR)
-        if low > high or not inside:
+        least, greatest = max(low, column.bounds[0]), min(high, column.bounds[1])
+        inside = column.stride == 0 or np.floor(greatest / column.step + NEAR) >= np.ceil(least / column.step - NEAR)
+        if least > greatest or not inside:
             steps = f", which is in steps of {column.step:.12g}" if column.stride else ""
             told = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
             raise TableError(told, column=self._label(j), value=value)
@@ -441,9 +463,9 @@ class Domain:
 
     def _known_number(self, j, value):
         """Number of a value of a quantity that a user gave, which is on its lattice."""
-        number = self.number(j, value)
-        if not np.isnan(number) and not self.columns[j].has(number):
-            told = f"column {self.column_names[j]!r} is {self.columns[j].labels[0]}, and {value!r} is not among these"
+        number, column = self.number(j, value), self.columns[j]
+        if not np.isnan(number) and not (column.has(number) and column.bounds[0] <= number <= column.bounds[1]):
+            told = f"column {self.column_names[j]!r} is {column.labels[0]}, and {value!r} is not among these"
             raise TableError(told, column=self._label(j), value=value)
         return number
 
@@ -471,6 +493,11 @@ class Domain:
             if missing and column.missing:
                 return np.nan
             raise TableError(told, column=self._label(j), value=value)
+        if column.is_time and isinstance(value, datetime):
+            if (value.tzinfo is not None) != column.zoned:
+                has = "no zone" if column.zoned else "a zone"
+                raise TableError(f"{told}, which has {has}", column=self._label(j), value=value)
+            value = value.astimezone(UTC).replace(tzinfo=None) if column.zoned else value
         one = np.empty(1, dtype=object)
         one[0] = value
         try:
@@ -598,7 +625,7 @@ def _quantity(table, j, missing):
     """The quantity that a column is."""
     cells, holes = table.numbers(j)
     if cells is None:
-        raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
+        raise TableError(f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j))
     if holes is not None and missing == "error":
         _refuse_missing(table, j, "and none is allowed", ALLOWING, holes)
     try:

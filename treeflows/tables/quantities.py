@@ -26,7 +26,7 @@ MOST_FEW = 20  # distinct values that show no lattice but by how they are writte
 SOME = 1_000  # cells, which mostly tell that there are more distinct values
 LEAST_YEAR, GREATEST_YEAR = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
 NEAR = 1e-6  # of a step from a point of the lattice: on it, but for rounding
-MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or take it for a category"
+MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or convert the column to strings"
 WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
 
@@ -129,6 +129,22 @@ class Quantity:
     def step(self):
         """From each point of the lattice to the next, in numbers; 0.0 where there is no lattice: float."""
         return self.stride * self.tick[0] / self.tick[1]
+
+    @cached_property
+    def bounds(self):
+        """The least and the greatest number that there may be, infinite where any may: (float, float).
+
+        Where fit saw nothing below 0, in the column's own units, there is nothing, and else the same of what lies above.
+        Times have no bounds.
+        """
+        if not self.is_time:
+            points = (-(self.origin // self.stride), -self.origin // self.stride) if self.stride else (0, 0)
+            least, greatest = (point * self.step for point in points)  # the numbers next to a cell of 0
+            if self.low >= least:
+                return least, np.inf
+            if self.high <= greatest:
+                return -np.inf, greatest
+        return -np.inf, np.inf
 
     @cached_property
     def labels(self):
