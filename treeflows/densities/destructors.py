@@ -243,7 +243,7 @@ class GaussianMixtureDestructor(Stored):
         y = before + self._own(t) * z
         beyond, tail = -y if upper else y, np.zeros(len(y))
         rows = (beyond > NOTHING).any(axis=1)
-        tail[rows] = (elementary.exp(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
+        tail[rows] = (softmax(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
         return tail
 
     def restore(self, posterior, before, t, below, above):

@@ -120,7 +120,7 @@ class Walk:
         return _difference(below, above, further, least)
 
     def log_cells(self, j, rows, low, high, point):
-        """Log-probability of cells of a column's numbers, as `MixedDensity.cells_of` has them, given the columns before.
+        """Log-probability of cells of a column's numbers given the columns before, as `MixedDensity.cells_of` has it.
 
         Edges of the cells of each of some rows, and a point of each, are ndarray of shape (n_rows, n_cells).
         """
@@ -276,7 +276,13 @@ class Walk:
         What trees say of digits is told once for each row, of all cells, whatever the places.
         """
         share, t = self.density.number_share[j], int(self.density.place[j])
-        _, *marginal = self.density.smooth.destroy(j, x)
+        _, *plain = self.density.smooth.destroy(j, x)
+
+        def bounded(source, sides):
+            under, over = (part[rows][:, None] for part in self._beyond(source, j))
+            return truncated(0.0, *sides, under, over)[1:]
+
+        marginal = bounded(0, plain)
 
         def told_by(source, trees, levels, first):
             own = share[first : first + len(levels)]
@@ -285,9 +291,11 @@ class Walk:
             sides = marginal
             if source > 0:
                 i = source - 1
-                z = normal_scores(*marginal)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
+                z = normal_scores(*plain)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
                 known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-                sides = self.density.mixtures[i].uniform(*known, t, z)
+                sides = bounded(source, self.density.mixtures[i].uniform(*known, t, z))
+                is_heard = self._is_heard(source, j, rows)[:, None]
+                sides = [np.where(is_heard, *both) for both in zip(sides, marginal, strict=True)]
             if ("cells", first) not in self._ahead:
                 most = levels[np.flatnonzero(own)[-1]]
                 self._ahead["cells", first] = self._cells_of(j, source, trees, most)
