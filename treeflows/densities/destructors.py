@@ -18,7 +18,7 @@ from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
-NOTHING = -9.0  # a normal score below which less lies than a sum to one has digits for
+NOTHING = -7.0  # a normal score below which next to nothing lies: 1e-12
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
 BISECTIONS = 70
