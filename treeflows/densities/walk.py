@@ -8,8 +8,9 @@ import numpy as np
 from .._ext import elementary
 from ..inference.estimates import divided
 from ..machine.log_sums import logsumexp
-from .destructors import normal_scores, truncated, uniform_of
+from .destructors import normal_scores, uniform_of
 from .digits import cell_of
+from .stored import LEAST_PROBABILITY
 
 BISECTIONS = 70
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
@@ -38,7 +39,7 @@ class Walk:
         self.pooled = [pool.begin(n_rows) for pool in density.coded]
         self.posteriors = [mixture.begin(n_rows) for mixture in density.mixtures]
         self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
-        self._ahead = {}  # what mixtures say of the column where the walk is
+        self._ahead = {}  # what is said of the column where the walk is
 
     def of(self, rows):
         """The same walk of other rows: those of these numbers, each of which may recur."""
@@ -117,16 +118,20 @@ class Walk:
     def mass(self, j, low, high):
         """Probability that a number elsewhere lies between two values, given those before: ndarray of (n_rows,)."""
         (below, above), (further, least) = (self.uniform(j, edge, slice(None)) for edge in (low, high))
-        # a difference of the smaller numbers
-        return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+        return _difference(below, above, further, least)
 
-    def log_cell(self, j, low, high, point):
-        """Log-probability that a column's numbers lie between two values, or are atoms where ``point`` is one."""
-        said, elsewhere = self.codes_say(j), self.density.n_categories[j] - 1
+    def log_cells(self, j, rows, low, high, point):
+        """Log-probability of cells of a column's numbers, as `MixedDensity.cells_of` has them, given the columns before.
+
+        Edges of the cells of each of some rows, and a point of each, are ndarray of shape (n_rows, n_cells).
+        """
+        said, elsewhere = self.codes_say(j)[rows], self.density.n_categories[j] - 1
         kind = self.density.numbers.kind_of(j, point).astype(np.intp)
-        atom = np.where(kind == elsewhere, 0.0, _cells(said, kind))
+        atom = np.where(kind == elsewhere, 0.0, np.take_along_axis(said, kind, axis=1))
+        below, above = self.uniform_at(j, np.hstack([low, high]), rows)
+        (below, further), (above, least) = (np.split(side, 2, axis=1) for side in (below, above))
         with np.errstate(divide="ignore"):
-            return elementary.log(said[:, elsewhere] * self.mass(j, low, high) + atom)
+            return elementary.log(said[:, [elsewhere]] * _difference(below, above, further, least) + atom)
 
     def destroy(self, j, x):
         """What `MixedDensity.transform` makes of a column's values."""
@@ -180,6 +185,7 @@ class Walk:
                 layout.write(codes, j, kind)
             self._observe_codes(j, kind)
             self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
+            self._ahead = {}
             return
         kind, question = density.numbers.kind_of(j, x), density.numbers.questions(j, x)
         self._observe_codes(j, kind, question)
@@ -211,14 +217,16 @@ class Walk:
 
     def codes_say(self, j):
         """Distribution of a column's codes, or kinds: (n_rows, n_categories)."""
-        share = self.density.code_share[j]
-        return sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
+        if self.density.n_categories[j] == 1:
+            return np.ones((len(self.codes), 1))
+        if "codes" not in self._ahead:
+            share = self.density.code_share[j]
+            self._ahead["codes"] = sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
+        return self._ahead["codes"]
 
     def code_voices(self, j):
         """What each voice that has a share says of them: list of ndarray of shape (n_rows, n_categories)."""
         density, share = self.density, self.density.code_share[j]
-        if density.n_categories[j] == 1:
-            return [np.ones((len(self.codes), 1))] * np.count_nonzero(share)
         at, voices = int(density.layouts[0].first[j]), []
         for trees, heard in zip((density.trees[:1], density.trees[1:] or density.trees), share > 0, strict=False):
             if heard:
@@ -263,6 +271,60 @@ class Walk:
         share = share[share > 0]
         return [sum(s * voice[side] for s, voice in zip(share, voices, strict=True)) for side in (1, 2)]
 
+    def uniform_at(self, j, x, rows):
+        """`uniform` of many numbers of each of some rows, ndarray of shape (n_rows, n_places).
+
+        What trees say of digits is told once for each row, of all cells, whatever the places.
+        """
+        share, t = self.density.number_share[j], int(self.density.place[j])
+        _, *marginal = self.density.smooth.destroy(j, x)
+        bounded = self._within(0, j, rows, *marginal)
+
+        def told_by(source, trees, levels, first):
+            own = share[first : first + len(levels)]
+            if not own.any():
+                return 0.0, 0.0
+            sides = bounded
+            if source > 0:
+                i = source - 1
+                z = normal_scores(*marginal)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
+                known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
+                sides = self._within(source, j, rows, *self.density.mixtures[i].uniform(*known, t, z))
+                sides = self._heard(source, j, rows, sides, bounded)
+            if ("cells", first) not in self._ahead:
+                most = levels[np.flatnonzero(own)[-1]]
+                self._ahead["cells", first] = self._cells_of(j, source, trees, most)
+            cells, told = self._ahead["cells", first], [0.0, 0.0]
+            for each, level in zip(own, levels, strict=True):
+                if each > 0:
+                    for side, part in enumerate(_within_cells(*sides, cells[level][rows])):
+                        told[side] = told[side] + each * part
+            return told
+
+        return [sum(side) for side in zip(*self._of_sources(told_by, x.size), strict=True)]
+
+    def _of_sources(self, function, n):
+        """What a function makes of each source of voices; several at a time where that is much work."""
+        sources = zip(*self.density.sources, strict=True)
+        if self.threads == 1 or n < FEWEST_APART:
+            return list(map(function, *sources))
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(function, *sources))
+
+    def _cells_of(self, j, source, trees, most):
+        """Probability of every cell by trees of digits, of none up to so many: list of (n_rows, 2**n)."""
+        layout, n_rows = self.density.layouts[min(source, 1)], len(self.codes)
+        codes, at = self._codes_of(source).copy(), int(layout.first[j]) + 1
+        codes[:, at - 1] = self.density.n_categories[j] - 1
+        told = [np.ones((n_rows, 1))]
+        for level in range(most):
+            prob = _mean(each.distribution(at + level, codes, self.threads) for each in trees)
+            told.append((told[-1][:, :, None] * prob.reshape(n_rows, -1, 2)).reshape(n_rows, -1))
+            if level + 1 < most:
+                codes = np.repeat(codes, 2, axis=0)
+                codes[1::2, at + level], codes[::2, at + level] = 1, 0
+        return told
+
     def number_voices(self, j, x, rows):
         """What each voice that has a share says of numbers elsewhere: log-density, F(x) and 1 - F(x)."""
         density, told = self.density, self.uniforms(j, x, rows)
@@ -287,7 +349,8 @@ class Walk:
         if before is not None and np.array_equal(before[0], chosen) and np.array_equal(before[1], x):
             return before[2]
         log_slope, below, above = density.smooth.destroy(j, x)
-        marginal = self._within(0, j, rows, log_slope, below, above)
+        log_inside = elementary.log(self._beyond(0, j)[2][rows])
+        marginal = log_slope - log_inside, *self._within(0, j, rows, below, above)
         known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
 
         def told_by(i):
@@ -299,11 +362,9 @@ class Walk:
                 z = density.seen(i, j, x)
                 log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
             log_density, low, high = mixture.destroy(*known[i], t, z)
-            told = self._within(1 + i, j, rows, log_density + log_unit, low, high)
-            is_heard = self._is_heard(1 + i, j, rows)
-            if not is_heard.all():
-                told = [np.where(is_heard, *both) for both in zip(told, marginal, strict=True)]
-            return *told, z
+            log_density += log_unit - elementary.log(self._beyond(1 + i, j)[2][rows])
+            told = log_density, *self._within(1 + i, j, rows, low, high)
+            return *self._heard(1 + i, j, rows, told, marginal), z
 
         told = [(*marginal, x), *self._of_each(told_by, len(x))]
         self._ahead.setdefault("uniforms", (chosen, x, told))  # the first asked about is mostly what is observed then
@@ -351,20 +412,18 @@ class Walk:
             cell = 2 * cell + codes[:, at + i]
         n = 2**level
         of = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
+        marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
         if source > 0:
             i, mixture = source - 1, density.mixtures[source - 1]
             known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
             x = density.unseen(i, j, mixture.restore(*known, t, *self._of_all(source, j, rows, *of)))
-            is_heard = self._is_heard(source, j, rows)
-            if is_heard.all():
-                return x
-        marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
-        return marginal if source == 0 else np.where(is_heard, x, marginal)
+            return self._heard(source, j, rows, [x], [marginal])[0]
+        return marginal
 
     # ---- bounds ----
 
     def _beyond(self, source, j):
-        """What marginal or mixture has of numbers below, and above, all that may be: two ndarrays of shape (n_rows,)."""
+        """What marginal or mixture has below all that may be, above it, and within: three ndarrays of (n_rows,)."""
         if ("beyond", source) not in self._ahead:
             density, told = self.density, []
             for end, upper in zip(density.numbers.ends(j), (False, True), strict=True):
@@ -377,23 +436,30 @@ class Walk:
                     z = density.seen(i, j, np.array([end]))
                     tail = density.mixtures[i].tail(self._of_elsewhere(i, j), self._before(i, j), t, z, upper)
                 told.append(np.broadcast_to(tail, len(self.codes)))
-            self._ahead["beyond", source] = told
+            under, over = told
+            self._ahead["beyond", source] = under, over, np.maximum(1 - under - over, LEAST_PROBABILITY)
         return self._ahead["beyond", source]
 
-    def _is_heard(self, source, j, rows):
-        """Where marginal or mixture has enough within the bounds: ndarray of bool."""
-        under, over = self._beyond(source, j)
-        return (under + over)[rows] <= 1 - LEAST_INSIDE
-
-    def _within(self, source, j, rows, log_density, below, above):
-        """What marginal or mixture says, given that numbers lie within the bounds."""
-        under, over = (part[rows] for part in self._beyond(source, j))
-        return truncated(log_density, below, above, under, over)
+    def _within(self, source, j, rows, below, above):
+        """Uniform numbers, or several of each row, given that numbers lie within the bounds."""
+        shape = (-1, *(1,) * (below.ndim - 1))
+        under, over, inside = (part[rows].reshape(shape) for part in self._beyond(source, j))
+        return np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
 
     def _of_all(self, source, j, rows, below, above):
         """Uniform numbers of the marginal or a mixture, without bounds, by those within."""
-        under, over = (part[rows] for part in self._beyond(source, j))
-        return under + (1 - under - over) * below, over + (1 - under - over) * above
+        under, over, inside = (part[rows] for part in self._beyond(source, j))
+        return under + inside * below, over + inside * above
+
+    def _heard(self, source, j, rows, told, marginal):
+        """What a mixture says, or where it has too little within the bounds, what the marginal says: sequence."""
+        heard = self._beyond(source, j)[2][rows] >= LEAST_INSIDE
+        if heard.all():
+            return told
+        return [
+            np.where(heard.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+            for one, other in zip(told, marginal, strict=True)
+        ]
 
     # ---- what voices know ----
 
@@ -431,6 +497,22 @@ class Walk:
             t = int(self.density.place[j])
             self._ahead["before", i] = self.density.mixtures[i].predict(self.known[i], t, self.threads)
         return self._ahead["before", i]
+
+
+def _difference(below, above, further, least):
+    """Probability between two numbers by the uniform ones of both: a difference of the smaller ones."""
+    return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+
+
+def _within_cells(below, above, prob):
+    """Uniform numbers, (n_rows, n_places), once cells of equal size have other probabilities: below and above."""
+    n, before = prob.shape[1], np.zeros((len(prob), 1))
+    cell = cell_of(below, above, n.bit_length() - 1)
+    left = np.hstack([before, np.cumsum(prob[:, :-1], axis=1)])
+    right = np.hstack([np.cumsum(prob[:, :0:-1], axis=1)[:, ::-1], before])
+    own, left, right = (np.take_along_axis(part, cell, axis=1) for part in (prob, left, right))
+    low, high = np.clip(below * n - cell, 0.0, 1.0), np.clip(above * n - (n - 1 - cell), 0.0, 1.0)
+    return left + own * low, right + own * high
 
 
 def _cells(table, columns):

@@ -11,6 +11,7 @@ NUMBERS_OF_KNOTS = 8, 16, 32, 64, 128, 256, 512, 1024  # between which the knots
 FOLDS = 5
 FEWEST_BETWEEN = 1.25  # values between two knots
 MOST_VALUES = 50_000  # that the number of knots is chosen by
+NEAREST = 2.0**-400  # two knots, where the range is about one: slopes and their products are floats
 
 
 def learn_marginals(columns, n_knots, n_categories):
@@ -63,9 +64,9 @@ def _spline(x, n_knots):
         knot, level = np.array([centre - reach, centre + reach]), np.array([0.25, 0.75])
     else:
         places = np.unique(np.linspace(0, n - 1, min(n_knots, n - 1) + 1).round().astype(np.int64))
-        last = np.append(t[places][1:] > t[places][:-1], True)  # of knots that are equal
+        last = np.append(np.diff(t[places]) > NEAREST, True)  # of knots that are all but equal
         places = places[last]
-        if len(places) == 1 or t[places[0]] > t[0]:
+        if len(places) == 1 or t[places[0]] - t[0] > NEAREST:
             places = np.append(0, places)
         knot, level = t[places], (places + 1.0) / (n + 1.0)
     mean = np.diff(level) / np.diff(knot)

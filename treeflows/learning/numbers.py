@@ -5,7 +5,7 @@ from copy import copy
 import numpy as np
 
 from ..densities.digits import MARGINAL_BITS, MARGINAL_LEVELS, MIXTURE_BITS, CodeLayout, n_number_voices
-from ..densities.mixed import MixedDensity
+from ..densities.mixed import MixedDensity, shares_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
@@ -138,7 +138,7 @@ def learn_mixed_apart(
         kept = _kept(share, len(kinds))
         mixtures = [known[0].mixtures[i] for i in kept]
         density = learner.learn(every, [kinds[i] for i in kept], mixtures, coded=coded)
-    return density.with_shares(*_of_kept(share, kept, len(kinds))), known
+    return density.with_shares(*shares_of(kept, *share)), known
 
 
 def learn_trees_of_numbers(
@@ -396,12 +396,3 @@ def _kept(share, n_mixtures):
     each = (of_numbers.shape[0] - n_number_voices(0)) // n_mixtures if n_mixtures else 0
     by_numbers = of_numbers[n_number_voices(0) :].reshape(n_mixtures, each).max(axis=1, initial=0.0)
     return np.flatnonzero((of_codes[len(of_codes) - n_mixtures :] > 0) | (by_numbers > 0)).tolist()
-
-
-def _of_kept(share, kept, n_mixtures):
-    """Shares without those of mixtures that have none."""
-    of_codes, of_numbers = share
-    first, first_number = of_codes.shape[1] - n_mixtures, n_number_voices(0)
-    each = n_number_voices(1) - first_number
-    numbers = [*range(first_number), *(first_number + each * i + v for i in kept for v in range(each))]
-    return of_codes[:, [*range(first), *(first + i for i in kept)]], of_numbers[:, numbers]

@@ -45,9 +45,11 @@ class TreeFlowEnsemble(CategoricalDensity):
         Number of members, at most: with weights "held-out", no more are added once two together have gained less than
         0.001 nats a held-out row. A list of members is fitted whole.
     weights : "held-out" or "uniform", default="held-out"
-        "held-out": the weights of highest likelihood on rows that members have not seen, a tenth (at most 10,000) or in
-        a table of at most 300,000 cells all, a fifth at a time; the members that are kept are learned from all rows.
-        Mixtures hold these rows out anyway; with other members "uniform" takes a half to a sixth of the time.
+        "held-out": the weights of highest likelihood on rows that members have not seen, a tenth (at most 10,000), or
+        in a table of at most 300,000 cells (60,000 where there are numbers) a fifth and then the next, until there are
+        120 rows for each category (of numbers: until all were held out) or all were held out; the members that are kept
+        are learned from all rows. Mixtures hold these rows out anyway; with other members "uniform" takes a half to a
+        sixth of the time.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"

@@ -201,8 +201,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         Returns
         -------
         log_density : ndarray of shape (n_rows,), float64
-            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none below,
-            or above 0 where fit saw none above.
+            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none there, or
+            above 0 where fit saw none there.
         """
         values, y = self._read(X), _numbers(self.target(y)[0])
         check_consistent_length(values, y)
@@ -230,7 +230,7 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
 
     def _walks(self, values):
         """Blocks of rows, each with its walk up to the target."""
-        density = self.distribution_
+        density = self.distribution_.telling(self.n_features_in_)
         for block in blocks(len(values), len(COARSE) + FINE, CELLS):
             walk = Walk(density, block.stop - block.start, n_threads(self.n_jobs))
             for j in density.order[:-1].tolist():
@@ -286,8 +286,7 @@ class _Target:
 
     def _elsewhere(self, y):
         """Distribution function of numbers elsewhere at places of each row: ndarray of shape (n_rows, n_places)."""
-        row = np.repeat(np.arange(len(y)), y.shape[1])
-        return self.walk.uniform(self.j, y.ravel(), row)[0].reshape(y.shape)
+        return self.walk.uniform_at(self.j, y, slice(None))[0]
 
     def _with_atoms(self, y, below):
         """That of all numbers."""

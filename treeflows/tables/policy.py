@@ -63,7 +63,7 @@ class TablePolicy:
     @property
     def takes_numbers(self):
         """Whether any column may be a quantity: bool."""
-        return isinstance(self.numeric, str) or np.size(self.numeric) > 0
+        return not (isinstance(self.numeric, (list, tuple)) and len(self.numeric) == 0)
 
     def check(self):
         """Raise unless all but the categories are in range; those are checked against a table."""

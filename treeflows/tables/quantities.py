@@ -26,7 +26,7 @@ MOST_FEW = 20  # distinct values that show no lattice but by how they are writte
 SOME = 1_000  # cells, which mostly tell that there are more distinct values
 LEAST_YEAR, GREATEST_YEAR = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
 NEAR = 1e-6  # of a step from a point of the lattice: on it, but for rounding
-MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or take it for a category"
+MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or convert the column to strings"
 WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
 
@@ -134,7 +134,7 @@ class Quantity:
     def bounds(self):
         """The least and the greatest number that there may be, infinite where any may: (float, float).
 
-        Where fit saw nothing below 0, in the column's own units, there is nothing, and else the same of what lies above.
+        Where fit saw nothing below 0, in the column's own units, nothing lies there, and else the same of what is above.
         Times have no bounds.
         """
         if not self.is_time:
