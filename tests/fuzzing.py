@@ -278,14 +278,14 @@ def assert_true_numbers(density):
     walk, ends = density.begin(len(rows)), (np.full(len(rows), -np.inf), np.full(len(rows), np.inf))
     for j in density.order.tolist():
         x, said = rows[:, j], walk.codes_say(j)
-        assert (said >= 0).all() and np.allclose(said.sum(axis=1), 1, rtol=0, atol=1e-6), "kinds do not sum to one"
-        told = walk.score(j, x)
-        assert not np.isnan(told).any() and (told > -np.inf).all(), "what is drawn has no density"
+        assert (said >= 0).all(), "a probability is negative"
+        assert np.allclose(said.sum(axis=1), 1, rtol=0, atol=1e-6), "kinds do not sum to one"
+        assert (walk.score(j, x) > -np.inf).all(), "what is drawn has no density"
         if density.numbers.is_number[j]:
             there = np.where(np.isnan(x), density.numbers.origin[j], x)
             assert np.isfinite(there).all(), "what is drawn is infinite"
             below, above = walk.mass(j, ends[0], there), walk.mass(j, there, ends[1])
-            assert (below >= 0).all() and (above >= 0).all(), "a distribution function falls"
+            assert min(below.min(), above.min()) >= 0, "a distribution function falls"
             assert np.allclose(below + above, 1, rtol=0, atol=1e-6), "a number does not sum to one"
         walk.observe(j, x)
     codes = density.transform(rows)
