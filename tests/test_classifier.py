@@ -13,13 +13,7 @@ from treeflows import AutoregressiveTreeFlow, TreeFlowClassifier, TreeFlowEnsemb
 CHEAP = AutoregressiveTreeFlow(order="natural")
 
 
-@parametrize_with_checks(
-    [TreeFlowClassifier(CHEAP), TreeFlowClassifier(random_state=0)],
-    expected_failed_checks=lambda estimator: dict.fromkeys(
-        ("check_sample_weight_equivalence_on_dense_data", "check_classifiers_one_label_sample_weights"),
-        "uniform floats are no categories",
-    ),
-)
+@parametrize_with_checks([TreeFlowClassifier(CHEAP), TreeFlowClassifier(random_state=0)])
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
 

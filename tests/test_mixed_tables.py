@@ -7,9 +7,8 @@ import pyarrow as pa
 import pytest
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, TreeFlowClassifier, TreeFlowMixture
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
 from treeflows.machine.errors import TableError
-from treeflows.report.evaluation import compare
 
 N = 400
 
@@ -122,19 +121,10 @@ def test_unseen_categories_may_be_reserved():
         TreeFlowMixture(numeric="auto", random_state=0).fit(X).score_samples(Y)
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda m, X: compare(TreeFlowMixture(numeric="auto"), X),
-    ],
-)
-def test_what_is_not_there_yet_is_refused_by_name(model, ask):
-    with pytest.raises(TableError, match="column '(height|age)' holds numbers"):
-        ask(model, table())
-
-
 def test_options_that_do_not_go_together_are_refused():
     X = table()
+    with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
+        TreeFlowEnsemble(TreeFlowMixture(numeric=[])).fit(X[["sex"]])
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
         TreeFlowClassifier(TreeFlowMixture(numeric=["age"])).fit(X[["sex"]], X["sex"])
     for attribute in ("weights_", "share_", "exponent_", "flows_"):
@@ -273,8 +263,24 @@ def test_codes_of_the_bijection_are_checked(model):
             model.inverse_transform(bad)
 
 
-def test_without_numeric_nothing_changes():
+def test_models_of_categories_alone_see_none_but_categories():
     X = table()[["sex"]].assign(k=np.arange(N) % 30)
-    assert TreeFlowMixture(random_state=0).fit(X).domain_.numeric.tolist() == [False, False]
-    with pytest.raises(ValueError, match="no category"):
-        AutoregressiveTreeFlow().fit(table())
+    for model in (
+        TreeFlowMixture(numeric=(), random_state=0),
+        TreeFlowEnsemble(DiscreteTreeFlow(2), 2),
+        DiscreteTreeFlow(2),
+    ):
+        assert model.fit(X).domain_.numeric.tolist() == [False, False]
+        with pytest.raises(ValueError, match="no category"):
+            model.fit(table())
+    with pytest.raises(TableError, match="a DiscreteTreeFlow takes no numbers, and column 'k' holds numbers"):
+        TreeFlowEnsemble(DiscreteTreeFlow(2), 2, numeric=["k"]).fit(X)
+
+
+def test_an_array_of_bytes_holds_codes():
+    X = np.random.default_rng(0).integers(0, 40, (200, 2))
+    flow = AutoregressiveTreeFlow()
+    assert flow.fit(X).domain_.numeric.all()
+    assert not flow.fit(X.astype(np.uint8)).domain_.numeric.any()
+    assert not flow.fit(X.astype(np.uint8)).domain_.n_ordered.any()
+    assert flow.fit(X % 15).domain_.n_ordered.tolist() == [15, 15]

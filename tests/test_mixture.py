@@ -238,7 +238,7 @@ def test_noise_is_not_kept(tmp_path):
 
 
 def test_further_trees_of_the_columns_that_they_tell_of_are_kept():
-    X = np.random.default_rng(0).integers(0, 10, (20_000, 12))
+    X = np.random.default_rng(0).integers(0, 10, (20_000, 12), dtype=np.uint8)
     X[:, 11] = (X[:, :8] < 5).sum(axis=1)
     trees = AutoregressiveTreeFlow(order="natural")
     model = TreeFlowMixture(trees, n_components=1, random_state=0, n_jobs=2, logistic=False).fit(X)

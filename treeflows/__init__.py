@@ -1,4 +1,4 @@
-"""Exact probability models of categorical tables: tree flows."""
+"""Exact probability models of tables: tree flows."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -9,7 +9,7 @@ from .._ext import elementary
 from ..inference.ahead import draw_ahead, forest_of
 from ..inference.estimates import blocks, choose
 from ..inference.given import sample_given
-from ..inference.marginals import DRAWS, log_marginal
+from ..inference.marginals import DRAWS, log_marginal, log_values
 from ..machine.draws import uniform_blocks
 from .stored import Stored
 
@@ -44,6 +44,10 @@ class Density(Stored):
         """Rows by what `transform` made of them."""
         raise TypeError(f"{type(self).__name__} is no bijection")
 
+    def log_values(self, codes, j, n_values, threads=1):
+        """Log-probability of whole rows with each of the first codes of a column; see `log_values`."""
+        return log_values(self, codes, j, n_values, threads)
+
     def marginal(self, codes, observed, threads=1):
         """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats.
 
@@ -68,8 +72,8 @@ class Density(Stored):
         """The values that a column of numbers may have: NumberAxis."""
         raise TypeError(f"{type(self).__name__} has no columns of numbers")
 
-    def log_cells(self, values, j, low, high, point, threads=1, last=None):
-        """Log-probability that a column's numbers lie in cells, together with all else; see `MixedDensity`."""
+    def cells_of(self, values, j, threads=1, last=None):
+        """What tells log-probabilities of cells of a column's numbers, with all else; see `MixedDensity`."""
         raise TypeError(f"{type(self).__name__} has no columns of numbers")
 
     def guesses(self, values, j, threads=1, last=None):

@@ -12,12 +12,13 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from .._ext import elementary, gaussians
-from ..machine.log_sums import logsumexp
+from ..machine.log_sums import logsumexp, softmax
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
+NOTHING = -9.0  # a normal score below which less lies than a sum to one has digits for
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
 BISECTIONS = 70
@@ -53,6 +54,10 @@ class MarginalDestructor(Stored):
     def units(self, j, x):
         """Values in the units of their column."""
         return np.clip(np.ldexp(x, -self.exponent[j]), -MOST, MOST)
+
+    def range(self, j):
+        """The values between which a column is not told by its tails: ndarray of shape (2,)."""
+        return np.ldexp(self._of(j)[0][[0, -1]], self.exponent[j])
 
     def scores(self, j, x):
         """Normal scores of values: normal numbers of their uniform ones."""
@@ -132,6 +137,25 @@ def normal_scores(below, above):
     return z, -0.5 * z**2 - LOG_SQRT_2PI
 
 
+def truncated(log_density, below, above, under, over):
+    """A density and its uniform numbers, given that numbers lie between two bounds.
+
+    Parameters
+    ----------
+    log_density, below, above : ndarray
+        Log-density, F and 1 - F of some numbers.
+    under, over : ndarray of the same shape, or of (1,)
+        Probability below the lower bound, and above the upper one.
+
+    Returns
+    -------
+    log_density, below, above : ndarray
+    """
+    inside = np.maximum(1 - under - over, LEAST_PROBABILITY)
+    told = log_density - elementary.log(inside)
+    return told, np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
+
+
 def uniform_of(z):
     """Uniform numbers of standard normal ones: F(z), and 1 - F(z)."""
     return ndtr(z), ndtr(-z)
@@ -166,17 +190,17 @@ class GaussianMixtureDestructor(Stored):
     scale: Annotated[np.ndarray, Array(np.float64, "numbers", low=np.finfo(float).tiny, high=FINITE)]
 
     def begin(self, n_rows):
-        """Log-posterior of the states before any column is known, a row for each."""
+        """Log-posterior of the states before any column is known, a row for each; here and later up to a constant."""
         return np.tile(elementary.log(self.weight), (n_rows, 1))
 
     def predict_codes(self, posterior, j):
         """Distribution of a column of codes, or of the kinds of numbers: (n_rows, n_categories)."""
         here = self.prob[self.first_category[j] : self.first_category[j + 1]]
-        return sum(w[:, None] * p for w, p in zip(elementary.exp(posterior).T, here.T, strict=True))
+        return sum(w[:, None] * p for w, p in zip(softmax(posterior).T, here.T, strict=True))
 
     def observe_codes(self, posterior, j, codes):
         """Log-posterior once the codes of a column are known."""
-        return _normalised(posterior + self._log_prob[self.first_category[j] + codes.astype(np.intp)])
+        return posterior + self._log_prob[self.first_category[j] + codes.astype(np.intp)]
 
     def predict(self, known, t, threads=1):
         """What the numbers before place t make of the one there: (n_rows, n_states), to be handed to what follows."""
@@ -185,20 +209,35 @@ class GaussianMixtureDestructor(Stored):
     def observe(self, posterior, before, t, z):
         """Log-posterior once the numbers at place t are known."""
         y = before + self._own(t) * z[:, None]
-        return _normalised(posterior + self._log_own[t] - 0.5 * y**2)
+        told = posterior + self._log_own[t] - 0.5 * y**2
+        return told - told.max(axis=1, keepdims=True)
 
     def destroy(self, posterior, before, t, z):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
         y = before + self._own(t) * z[:, None]
-        weight = elementary.exp(posterior)
-        log_density = logsumexp(posterior + self._log_own[t] - 0.5 * y**2) - LOG_SQRT_2PI
-        least = ndtr(-np.abs(y))
-        low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
-        return log_density, (weight * low).sum(axis=1), (weight * high).sum(axis=1)
+        most = posterior.max(axis=1, keepdims=True)
+        weight = elementary.exp(posterior - most)
+        total = weight.sum(axis=1)
+        log_density = logsumexp(posterior - most + self._log_own[t] - 0.5 * y**2) - elementary.log(total) - LOG_SQRT_2PI
+        return log_density, *_uniform(weight / total[:, None], y)
+
+    def uniform(self, posterior, before, t, z):
+        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
+        weight, own = softmax(posterior), self._own(t)
+        told = [_uniform(weight, before + own * each[:, None]) for each in z.T]
+        return [np.stack(side, axis=1) for side in zip(*told, strict=True)]
+
+    def tail(self, posterior, before, t, z, upper):
+        """Probability of numbers at place t beyond one that is the same in all rows: above it if ``upper``, or below."""
+        y = before + self._own(t) * z
+        beyond, tail = -y if upper else y, np.zeros(len(y))
+        rows = (beyond > NOTHING).any(axis=1)
+        tail[rows] = (elementary.exp(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
+        return tail
 
     def restore(self, posterior, before, t, below, above):
         """Numbers at place t by their uniform ones, by bisection."""
-        return _inverse(elementary.exp(posterior), before, self._own(t), below, above, BISECTIONS)
+        return _inverse(softmax(posterior), before, self._own(t), below, above, BISECTIONS)
 
     def quantiles_given_all(self, posterior, known, there, t, at, threads=1):
         """Quantiles, more or less, of the numbers at place t given all others.
@@ -233,7 +272,7 @@ class GaussianMixtureDestructor(Stored):
         # the sum over numbers of (rest + own z)^2 is a square of z, and what is left of it
         log_weight += 0.5 * (pull**2 / precision - elementary.log(precision))
         own = np.sqrt(precision)
-        weight = elementary.exp(_normalised(log_weight))
+        weight = softmax(log_weight)
         ends = [np.full(len(known), each) for each in at]
         return np.stack([_inverse(weight, pull / own, own, q, 1 - q, FEW_BISECTIONS) for q in ends], axis=1)
 
@@ -260,6 +299,13 @@ class GaussianMixtureDestructor(Stored):
             raise ValueError("probabilities of a mixture do not sum to one")
 
 
+def _uniform(weight, y):
+    """Probability of less, and of more, than standard normal numbers of states, by the weights of these."""
+    least = ndtr(-np.abs(y))
+    low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
+    return (weight * low).sum(axis=1), (weight * high).sum(axis=1)
+
+
 def _inverse(weight, before, own, below, above, n):
     """Where mixtures of normal distributions, of y = before + own z in each state, have the uniform numbers."""
     reach = (FURTHEST + 2 + np.abs(before)) / own
@@ -273,7 +319,3 @@ def _inverse(weight, before, own, below, above, n):
         beyond = np.where(upper, mass < above, mass > below)
         low, high = np.where(beyond, low, z), np.where(beyond, z, high)
     return (low + high) / 2
-
-
-def _normalised(log_weight):
-    return log_weight - logsumexp(log_weight)[:, None]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
+from .._ext import elementary
 from ..inference.estimates import blocks
 from ..inference.marginals import log_marginal, row_generators
 from ..inference.particles import draw_along
@@ -123,6 +124,12 @@ class MixedDensity(Density):
 
         With what others lie between, as `draw_along` takes it, that of both; then an estimate.
         """
+        impossible = (self.numbers.beyond(slice(None), values) & observed).any(axis=1)
+        if impossible.any():
+            told, error, rest = np.full(len(values), -np.inf), np.zeros(len(values)), ~impossible
+            if rest.any():
+                told[rest], error[rest] = self.marginal(values[rest], observed[rest], threads, *within)
+            return told, error
         if not within:
             return log_marginal(self, values, observed, threads)
         draws = self.draw_ahead(values, observed, DRAWS[1], row_generators(values, observed), threads, None, *within)
@@ -132,6 +139,28 @@ class MixedDensity(Density):
         """Weighted draws of the unobserved cells of each row; see `draw_along`."""
         return draw_along(self, values, observed, n_draws, rngs, threads, last, within)
 
+    def log_values(self, values, j, n_values, threads=1):
+        """Log-probability of whole rows with each of the first codes of a column, up to a constant of each row.
+
+        Rows walk to the column once for all of its codes.
+        """
+        at, joint = int(np.flatnonzero(self.order == j)[0]), np.empty((len(values), n_values))
+        is_last = at + 1 == len(self.order)
+        density = self.telling(j) if is_last else self
+        for block in self._blocks(len(values), 1 if is_last else n_values):
+            whole = values[block]
+            walk = density.begin(len(whole), threads)
+            for i in self.order[:at].tolist():
+                walk.observe(i, whole[:, i])
+            joint[block] = elementary.log(walk.codes_say(j)[:, :n_values])
+            if not is_last:
+                walk, whole = walk.of(np.repeat(np.arange(len(whole)), n_values)), np.repeat(whole, n_values, axis=0)
+                whole[:, j] = np.tile(np.arange(n_values), len(whole) // n_values)
+                walk.observe(j, whole[:, j])
+                rest = self._score_on(walk, whole, at + 1, np.full(len(whole), len(self.order)))
+                joint[block] += rest.reshape(-1, n_values)
+        return joint
+
     def begin(self, n_rows, threads=1):
         """So many rows at the start of their way through the columns: Walk."""
         return Walk(self, n_rows, threads)
@@ -140,8 +169,8 @@ class MixedDensity(Density):
         """The values that a column of numbers may have: NumberAxis."""
         return NumberAxis(self.numbers, self.smooth, j)
 
-    def log_cells(self, values, j, low, high, point, threads=1, last=None):
-        """Log-probability that a column's numbers lie in cells, together with all else of each row.
+    def cells_of(self, values, j, threads=1, last=None):
+        """What tells log-probabilities of cells of a column's numbers, together with all else of each row.
 
         What comes after the column in order is told at a point of each cell.
 
@@ -149,34 +178,35 @@ class MixedDensity(Density):
         ----------
         values : ndarray of shape (n_rows, n_columns), float64
             What stands in the column itself does not matter.
-        j : int
-        low, high, point : ndarray of shape (n_rows, n_cells), float64
-            Edges of the cells, and a point of each; where that is an atom, the cell holds the atom and no others.
-        threads : int
+        j, threads : int
         last : ndarray of shape (n_rows,), int, or None
             How many columns, in order, count of each row; None for all.
 
         Returns
         -------
-        log_mass : ndarray of shape (n_rows, n_cells), float64
-        log_before : ndarray of shape (n_rows, n_cells), float64
-            The same without what comes after the column.
+        tell : callable
+            Takes numbers of rows, and edges of their cells and a point of each, three ndarray of shape (n_rows,
+            n_cells), float64; where the point is an atom, the cell holds the atom and no others. Returns two ndarray
+            of that shape: the log-probabilities, and the same without what comes after the column.
         """
-        n_cells, at = low.shape[1], int(np.flatnonzero(self.order == j)[0])
+        at = int(np.flatnonzero(self.order == j)[0])
         last = np.full(len(values), len(self.order)) if last is None else last
-        log_mass, log_before = np.empty((2, *low.shape))
-        for block in self._blocks(len(values), n_cells):
-            whole, counts = values[block], last[block]
-            walk = self.begin(len(whole), threads)
-            before = self._score_on(walk, whole, 0, np.minimum(counts, at))
-            row = np.repeat(np.arange(len(whole)), n_cells)
-            walk, whole = walk.of(row), whole[row]
-            whole[:, j] = point[block].ravel()
-            told = before[row] + walk.log_cell(j, low[block].ravel(), high[block].ravel(), whole[:, j])
-            walk.observe(j, whole[:, j])
-            log_before[block] = told.reshape(-1, n_cells)
-            log_mass[block] = (told + self._score_on(walk, whole, at + 1, counts[row])).reshape(-1, n_cells)
-        return log_mass, log_before
+        walk = self.begin(len(values), threads)
+        before = self._score_on(walk, values, 0, np.minimum(last, at))
+
+        def tell(rows, *cells):
+            log_before = before[rows, None] + walk.log_cells(j, rows, *cells)
+            log_mass = log_before.copy()
+            row, cell = np.nonzero((log_before > -np.inf) & (last[rows, None] > at + 1))
+            for block in self._blocks(len(row)):
+                here, of = (row[block], cell[block]), rows[row[block]]
+                whole, further = values[of], walk.of(of)
+                whole[:, j] = cells[-1][here]
+                further.observe(j, whole[:, j])
+                log_mass[here] += self._score_on(further, whole, at + 1, last[of])
+            return log_mass, log_before
+
+        return tell
 
     def guesses(self, values, j, threads=1, last=None):
         """Values around which a column's numbers may lie closely given all others, as the mixtures have it.
@@ -265,9 +295,9 @@ class MixedDensity(Density):
 
     def code_tables(self, values, threads=1):
         """What the trees see of rows, and the residuals' trees of each mixture: list of ndarray of uint8."""
-        parts = []
+        parts, density = [], replace(self, coded=())  # whose pool does not matter
         for block in self._blocks(len(values)):
-            walk = self.begin(block.stop - block.start, threads)
+            walk = density.begin(block.stop - block.start, threads)
             for j in self.order.tolist():
                 walk.observe(j, values[block, j])
             parts.append([walk.codes, *walk.residual_codes])
@@ -280,6 +310,23 @@ class MixedDensity(Density):
     def with_shares(self, code_share, number_share):
         """The same with other shares."""
         return replace(self, code_share=code_share, number_share=number_share)
+
+    def telling(self, j):
+        """The same without parts that have no share in what is said of a column: MixedDensity."""
+        n_codes, of_codes = 2 + len(self.coded), self.code_share[j] * (self.n_categories[j] > 1)
+        of_numbers = self.number_share[j, n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS))
+        kept = np.flatnonzero((of_codes[n_codes:] > 0) | of_numbers.any(axis=1)).tolist()
+        code_share, number_share = shares_of(kept, self.code_share, self.number_share)
+        is_coded = bool(of_codes[2:n_codes].any())
+        return replace(
+            self,
+            coded=self.coded if is_coded else (),
+            mixtures=tuple(self.mixtures[i] for i in kept),
+            residuals=tuple(self.residuals[i] for i in kept),
+            of_scores=self.of_scores[kept],
+            code_share=code_share if is_coded else np.delete(code_share, np.s_[2:n_codes], axis=1),
+            number_share=number_share,
+        )
 
     @property
     def n_states(self):
@@ -362,7 +409,8 @@ class MixedDensity(Density):
             raise ValueError("a column of numbers has no marginal density")
         if len(self.coded) > 1 or not all(isinstance(each, (Pool, LogarithmicPool)) for each in self.coded):
             raise ValueError("codes are told by something other than one pool")
-        for layout, told in zip(self.layouts, (self.trees, self.residuals, self.coded), strict=True):
+        parts: tuple = self.trees, self.residuals, self.coded
+        for layout, told in zip(self.layouts, parts, strict=True):
             for each in told:
                 if not np.array_equal(each.order, np.arange(len(layout.n_categories))):
                     raise ValueError("a part of a mixed density is not in the order of its columns")
@@ -372,3 +420,11 @@ class MixedDensity(Density):
         for share, n in ((self.code_share, n_code_voices), (self.number_share, n_number_voices(n_mixtures))):
             if share.shape[1] != n or not np.allclose(share.sum(axis=1), 1, rtol=0, atol=1e-9):
                 raise ValueError("the shares of a column do not sum to one")
+
+
+def shares_of(kept, code_share, number_share):
+    """Shares without those of mixtures other than some."""
+    first_number, each = n_number_voices(0), len(MIXTURE_LEVELS)
+    first = code_share.shape[1] - (number_share.shape[1] - first_number) // each
+    numbers = [*range(first_number), *(first_number + each * i + v for i in kept for v in range(each))]
+    return code_share[:, [*range(first), *(first + i for i in kept)]], number_share[:, numbers]

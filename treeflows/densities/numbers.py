@@ -28,6 +28,8 @@ class NumberColumns(Stored):
     step, origin : ndarray of shape (n_columns,), float64
         Values lie on ``origin`` and whole steps from there, and have probabilities; where ``step`` is 0 they lie
         anywhere, and have a density.
+    low, high : ndarray of shape (n_columns,), float64
+        The least and the greatest value that there may be, on the lattice where there is one; infinite where any may.
     first_atom : ndarray of shape (n_columns + 1,), int64
     atom : ndarray of float64
         Ascending in each column.
@@ -40,6 +42,8 @@ class NumberColumns(Stored):
     missing: Annotated[np.ndarray, Array(np.uint8, "columns", high=1)]
     step: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=np.finfo(float).max)]
     origin: Annotated[np.ndarray, Array(np.float64, "columns", low=-np.finfo(float).max, high=np.finfo(float).max)]
+    low: Annotated[np.ndarray, Array(np.float64, "columns", high=np.finfo(float).max)]
+    high: Annotated[np.ndarray, Array(np.float64, "columns", low=-np.finfo(float).max)]
     first_atom: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="atoms")]
     atom: Annotated[np.ndarray, Array(np.float64, "atoms", low=-np.finfo(float).max, high=np.finfo(float).max)]
     first_threshold: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="thresholds")]
@@ -80,9 +84,18 @@ class NumberColumns(Stored):
         return np.where(np.isnan(x), len(thresholds) + 1, below).astype(np.uint8)
 
     def on_lattice(self, j, x):
-        """The values, or where the column has steps, those on the lattice that are next to them."""
+        """The values, or where the column has steps, those on the lattice that are next to them; within its bounds."""
         step, origin = self.step[j], self.origin[j]
-        return x if step == 0 else origin + np.rint((x - origin) / step) * step
+        return np.clip(x if step == 0 else origin + np.rint((x - origin) / step) * step, self.low[j], self.high[j])
+
+    def ends(self, j):
+        """Values between which all lie that there may be: (float, float); on a lattice, halfway to the next ones."""
+        return float(self.low[j] - self.step[j] / 2), float(self.high[j] + self.step[j] / 2)
+
+    def beyond(self, j, x):
+        """Whether values of a column, or of a slice of them, lie where there can be none: ndarray of bool."""
+        rounding = ROUNDING * self.step[j]
+        return (x < self.low[j] - rounding) | (x > self.high[j] + rounding)
 
     def edges(self, j, low, high):
         """Values between which those from ``low`` to ``high`` lie; on a lattice, halfway to the next ones."""
@@ -104,5 +117,7 @@ class NumberColumns(Stored):
         for j in range(len(number)):
             if (np.diff(self.atoms(j)) <= 0).any() or (np.diff(self.thresholds(j)) <= 0).any():
                 raise ValueError(f"atoms or thresholds of column {j} do not ascend")
+            if self.low[j] > self.high[j] or self.beyond(j, self.atoms(j)).any():
+                raise ValueError(f"atoms of column {j} lie beyond its bounds")
             if not number[j] and (n_atoms[j] or self.missing[j]):
                 raise ValueError(f"column {j} has atoms, and no numbers")

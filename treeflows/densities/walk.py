@@ -8,13 +8,14 @@ import numpy as np
 from .._ext import elementary
 from ..inference.estimates import divided
 from ..machine.log_sums import logsumexp
-from .destructors import normal_scores, uniform_of
+from .destructors import normal_scores, truncated, uniform_of
 from .digits import cell_of
 
 BISECTIONS = 70
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
 CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
+LEAST_INSIDE = 1e-6  # that a mixture must have within a column's bounds, to be heard there
 FEWEST_APART = 2048  # rows that are worth threads
 
 
@@ -37,7 +38,7 @@ class Walk:
         self.pooled = [pool.begin(n_rows) for pool in density.coded]
         self.posteriors = [mixture.begin(n_rows) for mixture in density.mixtures]
         self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
-        self._ahead = {}  # what mixtures say of the column where the walk is
+        self._ahead = {}  # what is said of the column where the walk is
 
     def of(self, rows):
         """The same walk of other rows: those of these numbers, each of which may recur."""
@@ -52,7 +53,7 @@ class Walk:
     # ---- one column ----
 
     def score(self, j, x):
-        """Log-density of a column's values, given those before."""
+        """Log-density of a column's values, given those before; minus infinity beyond its bounds."""
         numbers, said = self.density.numbers, self.codes_say(j)
         if not numbers.is_number[j]:
             return elementary.log(_cells(said, x.astype(np.intp)))
@@ -67,7 +68,7 @@ class Walk:
             told = elementary.log(said[rows, elsewhere]) + logsumexp(log_share + self.numbers_say(j, x[rows], rows), 0)
             both = logsumexp(np.stack([log_prob[rows], told]), 0)
             log_prob[rows] = np.where(kind[rows] == elsewhere, told, both)
-        return log_prob
+        return np.where(numbers.beyond(j, x), -np.inf, log_prob)
 
     def draw(self, j, uniform, within=None):
         """Values of a column, drawn given those before.
@@ -116,16 +117,20 @@ class Walk:
     def mass(self, j, low, high):
         """Probability that a number elsewhere lies between two values, given those before: ndarray of (n_rows,)."""
         (below, above), (further, least) = (self.uniform(j, edge, slice(None)) for edge in (low, high))
-        # a difference of the smaller numbers
-        return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+        return _difference(below, above, further, least)
 
-    def log_cell(self, j, low, high, point):
-        """Log-probability that a column's numbers lie between two values, or are atoms where ``point`` is one."""
-        said, elsewhere = self.codes_say(j), self.density.n_categories[j] - 1
+    def log_cells(self, j, rows, low, high, point):
+        """Log-probability of cells of a column's numbers, as `MixedDensity.cells_of` has them, given the columns before.
+
+        Edges of the cells of each of some rows, and a point of each, are ndarray of shape (n_rows, n_cells).
+        """
+        said, elsewhere = self.codes_say(j)[rows], self.density.n_categories[j] - 1
         kind = self.density.numbers.kind_of(j, point).astype(np.intp)
-        atom = np.where(kind == elsewhere, 0.0, _cells(said, kind))
+        atom = np.where(kind == elsewhere, 0.0, np.take_along_axis(said, kind, axis=1))
+        below, above = self.uniform_at(j, np.hstack([low, high]), rows)
+        (below, further), (above, least) = (np.split(side, 2, axis=1) for side in (below, above))
         with np.errstate(divide="ignore"):
-            return elementary.log(said[:, elsewhere] * self.mass(j, low, high) + atom)
+            return elementary.log(said[:, [elsewhere]] * _difference(below, above, further, least) + atom)
 
     def destroy(self, j, x):
         """What `MixedDensity.transform` makes of a column's values."""
@@ -179,6 +184,7 @@ class Walk:
                 layout.write(codes, j, kind)
             self._observe_codes(j, kind)
             self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
+            self._ahead = {}
             return
         kind, question = density.numbers.kind_of(j, x), density.numbers.questions(j, x)
         self._observe_codes(j, kind, question)
@@ -210,14 +216,16 @@ class Walk:
 
     def codes_say(self, j):
         """Distribution of a column's codes, or kinds: (n_rows, n_categories)."""
-        share = self.density.code_share[j]
-        return sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
+        if self.density.n_categories[j] == 1:
+            return np.ones((len(self.codes), 1))
+        if "codes" not in self._ahead:
+            share = self.density.code_share[j]
+            self._ahead["codes"] = sum(s * said for s, said in zip(share[share > 0], self.code_voices(j), strict=True))
+        return self._ahead["codes"]
 
     def code_voices(self, j):
         """What each voice that has a share says of them: list of ndarray of shape (n_rows, n_categories)."""
         density, share = self.density, self.density.code_share[j]
-        if density.n_categories[j] == 1:
-            return [np.ones((len(self.codes), 1))] * np.count_nonzero(share)
         at, voices = int(density.layouts[0].first[j]), []
         for trees, heard in zip((density.trees[:1], density.trees[1:] or density.trees), share > 0, strict=False):
             if heard:
@@ -262,6 +270,58 @@ class Walk:
         share = share[share > 0]
         return [sum(s * voice[side] for s, voice in zip(share, voices, strict=True)) for side in (1, 2)]
 
+    def uniform_at(self, j, x, rows):
+        """`uniform` of many numbers of each of some rows, ndarray of shape (n_rows, n_places).
+
+        What trees say of digits is told once for each row, of all cells, whatever the places.
+        """
+        share, t = self.density.number_share[j], int(self.density.place[j])
+        _, *marginal = self.density.smooth.destroy(j, x)
+
+        def told_by(source, trees, levels, first):
+            own = share[first : first + len(levels)]
+            if not own.any():
+                return 0.0, 0.0
+            sides = marginal
+            if source > 0:
+                i = source - 1
+                z = normal_scores(*marginal)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
+                known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
+                sides = self.density.mixtures[i].uniform(*known, t, z)
+            if ("cells", first) not in self._ahead:
+                most = levels[np.flatnonzero(own)[-1]]
+                self._ahead["cells", first] = self._cells_of(j, source, trees, most)
+            cells, told = self._ahead["cells", first], [0.0, 0.0]
+            for each, level in zip(own, levels, strict=True):
+                if each > 0:
+                    for side, part in enumerate(_within_cells(*sides, cells[level][rows])):
+                        told[side] = told[side] + each * part
+            return told
+
+        return [sum(side) for side in zip(*self._of_sources(told_by, x.size), strict=True)]
+
+    def _of_sources(self, function, n):
+        """What a function makes of each source of voices; several at a time where that is much work."""
+        sources = zip(*self.density.sources, strict=True)
+        if self.threads == 1 or n < FEWEST_APART:
+            return list(map(function, *sources))
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(function, *sources))
+
+    def _cells_of(self, j, source, trees, most):
+        """Probability of every cell by trees of digits, of none up to so many: list of (n_rows, 2**n)."""
+        layout, n_rows = self.density.layouts[min(source, 1)], len(self.codes)
+        codes, at = self._codes_of(source).copy(), int(layout.first[j]) + 1
+        codes[:, at - 1] = self.density.n_categories[j] - 1
+        told = [np.ones((n_rows, 1))]
+        for level in range(most):
+            prob = _mean(each.distribution(at + level, codes, self.threads) for each in trees)
+            told.append((told[-1][:, :, None] * prob.reshape(n_rows, -1, 2)).reshape(n_rows, -1))
+            if level + 1 < most:
+                codes = np.repeat(codes, 2, axis=0)
+                codes[1::2, at + level], codes[::2, at + level] = 1, 0
+        return told
+
     def number_voices(self, j, x, rows):
         """What each voice that has a share says of numbers elsewhere: log-density, F(x) and 1 - F(x)."""
         density, told = self.density, self.uniforms(j, x, rows)
@@ -276,12 +336,17 @@ class Walk:
         return voices
 
     def uniforms(self, j, x, rows):
-        """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees)."""
+        """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees).
+
+        All of them given that a number lies within its column's bounds; a mixture that has next to nothing there says
+        what the marginal says.
+        """
         density, t, chosen = self.density, int(self.density.place[j]), np.arange(len(self.codes))[rows]
         before = self._ahead.get("uniforms")
         if before is not None and np.array_equal(before[0], chosen) and np.array_equal(before[1], x):
             return before[2]
         log_slope, below, above = density.smooth.destroy(j, x)
+        marginal = self._within(0, j, rows, log_slope, below, above)
         known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
 
         def told_by(i):
@@ -293,9 +358,13 @@ class Walk:
                 z = density.seen(i, j, x)
                 log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
             log_density, low, high = mixture.destroy(*known[i], t, z)
-            return log_density + log_unit, low, high, z
+            told = self._within(1 + i, j, rows, log_density + log_unit, low, high)
+            is_heard = self._is_heard(1 + i, j, rows)
+            if not is_heard.all():
+                told = [np.where(is_heard, *both) for both in zip(told, marginal, strict=True)]
+            return *told, z
 
-        told = [(log_slope, below, above, x), *self._of_each(told_by, len(x))]
+        told = [(*marginal, x), *self._of_each(told_by, len(x))]
         self._ahead.setdefault("uniforms", (chosen, x, told))  # the first asked about is mostly what is observed then
         return told
 
@@ -340,14 +409,50 @@ class Walk:
             codes[:, at + i], rest = divided(prob, rest)
             cell = 2 * cell + codes[:, at + i]
         n = 2**level
-        below, above = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
+        of = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
         if source > 0:
             i, mixture = source - 1, density.mixtures[source - 1]
-            z = mixture.restore(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows], t, below, above)
-            if not density.of_scores[i]:
-                return density.unseen(i, j, z)
-            below, above = uniform_of(z)
-        return density.smooth.restore(j, below, above)
+            known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
+            x = density.unseen(i, j, mixture.restore(*known, t, *self._of_all(source, j, rows, *of)))
+            is_heard = self._is_heard(source, j, rows)
+            if is_heard.all():
+                return x
+        marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
+        return marginal if source == 0 else np.where(is_heard, x, marginal)
+
+    # ---- bounds ----
+
+    def _beyond(self, source, j):
+        """What marginal or mixture has of numbers below, and above, all that may be: two ndarrays of shape (n_rows,)."""
+        if ("beyond", source) not in self._ahead:
+            density, told = self.density, []
+            for end, upper in zip(density.numbers.ends(j), (False, True), strict=True):
+                if np.isinf(end):
+                    tail = 0.0
+                elif source == 0:
+                    tail = density.smooth.destroy(j, np.array([end]))[2 if upper else 1]
+                else:
+                    i, t = source - 1, int(density.place[j])
+                    z = density.seen(i, j, np.array([end]))
+                    tail = density.mixtures[i].tail(self._of_elsewhere(i, j), self._before(i, j), t, z, upper)
+                told.append(np.broadcast_to(tail, len(self.codes)))
+            self._ahead["beyond", source] = told
+        return self._ahead["beyond", source]
+
+    def _is_heard(self, source, j, rows):
+        """Where marginal or mixture has enough within the bounds: ndarray of bool."""
+        under, over = self._beyond(source, j)
+        return (under + over)[rows] <= 1 - LEAST_INSIDE
+
+    def _within(self, source, j, rows, log_density, below, above):
+        """What marginal or mixture says, given that numbers lie within the bounds."""
+        under, over = (part[rows] for part in self._beyond(source, j))
+        return truncated(log_density, below, above, under, over)
+
+    def _of_all(self, source, j, rows, below, above):
+        """Uniform numbers of the marginal or a mixture, without bounds, by those within."""
+        under, over = (part[rows] for part in self._beyond(source, j))
+        return under + (1 - under - over) * below, over + (1 - under - over) * above
 
     # ---- what voices know ----
 
@@ -385,6 +490,22 @@ class Walk:
             t = int(self.density.place[j])
             self._ahead["before", i] = self.density.mixtures[i].predict(self.known[i], t, self.threads)
         return self._ahead["before", i]
+
+
+def _difference(below, above, further, least):
+    """Probability between two numbers by the uniform ones of both: a difference of the smaller ones."""
+    return np.maximum(np.where(further < above, further - below, above - least), 0.0)
+
+
+def _within_cells(below, above, prob):
+    """Uniform numbers, (n_rows, n_places), once cells of equal size have other probabilities: below and above."""
+    n, before = prob.shape[1], np.zeros((len(prob), 1))
+    cell = cell_of(below, above, n.bit_length() - 1)
+    left = np.hstack([before, np.cumsum(prob[:, :-1], axis=1)])
+    right = np.hstack([np.cumsum(prob[:, :0:-1], axis=1)[:, ::-1], before])
+    own, left, right = (np.take_along_axis(part, cell, axis=1) for part in (prob, left, right))
+    low, high = np.clip(below * n - cell, 0.0, 1.0), np.clip(above * n - (n - 1 - cell), 0.0, 1.0)
+    return left + own * low, right + own * high
 
 
 def _cells(table, columns):

@@ -95,11 +95,15 @@ class WeightedMean(Density):
         """The values that a column of numbers may have: NumberAxis."""
         return self.members[0].axis(j)
 
-    def log_cells(self, values, j, low, high, point, threads=1, last=None):
-        """Log-probabilities of cells, as `MixedDensity.log_cells` tells them."""
-        asked = values, j, low, high, point, threads, last
-        told = np.stack([member.log_cells(*asked) for member in self.members], axis=1)
-        return logsumexp(told + elementary.log(self.weight)[:, None, None], axis=1)
+    def cells_of(self, values, j, threads=1, last=None):
+        """What tells log-probabilities of cells, as `MixedDensity.cells_of` has it."""
+        members, log_weight = [m.cells_of(values, j, threads, last) for m in self.members], elementary.log(self.weight)
+
+        def tell(*cells):
+            told = [np.stack(member(*cells)) + log for member, log in zip(members, log_weight, strict=True)]
+            return logsumexp(np.stack(told, axis=1), axis=1)
+
+        return tell
 
     def guesses(self, values, j, threads=1, last=None):
         """Values around which a column's numbers may lie closely given all others, by all members."""

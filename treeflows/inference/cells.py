@@ -98,12 +98,18 @@ class Cells:
             near, far = self.low - middle, self.high - middle
             straddles = (near < 0) & (far > 0)
             near, far = np.where(near < 0, -far, near), np.where(near < 0, -near, far)  # distances on either side
-            # a tail's density falls like the third power of the distance
-            is_tail = (near > 0) & (np.minimum(np.abs(self.start), np.abs(self.end)) >= BULK[-1])
+            # beyond what fit saw, density falls like the third power of the distance
+            least, greatest = self.axis.range
+            is_tail = (near > 0) & ~self._is_point & ((self.low >= greatest) | (self.high <= least))
             away = np.where(is_tail, 2 * near / (1 + near / far), near / 2 + far / 2)
             away = np.where(straddles, self.low / 2 + self.high / 2 - middle, np.where(self.low < middle, -away, away))
             away = self.share * np.where(np.isfinite(away), away, 0.0)
             return np.clip(middle[:, 0] + away.sum(axis=1), -LARGEST, LARGEST)
+
+    @property
+    def _is_point(self):
+        """Which cells hold no more than one value: ndarray of shape (n_rows, n_cells)."""
+        return (self.high - self.low <= 1.5 * self.axis.step) | (self.high <= self.low)
 
     def tails(self, x):
         """Probability of at most each row's value, and of at least so much: two ndarrays of shape (n_rows,)."""
@@ -242,16 +248,18 @@ def tell_cells(density, completions, column, threads, last=None, at=None, most_s
     n_rows, n_kept, n_columns = completions.shape
     axis = density.axis(column)
 
+    whole, until = completions.reshape(-1, n_columns), None if last is None else np.repeat(last, n_kept)
+    tell = density.cells_of(whole, column, threads, until)
+
     def masses(rows, low, high, start, end):
         point = axis.inside(axis.value_at((start + end) / 2), low, high)
         edges = [np.repeat(x, n_kept, axis=0) for x in (low, high, point)]
-        until = None if last is None else np.repeat(last[rows], n_kept)
-        whole = completions[rows].reshape(-1, n_columns)
-        told = density.log_cells(whole, column, *edges, threads, until)
-        return np.stack(told).reshape(2, len(rows), n_kept, -1)
+        each = (rows[:, None] * n_kept + np.arange(n_kept)).ravel()
+        return np.stack(tell(each, *edges)).reshape(2, len(rows), n_kept, -1)
 
-    until = None if last is None else np.repeat(last, n_kept)
-    guesses = density.guesses(completions.reshape(-1, n_columns), column, threads, until).reshape(n_rows, -1)
+    guesses = np.empty((n_rows, 0))
+    if len(axis.points) == 0:
+        guesses = density.guesses(whole, column, threads, until).reshape(n_rows, -1)
     parts = _first_cells(axis, guesses, at)
     low, high = parts[:2]
     # of several cells that hold nothing but the same atom one counts, and of those on a lattice none
@@ -311,14 +319,15 @@ def _first_cells(axis, guesses, at):
     n_rows = len(guesses)
     if guesses.shape[1] > MOST_GUESSES:
         guesses = np.sort(guesses, axis=1)[:, np.linspace(0, guesses.shape[1] - 1, MOST_GUESSES).astype(int)]
-    scores = [np.tile(np.concatenate([-TAILS[::-1], BULK, TAILS]), (n_rows, 1)), axis.score_at(guesses)]
+    bulk = np.empty(0) if len(axis.points) else BULK
+    scores = [np.tile(np.concatenate([-TAILS[::-1], bulk, TAILS]), (n_rows, 1)), axis.score_at(guesses)]
     alone = np.tile(axis.atoms, (n_rows, 1))
     if at is not None:
         alone = np.hstack([alone, at[:, None]])
         scores.append(axis.score_at(at)[:, None] + NEAR)
     z = np.hstack(scores)
-    around = np.hstack(axis.around(alone))
-    x = np.sort(np.hstack([axis.edge(axis.value_at(z)), around]), axis=1)
-    z = np.sort(np.hstack([z, axis.score_at(around)]), axis=1)
-    x[:, 0], x[:, -1] = -np.inf, np.inf
+    around = np.hstack([*axis.around(alone), np.tile(axis.points, (n_rows, 1))])
+    x = np.sort(np.clip(np.hstack([axis.edge(axis.value_at(z)), around]), *axis.ends), axis=1)
+    z = np.sort(np.clip(np.hstack([z, axis.score_at(around)]), *axis.score_at(axis.ends)), axis=1)
+    x[:, 0], x[:, -1] = axis.ends
     return [part.copy() for part in (x[:, :-1], x[:, 1:], z[:, :-1], z[:, 1:])]

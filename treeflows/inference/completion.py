@@ -13,7 +13,7 @@ from ..machine.log_sums import softmax
 from .ahead import shares as draw_shares
 from .cells import conditional_cells
 from .estimates import CELLS, blocks, choose, enumerated, few_states, patterns, possible
-from .marginals import FEWEST_EFFECTIVE, KEPT, conditional, row_generators, values_of, weighted_draws
+from .marginals import FEWEST_EFFECTIVE, KEPT, conditional, row_generators, weighted_draws
 
 PROPOSALS = 64  # of which one is the start of Gibbs sampling
 DOUBTFUL = 2.0  # standard errors by which a value must lead the next
@@ -195,7 +195,7 @@ def _told(density, values, j, share, threads):
         for part, cells, *_ in conditional_cells(density, values, None, j, threads):
             yield part, cells
     else:
-        yield slice(None), softmax(possible(values_of(density, values, j, len(share), threads)), axis=1)
+        yield slice(None), softmax(possible(density.log_values(values, j, len(share), threads)), axis=1)
 
 
 def _started(density, codes, observed, n_values, rng, threads):

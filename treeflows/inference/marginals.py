@@ -79,12 +79,12 @@ def log_joint(density, codes, observed, column, n_values, threads):
     """
     joint, error = np.zeros((len(codes), n_values)), np.zeros(len(codes))
     if observed is None:
-        return possible(values_of(density, codes, column, n_values, threads)), error
+        return possible(density.log_values(codes, column, n_values, threads)), error
     seen, asked = observed.copy(), observed.copy()
     seen[:, column], asked[:, column] = True, False
     whole = seen.all(axis=1)
     if whole.any():
-        joint[whole] = possible(values_of(density, codes[whole], column, n_values, threads))
+        joint[whole] = possible(density.log_values(codes[whole], column, n_values, threads))
     needed, exact, many = needed_cells(density, seen)[0], [], []
     partly = np.flatnonzero(~whole)
     for places, columns in patterns(needed[partly]):
@@ -110,11 +110,11 @@ def log_joint(density, codes, observed, column, n_values, threads):
 
 def conditional(density, draws, column, n_values, threads):
     """Distribution of a column given all others, in draws of rows: (n_rows, n_draws, n_values)."""
-    joint = values_of(density, draws.reshape(-1, draws.shape[2]), column, n_values, threads)
+    joint = density.log_values(draws.reshape(-1, draws.shape[2]), column, n_values, threads)
     return softmax(possible(joint), axis=1).reshape(*draws.shape[:2], n_values)
 
 
-def values_of(density, codes, column, n_values, threads):
+def log_values(density, codes, column, n_values, threads):
     """Log-probability of whole rows with each of the first codes of a column, (n_rows, n_values), nats.
 
     Up to a constant of each row: of an ordered density only what comes from the column on is told.

@@ -19,6 +19,8 @@ def layout_of_digits(n_columns, n_digits):
         missing=ones * 0,
         step=zeros,
         origin=zeros,
+        low=zeros - np.inf,
+        high=zeros + np.inf,
         first_atom=starts(ones * 0),
         atom=np.empty(0),
         first_threshold=starts([len(thresholds)] * n_columns),

@@ -5,7 +5,7 @@ from copy import copy
 import numpy as np
 
 from ..densities.digits import MARGINAL_BITS, MARGINAL_LEVELS, MIXTURE_BITS, CodeLayout, n_number_voices
-from ..densities.mixed import MixedDensity
+from ..densities.mixed import MixedDensity, shares_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
@@ -32,7 +32,7 @@ N_FURTHER = 3  # trees of each code column
 MOST_CROSSED = 60_000  # cells of a table of which every row is held out once
 
 
-def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options):
+def learn_mixed(values, is_number, n_categories, *, step=None, bounds=None, seed=0, **options):
     """Learn the density of rows of numbers and codes.
 
     The voices are learned from some of the rows, and say what they think of the others, from which the shares are
@@ -47,6 +47,9 @@ def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options
         Of the columns of codes; what is said of others is not read.
     step : array-like of shape (n_columns,), float64, or None
         Of columns of numbers that lie on a lattice the distance of neighbours, 0 of others; None for all 0.
+    bounds : array-like of shape (2, n_columns), float64, or None
+        The least and the greatest number that each column may have, on its lattice where it has one; infinite where any
+        may be; None for all infinite.
     seed : int
         Of all that is drawn.
     **options
@@ -60,7 +63,7 @@ def learn_mixed(values, is_number, n_categories, *, step=None, seed=0, **options
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
     held_out = held_out_parts(len(table), table.shape[1], MOST_CROSSED)
-    return learn_mixed_apart(table, held_out, is_number, n_categories, step=step, rng=rng, **options)[0]
+    return learn_mixed_apart(table, held_out, is_number, n_categories, step=step, bounds=bounds, rng=rng, **options)[0]
 
 
 def shuffled(values, rng):
@@ -77,6 +80,7 @@ def learn_mixed_apart(
     *,
     rng,
     step=None,
+    bounds=None,
     order=None,
     mixtures=MIXTURES,
     n_further=N_FURTHER,
@@ -93,7 +97,7 @@ def learn_mixed_apart(
         As `shuffled` gives them.
     held_out : list of slice
         Rows that are held out together; if there are none, all rows say what the voices know that have seen them.
-    is_number, n_categories, step
+    is_number, n_categories, step, bounds
         As `learn_mixed` takes them.
     rng : Generator
     order : array-like of shape (n_columns,), int, "evidence" or None
@@ -118,7 +122,7 @@ def learn_mixed_apart(
     known : list of MixedDensity
         For each fold.
     """
-    learner = MixedLearner(table, is_number, n_categories, step, rng, order, n_further, growth, threads)
+    learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, n_further, growth, threads)
     every = np.arange(len(table))
     coded, *coded_apart = learner.learn_codes(learn_codes, held_out) if learn_codes else [()] * (1 + len(held_out))
     kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
@@ -134,24 +138,26 @@ def learn_mixed_apart(
         kept = _kept(share, len(kinds))
         mixtures = [known[0].mixtures[i] for i in kept]
         density = learner.learn(every, [kinds[i] for i in kept], mixtures, coded=coded)
-    return density.with_shares(*_of_kept(share, kept, len(kinds))), known
+    return density.with_shares(*shares_of(kept, *share)), known
 
 
-def learn_trees_of_numbers(values, is_number, n_categories, *, step=None, seed=0, order=None, growth=None, threads=1):
+def learn_trees_of_numbers(
+    values, is_number, n_categories, *, step=None, bounds=None, seed=0, order=None, growth=None, threads=1
+):
     """The density of rows of numbers and codes by one tree of each code column: MixedDensity.
 
     Parameters are those of `learn_mixed`.
     """
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
-    learner = MixedLearner(table, is_number, n_categories, step, rng, order, 0, growth, threads)
+    learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, 0, growth, threads)
     density = learner.learn(np.arange(len(table)), [])
     one = np.zeros(n_number_voices(0))
     one[len(MARGINAL_LEVELS) - 1] = 1.0
     return density.with_shares(np.tile([1.0, 0.0], (len(learner.k), 1)), np.tile(one, (len(learner.k), 1)))
 
 
-def describe_numbers(table, is_number, n_categories, step):
+def describe_numbers(table, is_number, n_categories, step, bounds):
     """Kinds and questions of columns of numbers: NumberColumns."""
     n_columns, missing = table.shape[1], np.isnan(table).any(axis=0).astype(np.uint8)
     k, atoms, thresholds, origin = np.array(n_categories, dtype=np.int32), [], [], np.zeros(n_columns)
@@ -171,6 +177,7 @@ def describe_numbers(table, is_number, n_categories, step):
         missing * is_number,
         step,
         origin,
+        *bounds,
         starts([len(a) for a in atoms]),
         np.concatenate(atoms),
         starts([len(t) for t in thresholds]),
@@ -211,10 +218,12 @@ class MixedLearner:
     Parameters are those of `learn_mixed_apart`.
     """
 
-    def __init__(self, table, is_number, n_categories, step, rng, order, n_further, growth, threads):
+    def __init__(self, table, is_number, n_categories, step, bounds, rng, order, n_further, growth, threads):
         n_rows, n_columns = table.shape
         step = np.zeros(n_columns) if step is None else np.asarray(step, dtype=np.float64)
-        self.numbers = numbers = describe_numbers(table, np.asarray(is_number, dtype=np.uint8), n_categories, step)
+        bounds = [np.full(n_columns, end) for end in (-np.inf, np.inf)] if bounds is None else bounds
+        is_number = np.asarray(is_number, dtype=np.uint8)
+        self.numbers = numbers = describe_numbers(table, is_number, n_categories, step, bounds)
         self.table, self.threads = table, threads
         self.growth, self.k = growth or Growth(), numbers.n_categories
         self.elsewhere = np.zeros(table.shape, dtype=bool)
@@ -387,12 +396,3 @@ def _kept(share, n_mixtures):
     each = (of_numbers.shape[0] - n_number_voices(0)) // n_mixtures if n_mixtures else 0
     by_numbers = of_numbers[n_number_voices(0) :].reshape(n_mixtures, each).max(axis=1, initial=0.0)
     return np.flatnonzero((of_codes[len(of_codes) - n_mixtures :] > 0) | (by_numbers > 0)).tolist()
-
-
-def _of_kept(share, kept, n_mixtures):
-    """Shares without those of mixtures that have none."""
-    of_codes, of_numbers = share
-    first, first_number = of_codes.shape[1] - n_mixtures, n_number_voices(0)
-    each = n_number_voices(1) - first_number
-    numbers = [*range(first_number), *(first_number + each * i + v for i in kept for v in range(each))]
-    return of_codes[:, [*range(first), *(first + i for i in kept)]], of_numbers[:, numbers]

@@ -25,10 +25,10 @@ MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than
 
 
 class AutoregressiveTreeFlow(CategoricalFlow):
-    """Autoregressive tree flow: an exact, invertible probability model of a categorical table.
+    """Autoregressive tree flow: an exact, invertible probability model of a table.
 
     By the chain rule, log p(x) is the sum over columns of log p(x_j | columns before j). Each conditional is a tree
-    that splits on "x_s = v" against the rest, or on "x_s <= v" where a dtype declares an order, wherever that tells
+    that splits on "x_s = v" against the rest, or on "x_s <= v" where values have an order, wherever that tells
     most about the column, until its leaves are pure or small; then all prunings of the tree are averaged, each by its
     posterior probability, in closed form. Nothing is tuned and no rows are held out. Within each leaf the values are
     ranked by their probability, which makes the model a bijection of the domain too.
@@ -304,6 +304,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             domain.numeric,
             domain.n_categories,
             step=domain.step,
+            bounds=domain.bounds,
             order=self.order_of(values.shape[1], rng),
             growth=self.growth(len(values)),
             seed=int(rng.integers(2**31)),

@@ -60,6 +60,11 @@ class CategoricalDensity(TableModel):
         domain, rows, weight = read_to_learn(self, X, sample_weight)
         return self.take(domain, learn_density(self, rows, domain, self.random_state, n_threads(self.n_jobs), weight))
 
+    @property
+    def takes_numbers(self):
+        """Whether a model as it is set up can learn from columns of numbers: bool."""
+        return hasattr(self, "numeric")
+
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
         raise NotImplementedError
@@ -213,9 +218,16 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
             Within a column, a low code is a rare value of its context and a high code a common one. Of a table with
             numbers float64: of a number that is missing or recurs often, which of these it is, and of any other how
             many these are, plus how probable a smaller one is in its context.
+
+        Raises
+        ------
+        ValueError
+            For a missing cell that has no code, or a value outside the domain, as a negative number where fit saw none.
         """
         check_is_fitted(self)
-        return self.distribution_.transform(self.whole_codes(X), n_threads(self.n_jobs))
+        codes = self.whole_codes(X)
+        self.domain_.refuse_beyond(codes)
+        return self.distribution_.transform(codes, n_threads(self.n_jobs))
 
     def inverse_transform(self, Z):
         """Rows that have the codes ``Z``.

@@ -44,11 +44,12 @@ class NumberTrees:
 
     def learn_numbers(self, values, domain, rng, threads):
         """Learn a density from rows of numbers and codes."""
-        seed, k, step = int(rng.integers(2**31)), domain.n_categories, domain.step
+        seed, k, step, bounds = int(rng.integers(2**31)), domain.n_categories, domain.step, domain.bounds
 
         def learn(chosen):
             of = values[:, chosen], domain.numeric[chosen], k[chosen]
-            return learn_mixed(*of, step=step[chosen], mixtures=(), seed=seed, threads=threads)
+            on = {"step": step[chosen], "bounds": bounds[:, chosen]}
+            return learn_mixed(*of, **on, mixtures=(), seed=seed, threads=threads)
 
         n_columns = len(k)
         if self.dependent:
@@ -66,10 +67,18 @@ class Apart(Density):
     """
 
     columns: tuple[MixedDensity, ...]
+    order = None
 
     def score(self, values, threads=1):
         """Log-density of each row, nats: (n_rows,)."""
-        return sum(part.score(values[:, [j]], threads) for j, part in enumerate(self.columns))
+        return self.marginal(values, np.ones(values.shape, dtype=bool), threads)[0]
+
+    def marginal(self, values, observed, threads=1):
+        """Log-density of the observed cells of each row, and its standard error, which is 0; nats."""
+        scores = np.zeros(len(values))
+        for j, part in enumerate(self.columns):
+            scores[observed[:, j]] += part.score(values[observed[:, j]][:, [j]], threads)
+        return scores, np.zeros(len(values))
 
 
 class ColumnTree:

@@ -163,8 +163,9 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
         check_is_fitted(self)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         last = len(self.domain_.columns) - 1
-        rows = TablePolicy.of(self).encode(self.domain_.without(last), table, threads, infer=True)
-        codes, observed = with_target(rows.codes, 0), with_target(rows.observed, True)
+        domain = self.domain_.without(last)
+        rows = TablePolicy.of(self).encode(domain, table, threads, infer=True)
+        codes, observed = with_target(domain.bounded(rows.codes), 0), with_target(rows.observed, True)
         joint, error = log_joint(self.distribution_, codes, observed, last, len(self.classes_), threads)
         warn_of_estimates(error)
         return softmax(joint, axis=1)
@@ -185,11 +186,6 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
             row = int(np.flatnonzero(np.isnan(probability).any(axis=1))[0])
             raise ValueError(f"row {row} has so many missing cells that its class cannot be told")
         return self.classes_[probability.argmax(axis=1)]
-
-    def _estimator(self):
-        if self.estimator is not None:
-            return self.estimator
-        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))
 
     def part(self):
         if self.estimator is not None:

@@ -22,7 +22,7 @@ from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 
 class DiscreteTreeFlow(CategoricalFlow):
-    """Discrete tree flow: an exact, invertible probability model of a categorical table.
+    """Discrete tree flow: an exact, invertible probability model of a table of categories.
 
     A stack of tree-structured permutations carries every row x of the domain to a row of codes z, one to one, so that
     the columns of z are as near to independent as the layers can make them; log p(x) is the log-probability of z under

@@ -45,9 +45,11 @@ class TreeFlowEnsemble(CategoricalDensity):
         Number of members, at most: with weights "held-out", no more are added once two together have gained less than
         0.001 nats a held-out row. A list of members is fitted whole.
     weights : "held-out" or "uniform", default="held-out"
-        "held-out": the weights of highest likelihood on rows that members have not seen, a tenth (at most 10,000) or in
-        a table of at most 300,000 cells all, a fifth at a time; the members that are kept are learned from all rows.
-        Mixtures hold these rows out anyway; with other members "uniform" takes a half to a sixth of the time.
+        "held-out": the weights of highest likelihood on rows that members have not seen, a tenth (at most 10,000), or
+        in a table of at most 300,000 cells (60,000 where there are numbers) a fifth and then the next, until there are
+        120 rows for each category (of numbers: until all were held out) or all were held out; the members that are kept
+        are learned from all rows. Mixtures hold these rows out anyway; with other members "uniform" takes a half to a
+        sixth of the time.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
@@ -163,6 +165,12 @@ class TreeFlowEnsemble(CategoricalDensity):
         estimators = [clone(member).set_params(**table_defaults(member)) for member in members]
         table = {name: getattr(members[0], name) for name in table_defaults(members[0])}
         return cls(estimators, len(members), weights="uniform", **table).take(domain, distribution)
+
+    @property
+    def takes_numbers(self):
+        """Whether all members can learn from columns of numbers: bool."""
+        members = self.estimator if isinstance(self.estimator, list) else [self.estimator]
+        return all(each is None or getattr(each, "takes_numbers", False) for each in members)
 
     @property
     def weights_(self):

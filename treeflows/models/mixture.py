@@ -40,10 +40,10 @@ class TreeFlowMixture(CategoricalFlow):
     average, each of the three by itself and the logistic regression are multiplied, ``p(x_j | before)`` proportional to
     the product over these five of ``p_e(x_j | before) ** exponent_je``, summing to one over the values of the column.
     Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most
-    10,000), or in a table of at most 300,000 cells all, held out a fifth at a time. Afterwards all voices are learned
-    from all rows, the states from all or 50,000 of them. A small share of further trees that may be chance is none, and
-    they stay roots. So each column is told by whoever tells it best, and the model is an exact, invertible density like
-    the tree flow.
+    10,000), or in a table of at most 300,000 cells a fifth and then the next, until there are 120 rows for each category
+    or all were held out. Afterwards all voices are learned from all rows, the states from all or 50,000 of them. A small
+    share of further trees that may be chance is none, and they stay roots. So each column is told by whoever tells it
+    best, and the model is an exact, invertible density like the tree flow.
 
     Parameters
     ----------
@@ -82,7 +82,8 @@ class TreeFlowMixture(CategoricalFlow):
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
         with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees
         and normal mixtures, whose shares are learned likewise; categories by the voices above, which see numbers by the
-        quantiles that they lie between, and by the mixtures.
+        quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows are then held
+        out, a fifth at a time.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -113,7 +114,7 @@ class TreeFlowMixture(CategoricalFlow):
     -----
     Any pool of conditional distributions that sums to one at every column leaves the whole exact. The hidden column is
     learned by EM (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977). The product of powers
-    is a logarithmic opinion pool (Genest, Zidek, Statistical Science 1, 1986); rows held out a fifth at a time are
+    is a logarithmic opinion pool (Genest, Zidek, Statistical Science 1, 1986); rows held out in turn are
     cross-validation (Stone, Journal of the Royal Statistical Society B 36, 1974).
 
     Examples
@@ -298,15 +299,17 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
-        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories, "step": domain.step}
+        columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
+        columns |= {"step": domain.step, "bounds": domain.bounds}
         trees = {}
         if self.estimator is not None:
             trees["order"] = self.estimator.order_of(values.shape[1], rng)
             trees["growth"] = self.estimator.growth(len(values))
 
         def learn_codes(codes, held_out, n_categories, n_ordered, told, rng):
-            of = n_categories, rng, threads, n_ordered, np.arange(len(told), dtype=np.int32), told
-            return self._learn_apart(*distinct(codes), held_out, *of)
+            rows, weight = distinct(codes)
+            order = np.arange(len(told), dtype=np.int32)
+            return self._learn_apart(rows, weight, held_out, n_categories, rng, threads, n_ordered, order, told)
 
         return columns | trees | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
 

@@ -1,7 +1,7 @@
 """Fitted models of tables, and what they are asked: likelihoods, samples, conditionals, missing cells, anomalies."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -195,7 +195,8 @@ class TableModel(DensityMixin, BaseEstimator):
         log_likelihood : ndarray of shape (n_rows,), float64
             Nats. Under ``missing="marginalize"`` that of the observed cells: exact if those that are missing come last
             in the order of the columns or have at most 1,024 joint states, else an estimate from weighted draws; a
-            MonteCarloWarning says its standard error. NaN where hardly any draw counts: there is no estimate.
+            MonteCarloWarning says its standard error. NaN where hardly any draw counts: there is no estimate. Minus
+            infinity of a row that cannot be, since a number lies beyond its column's bound, as an age below 0.
 
         Raises
         ------
@@ -636,7 +637,8 @@ class TableModel(DensityMixin, BaseEstimator):
 
     def _rows(self, table, ignore=(), *, infer=True):
         """What a table says in terms of the domain, to infer from; some columns may be left unread."""
-        return TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
+        rows = TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
+        return replace(rows, codes=self.domain_.bounded(rows.codes)) if infer else rows
 
     def _check_number(self, what, j, is_number, instead):
         """Raise TableError unless a column holds numbers, or holds none, as a question wants."""

@@ -201,7 +201,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         Returns
         -------
         log_density : ndarray of shape (n_rows,), float64
-            Nats; of targets on a lattice, log-probabilities.
+            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none below,
+            or above 0 where fit saw none above.
         """
         values, y = self._read(X), _numbers(self.target(y)[0])
         check_consistent_length(values, y)
@@ -223,12 +224,13 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         """Numbers and codes of a table, with a target to come."""
         check_is_fitted(self)
         table = read_table(self, X, reset=False)
-        rows = TablePolicy.of(self).encode(self.domain_.without(self.n_features_in_), table, n_threads(self.n_jobs))
-        return with_target(rows.codes.astype(np.float64, copy=False), np.nan)
+        domain = self.domain_.without(self.n_features_in_)
+        rows = TablePolicy.of(self).encode(domain, table, n_threads(self.n_jobs))
+        return with_target(domain.bounded(rows.codes).astype(np.float64, copy=False), np.nan)
 
     def _walks(self, values):
         """Blocks of rows, each with its walk up to the target."""
-        density = self.distribution_
+        density = self.distribution_.telling(self.n_features_in_)
         for block in blocks(len(values), len(COARSE) + FINE, CELLS):
             walk = Walk(density, block.stop - block.start, n_threads(self.n_jobs))
             for j in density.order[:-1].tolist():
@@ -284,8 +286,7 @@ class _Target:
 
     def _elsewhere(self, y):
         """Distribution function of numbers elsewhere at places of each row: ndarray of shape (n_rows, n_places)."""
-        row = np.repeat(np.arange(len(y)), y.shape[1])
-        return self.walk.uniform(self.j, y.ravel(), row)[0].reshape(y.shape)
+        return self.walk.uniform_at(self.j, y, slice(None))[0]
 
     def _with_atoms(self, y, below):
         """That of all numbers."""

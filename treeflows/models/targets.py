@@ -21,6 +21,11 @@ class TargetModel(BaseEstimator):
         """The unfitted density: estimator."""
         raise NotImplementedError
 
+    @property
+    def takes_numbers(self):
+        """Whether the density can learn from columns of numbers: bool."""
+        return getattr(self.part(), "takes_numbers", False)
+
     def target(self, y):
         """The target as a column.
 

@@ -79,6 +79,27 @@ class Domain:
         return np.array([c.step if isinstance(c, Quantity) else 0.0 for c in self.columns])
 
     @cached_property
+    def bounds(self):
+        """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
+        return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
+
+    def refuse_beyond(self, codes):
+        """Raise TableError for a number beyond the bounds of its quantity."""
+        if not self.numeric.any():
+            return
+        beyond = np.abs(codes - self.bounded(codes)) > NEAR * self.step
+        if beyond.any():
+            row, j = np.argwhere(beyond)[0].tolist()
+            cell = self.columns[j].cells(codes[row, [j]])[0][0]
+            side = "below" if np.isfinite(self.columns[j].bounds[0]) else "above"
+            told = f"column {self.column_names[j]!r} holds {cell} at row {row}, and fit saw nothing {side} 0 in it"
+            raise TableError(told, column=self._label(j), row=row, value=cell)
+
+    def bounded(self, codes):
+        """The same codes, and for each number beyond the bounds of its quantity the bound, which is possible."""
+        return np.clip(codes, *self.bounds) if self.numeric.any() else codes
+
+    @cached_property
     def n_categories(self):
         """Number of codes per column, 0 of a quantity: ndarray of shape (n_columns,), int32."""
         return np.array([c.n_codes for c in self.columns], dtype=np.int32)
@@ -434,8 +455,9 @@ class Domain:
             if each is not None and not (isinstance(each, Real) and each == end):
                 ends[i] = self.number(j, each, missing=False)
         low, high = ends
-        inside = column.stride == 0 or np.floor(high / column.step + NEAR) >= np.ceil(low / column.step - NEAR)
-        if low > high or not inside:
+        least, greatest = max(low, column.bounds[0]), min(high, column.bounds[1])
+        inside = column.stride == 0 or np.floor(greatest / column.step + NEAR) >= np.ceil(least / column.step - NEAR)
+        if least > greatest or not inside:
             steps = f", which is in steps of {column.step:.12g}" if column.stride else ""
             told = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
             raise TableError(told, column=self._label(j), value=value)
@@ -443,9 +465,9 @@ class Domain:
 
     def _known_number(self, j, value):
         """Number of a value of a quantity that a user gave, which is on its lattice."""
-        number = self.number(j, value)
-        if not np.isnan(number) and not self.columns[j].has(number):
-            told = f"column {self.column_names[j]!r} is {self.columns[j].labels[0]}, and {value!r} is not among these"
+        number, column = self.number(j, value), self.columns[j]
+        if not np.isnan(number) and not (column.has(number) and column.bounds[0] <= number <= column.bounds[1]):
+            told = f"column {self.column_names[j]!r} is {column.labels[0]}, and {value!r} is not among these"
             raise TableError(told, column=self._label(j), value=value)
         return number
 

@@ -55,14 +55,15 @@ class TablePolicy:
     def of(cls, estimator):
         """The policy that the parameters of an estimator make."""
         told: dict = {field.name: getattr(estimator, field.name, field.default) for field in fields(cls)}
-        if not hasattr(estimator, "numeric"):
-            told["numeric"] = ()  # it takes categories alone
+        auto = isinstance(told["numeric"], str) and told["numeric"] == "auto"
+        if auto and not getattr(estimator, "takes_numbers", False):
+            told["numeric"] = ()
         return cls(**told)
 
     @property
     def takes_numbers(self):
         """Whether any column may be a quantity: bool."""
-        return isinstance(self.numeric, str) or len(self.numeric) > 0
+        return not (isinstance(self.numeric, (list, tuple)) and len(self.numeric) == 0)
 
     def check(self):
         """Raise unless all but the categories are in range; those are checked against a table."""

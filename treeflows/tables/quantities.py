@@ -131,6 +131,22 @@ class Quantity:
         return self.stride * self.tick[0] / self.tick[1]
 
     @cached_property
+    def bounds(self):
+        """The least and the greatest number that there may be, infinite where any may: (float, float).
+
+        Where fit saw nothing below 0, in the column's own units, there is nothing, and else the same of what lies above.
+        Times have no bounds.
+        """
+        if not self.is_time:
+            points = (-(self.origin // self.stride), -self.origin // self.stride) if self.stride else (0, 0)
+            least, greatest = (point * self.step for point in points)  # the numbers next to a cell of 0
+            if self.low >= least:
+                return least, np.inf
+            if self.high <= greatest:
+                return -np.inf, greatest
+        return -np.inf, np.inf
+
+    @cached_property
     def labels(self):
         """The range, to print: tuple of str."""
         low, high = self.cells(np.array([self.low, self.high]))[0]
