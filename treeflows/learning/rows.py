@@ -80,7 +80,7 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
     return _filled(codes, observed, weight, n_categories, rng, threads), weight
 
 
-def numbers_to_learn_from(values, observed, weight, numeric, n_categories, step, rng, threads):
+def numbers_to_learn_from(values, observed, weight, domain, rng, threads):
     """Whole rows of numbers and codes, each as often as its weight says; of fractions, as `rows_to_learn_from` has it.
 
     Parameters
@@ -90,10 +90,7 @@ def numbers_to_learn_from(values, observed, weight, numeric, n_categories, step,
     observed : ndarray of shape (n_rows, n_columns), bool, or None
         Cells that are known; None if all are.
     weight : ndarray of shape (n_rows,), float64, or None
-    numeric : ndarray of shape (n_columns,), bool
-    n_categories : ndarray of shape (n_columns,), int32
-        Of the columns of codes.
-    step : ndarray of shape (n_columns,), float64
+    domain : Domain
     rng : Generator
     threads : int
 
@@ -110,7 +107,7 @@ def numbers_to_learn_from(values, observed, weight, numeric, n_categories, step,
         values, observed = values[row], None if observed is None else observed[row]
     if observed is None:
         return values
-    return _filled_numbers(values, observed, numeric, n_categories, step, rng, threads)
+    return _filled_numbers(values, observed, domain, rng, threads)
 
 
 def _order(codes, observed=None, weight=None):
@@ -150,28 +147,37 @@ def _filled(codes, observed, weight, n_categories, rng, threads):
     return codes
 
 
-def _filled_numbers(values, observed, numeric, n_categories, step, rng, threads):
+def _filled_numbers(values, observed, domain, rng, threads):
     """As `_filled`, of rows of numbers and codes: the missing cells of a row are drawn together, by weighted draws.
 
     They are by mixtures too: trees alone would blur how closely numbers hang together.
     """
     holes = np.flatnonzero(~observed.all(axis=1))
     holes = holes[_order(of_one_spelling(values[holes]).view(np.uint8), observed[holes])]
-    known = observed[holes]
-    mark = np.minimum(n_categories, MAX_CATEGORIES - 1)
+    known, numeric = observed[holes], domain.numeric
+    mark = np.minimum(domain.n_categories, MAX_CATEGORIES - 1)
     k, table = mark + 1, np.where(observed, values, np.where(numeric, np.nan, mark))
     filled, within = values.copy(), {}
     for j in np.flatnonzero(~observed.all(axis=0)).tolist():  # what may stand where nothing is observed
-        within[j] = (-np.inf, np.inf) if numeric[j] else np.arange(k[j]) < n_categories[j]
+        within[j] = (-np.inf, np.inf) if numeric[j] else np.arange(k[j]) < domain.n_categories[j]
     for _ in range(1 + ROUNDS_OF_NUMBERS):
         some = held_out_parts(len(table), table.shape[1], MOST_CROSSED)[:1]
         density, _ = learn_mixed_apart(
-            shuffled(table, rng), some, numeric, k, step=step, rng=rng, mixtures=MIXTURES, n_further=0, threads=threads
+            shuffled(table, rng),
+            some,
+            numeric,
+            k,
+            step=domain.step,
+            bounds=domain.bounds,
+            rng=rng,
+            mixtures=MIXTURES,
+            n_further=0,
+            threads=threads,
         )
         rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=len(holes))]
         draws = density.draw_ahead(filled[holes], known, PROPOSALS, rngs, threads, None, within)
         filled[holes] = draws.resampled(1, rngs)[:, 0]
-        table, k, within = filled, n_categories, {}
+        table, k, within = filled, domain.n_categories, {}
     return filled
 
 

@@ -361,8 +361,8 @@ def learn_density(model, rows, domain, random_state, threads, weight=None):
     # two streams: what the model draws does not depend on what is missing
     filling, learning = generator(random_state).spawn(2)
     if domain.numeric.any():
-        of = rows.codes, rows.observed, weight, domain.numeric, domain.n_categories, domain.step
-        return model.learn_numbers(numbers_to_learn_from(*of, filling, threads), domain, learning, threads)
+        values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
+        return model.learn_numbers(values, domain, learning, threads)
     codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None
     return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
