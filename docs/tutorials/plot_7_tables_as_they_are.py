@@ -150,7 +150,9 @@ plt.show()
 
 low, middle, high = regressor.predict_quantiles(X_new, [0.1, 0.5, 0.9]).T
 print(f"{((low <= y_new) & (y_new <= high)).mean():.0%} of the prices lie between the quantiles of 10 and 90 %,")
-print(f"which are {np.median(high / low):.2f} apart, as a ratio; the median is {np.median(abs(middle / y_new - 1)):.1%} off")
+print(
+    f"which are {np.median(high / low):.2f} apart, as a ratio; the median is {np.median(abs(middle / y_new - 1)):.1%} off"
+)
 boosted = HistGradientBoostingRegressor(random_state=0, categorical_features="from_dtype").fit(X, y)
 for name, mean in {"treeflows": regressor.predict(X_new), "boosted trees": boosted.predict(X_new)}.items():
     print(f"{name:14} {np.sqrt(np.mean((mean - y_new) ** 2)):,.0f} dollars")
@@ -168,7 +170,9 @@ for given in ({"age": (60, None)}, {"age": (None, 30), "housing": "no"}):
     age_from, age_to = given["age"]
     real = clients[clients["age"].between(age_from or 0, age_to or 200)]
     real = real[real["housing"] == given["housing"]] if "housing" in given else real
-    print(f"{given}: {(rows['y'] == 'yes').mean():.1%} of the samples and {(real['y'] == 'yes').mean():.1%} of", end=" ")
+    print(
+        f"{given}: {(rows['y'] == 'yes').mean():.1%} of the samples and {(real['y'] == 'yes').mean():.1%} of", end=" "
+    )
     print(f"{len(real)} clients took it; mean balance {rows['balance'].mean():,.0f} and {real['balance'].mean():,.0f}")
 
 # %%
