@@ -127,9 +127,8 @@ diamonds, new = (table.astype(grades) for table in drawn("diamonds.csv"))
 X, y = without(diamonds, "price")
 X_new, y_new = without(new, "price")
 regressor = TreeFlowRegressor(random_state=0, n_jobs=-1).fit(X, y)
-PairDisplay.from_estimator(
-    regressor.density_, diamonds[[*X.columns, "price"]], columns=("carat", "price"), random_state=0
-)
+table = X.assign(price=y)
+PairDisplay.from_estimator(regressor.density_, table, columns=("carat", "price"), random_state=0)
 plt.show()
 
 # %%
