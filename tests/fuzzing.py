@@ -2,7 +2,8 @@
 
 ``python tests/fuzzing.py 100000`` tries so many, in processes of their own, of which none may die, with 1 GB of memory
 above what each has at the start. A model is true if it answers all that it can be asked with an answer or a ValueError,
-if its probabilities sum to one over the whole domain, and if it is a bijection of the domain where it says so.
+if its probabilities sum to one over the whole domain, and if it is a bijection of the domain where it says so. Of
+numbers, distribution functions must rise from 0 to 1, agree with densities and samples, and all answers be finite.
 """
 
 import contextlib
@@ -25,9 +26,17 @@ from scipy.special import logsumexp
 from sklearn.base import clone
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+from treeflows import (
+    AutoregressiveTreeFlow,
+    DiscreteTreeFlow,
+    TreeFlowClassifier,
+    TreeFlowEnsemble,
+    TreeFlowMixture,
+    TreeFlowRegressor,
+)
 from treeflows.densities.logarithmic import LogarithmicPool
 from treeflows.densities.logistic import Cells, LogisticConditionals
+from treeflows.densities.mixed import MixedDensity
 
 GIGABYTE = 2**30
 AT_ONCE = 5_000  # files that a process tries
@@ -73,6 +82,27 @@ def models():
         TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 2, random_state=0).fit(X),
         TreeFlowClassifier(AutoregressiveTreeFlow(order="natural"), max_categories=3).fit(X, y),
         clone(mixture).take(mixture.domain_, with_logistic(mixture.distribution_)),
+    ]
+
+
+def models_of_numbers():
+    """Models of a table of numbers and categories, each with the table that it was fitted to."""
+    rng = np.random.default_rng(0)
+    letter = rng.choice(["a", "b", "c"], 120)
+    real = rng.normal(size=120) + (letter == "a")
+    real[rng.random(120) < 0.2] = 0.0
+    whole = np.where(rng.random(120) < 0.1, np.nan, np.rint(5 * real + 30 * rng.random(120)))
+    X = np.column_stack([letter.astype(object), real, whole])
+    tree, mixture = (
+        kind(numeric=[1, 2], handle_unknown="reserve", random_state=0)
+        for kind in (AutoregressiveTreeFlow, TreeFlowMixture)
+    )
+    of_numbers = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 2, numeric=[1, 2], random_state=0)
+    return [
+        (tree.fit(X), X),
+        (mixture.fit(X), X),
+        (of_numbers.fit(X), X),
+        (TreeFlowRegressor(AutoregressiveTreeFlow(order="natural"), numeric=[1]).fit(X[:, :2], real), X[:, :2]),
     ]
 
 
@@ -228,6 +258,10 @@ def changed(data, rng, descriptions):
 def assert_true(model):
     """Raise AssertionError unless probabilities sum to one over the domain, and a bijection is one."""
     distribution = model.distribution_
+    if model.domain_.numeric.any():
+        for density in getattr(distribution, "members", (distribution,)):
+            assert_true_numbers(density)
+        return
     domain = np.array(list(itertools.product(*map(range, distribution.n_categories))), dtype=np.uint8)
     total = logsumexp(distribution.score(domain))
     assert abs(total) < 1e-6, f"probabilities sum to exp({total})"
@@ -237,13 +271,61 @@ def assert_true(model):
         assert np.array_equal(distribution.invert(codes), domain), "codes do not go back to their rows"
 
 
+def assert_true_numbers(density):
+    """Raise AssertionError unless distributions of numbers and codes sum to one and agree with what is drawn."""
+    assert isinstance(density, MixedDensity)
+    rows = density.sample(40, np.random.default_rng(0))
+    walk, ends = density.begin(len(rows)), (np.full(len(rows), -np.inf), np.full(len(rows), np.inf))
+    for j in density.order.tolist():
+        x, said = rows[:, j], walk.codes_say(j)
+        assert (said >= 0).all() and np.allclose(said.sum(axis=1), 1, rtol=0, atol=1e-6), "kinds do not sum to one"
+        told = walk.score(j, x)
+        assert not np.isnan(told).any() and (told > -np.inf).all(), "what is drawn has no density"
+        if density.numbers.is_number[j]:
+            there = np.where(np.isnan(x), density.numbers.origin[j], x)
+            assert np.isfinite(there).all(), "what is drawn is infinite"
+            below, above = walk.mass(j, ends[0], there), walk.mass(j, there, ends[1])
+            assert (below >= 0).all() and (above >= 0).all(), "a distribution function falls"
+            assert np.allclose(below + above, 1, rtol=0, atol=1e-6), "a number does not sum to one"
+        walk.observe(j, x)
+    codes = density.transform(rows)
+    assert np.isfinite(codes).all(), "codes are infinite"
+    assert not np.isnan(density.score(density.invert(codes))).any(), "what codes stand for has no density"
+
+
+def assert_finite(answer):
+    """Raise AssertionError if an answer in numbers holds anything else."""
+    assert np.isfinite(np.asarray(answer, dtype=np.float64)).all(), f"an answer is not finite: {answer}"
+
+
+def ask_of_numbers(model, X):
+    """What a model is asked of numbers; a ValueError is an answer."""
+    part, column = X[:5], model.domain_.numeric.argmax()
+    for question in (
+        lambda: assert_finite(model.score_samples(part)),
+        lambda: assert_finite(model.predict_quantiles(part, column)),
+        lambda: assert_finite(model.predict_mean(part, column)),
+        lambda: assert_finite(model.conditional_density(part, column, [0.0, 1.0])),
+        lambda: assert_finite(model.conditional_proba(part, 0)),
+        lambda: assert_finite(model.anomalies(X, 2).surprise),
+        lambda: model.impute(np.where(np.eye(5, X.shape[1]) == 1, None, part), draw=True, random_state=0),
+        lambda: model.sample(3, random_state=0, given={column: (0.0, None)}),
+    ):
+        with contextlib.suppress(ValueError):
+            question()
+
+
 def ask(model, X, pictures):
     """All that a model can be asked; a ValueError is an answer."""
     questions = [lambda: repr(model)]
     if isinstance(model, TreeFlowClassifier):
         questions += [lambda: model.predict(X), lambda: ask(model.density_, X, pictures)]
+    elif isinstance(model, TreeFlowRegressor):
+        questions += [lambda: assert_finite(model.predict(X)), lambda: assert_finite(model.predict_quantiles(X))]
     else:
         questions += [lambda: model.score_samples(X), lambda: model.sample(3, random_state=0), model.summary]
+        if model.domain_.numeric.any():
+            questions += [lambda: ask_of_numbers(model, X)]
     if hasattr(model, "transform"):
         questions += [lambda: model.inverse_transform(model.transform(X))]
     place = {"layer": 1} if isinstance(model, DiscreteTreeFlow) else {"column": 0}
@@ -266,9 +348,10 @@ def ask(model, X, pictures):
 def fuzz(numbers, folder, seed=0, pictures=0.05):
     """Counts of what became of changed files of these numbers: refused, or loaded and true."""
     X, fitted = models()
+    fitted = [*((model, X) for model in fitted), *models_of_numbers()]
     path = Path(folder) / "model"
     files = []
-    for model in fitted:
+    for model, _ in fitted:
         treeflows.save(model, path)
         files.append(path.read_bytes())
     descriptions = [json.loads(members(file)["model.json"]) for file in files]
@@ -286,7 +369,7 @@ def fuzz(numbers, folder, seed=0, pictures=0.05):
                     fates["refused"] += 1
                 else:
                     assert_true(model)
-                    ask(model, X, rng.random() < pictures)
+                    ask(model, fitted[i % len(files)][1], rng.random() < pictures)
                     fates["true"] += 1
         except Exception as error:
             raise AssertionError(f"file {i} of seed {seed}: {error!r}") from error

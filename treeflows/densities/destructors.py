@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from .._ext import elementary, gaussians
-from ..machine.log_sums import logsumexp
+from ..machine.log_sums import logsumexp, softmax
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart
@@ -190,17 +190,17 @@ class GaussianMixtureDestructor(Stored):
     scale: Annotated[np.ndarray, Array(np.float64, "numbers", low=np.finfo(float).tiny, high=FINITE)]
 
     def begin(self, n_rows):
-        """Log-posterior of the states before any column is known, a row for each."""
+        """Log-posterior of the states before any column is known, a row for each; here and later up to a constant."""
         return np.tile(elementary.log(self.weight), (n_rows, 1))
 
     def predict_codes(self, posterior, j):
         """Distribution of a column of codes, or of the kinds of numbers: (n_rows, n_categories)."""
         here = self.prob[self.first_category[j] : self.first_category[j + 1]]
-        return sum(w[:, None] * p for w, p in zip(elementary.exp(posterior).T, here.T, strict=True))
+        return sum(w[:, None] * p for w, p in zip(softmax(posterior).T, here.T, strict=True))
 
     def observe_codes(self, posterior, j, codes):
         """Log-posterior once the codes of a column are known."""
-        return _normalised(posterior + self._log_prob[self.first_category[j] + codes.astype(np.intp)])
+        return posterior + self._log_prob[self.first_category[j] + codes.astype(np.intp)]
 
     def predict(self, known, t, threads=1):
         """What the numbers before place t make of the one there: (n_rows, n_states), to be handed to what follows."""
@@ -209,17 +209,21 @@ class GaussianMixtureDestructor(Stored):
     def observe(self, posterior, before, t, z):
         """Log-posterior once the numbers at place t are known."""
         y = before + self._own(t) * z[:, None]
-        return _normalised(posterior + self._log_own[t] - 0.5 * y**2)
+        told = posterior + self._log_own[t] - 0.5 * y**2
+        return told - told.max(axis=1, keepdims=True)
 
     def destroy(self, posterior, before, t, z):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
         y = before + self._own(t) * z[:, None]
-        log_density = logsumexp(posterior + self._log_own[t] - 0.5 * y**2) - LOG_SQRT_2PI
-        return log_density, *_uniform(elementary.exp(posterior), y)
+        most = posterior.max(axis=1, keepdims=True)
+        weight = elementary.exp(posterior - most)
+        total = weight.sum(axis=1)
+        log_density = logsumexp(posterior - most + self._log_own[t] - 0.5 * y**2) - elementary.log(total) - LOG_SQRT_2PI
+        return log_density, *_uniform(weight / total[:, None], y)
 
     def uniform(self, posterior, before, t, z):
         """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
-        weight, own = elementary.exp(posterior), self._own(t)
+        weight, own = softmax(posterior), self._own(t)
         told = [_uniform(weight, before + own * each[:, None]) for each in z.T]
         return [np.stack(side, axis=1) for side in zip(*told, strict=True)]
 
@@ -233,7 +237,7 @@ class GaussianMixtureDestructor(Stored):
 
     def restore(self, posterior, before, t, below, above):
         """Numbers at place t by their uniform ones, by bisection."""
-        return _inverse(elementary.exp(posterior), before, self._own(t), below, above, BISECTIONS)
+        return _inverse(softmax(posterior), before, self._own(t), below, above, BISECTIONS)
 
     def quantiles_given_all(self, posterior, known, there, t, at, threads=1):
         """Quantiles, more or less, of the numbers at place t given all others.
@@ -268,7 +272,7 @@ class GaussianMixtureDestructor(Stored):
         # the sum over numbers of (rest + own z)^2 is a square of z, and what is left of it
         log_weight += 0.5 * (pull**2 / precision - elementary.log(precision))
         own = np.sqrt(precision)
-        weight = elementary.exp(_normalised(log_weight))
+        weight = softmax(log_weight)
         ends = [np.full(len(known), each) for each in at]
         return np.stack([_inverse(weight, pull / own, own, q, 1 - q, FEW_BISECTIONS) for q in ends], axis=1)
 
@@ -315,7 +319,3 @@ def _inverse(weight, before, own, below, above, n):
         beyond = np.where(upper, mass < above, mass > below)
         low, high = np.where(beyond, low, z), np.where(beyond, z, high)
     return (low + high) / 2
-
-
-def _normalised(log_weight):
-    return log_weight - logsumexp(log_weight)[:, None]

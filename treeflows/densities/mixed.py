@@ -295,9 +295,9 @@ class MixedDensity(Density):
 
     def code_tables(self, values, threads=1):
         """What the trees see of rows, and the residuals' trees of each mixture: list of ndarray of uint8."""
-        parts = []
+        parts, density = [], replace(self, coded=())  # whose pool does not matter
         for block in self._blocks(len(values)):
-            walk = self.begin(block.stop - block.start, threads)
+            walk = density.begin(block.stop - block.start, threads)
             for j in self.order.tolist():
                 walk.observe(j, values[block, j])
             parts.append([walk.codes, *walk.residual_codes])

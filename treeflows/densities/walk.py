@@ -120,7 +120,7 @@ class Walk:
         return _difference(below, above, further, least)
 
     def log_cells(self, j, rows, low, high, point):
-        """Log-probability that a column's numbers lie in cells, as `MixedDensity.cells_of` has them, given those before.
+        """Log-probability of cells of a column's numbers, as `MixedDensity.cells_of` has them, given the columns before.
 
         Edges of the cells of each of some rows, and a point of each, are ndarray of shape (n_rows, n_cells).
         """

@@ -200,9 +200,11 @@ class TreeFlowMixture(CategoricalFlow):
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
+        self.refuse_numbers("tree")
         return self.flows_[0].tree(column)
 
     def _likelihood_curves(self, X):
+        self.refuse_numbers("a curve of likelihood")
         tried, kept = self.validation_score_, len(self.weights_)
         curves = {"validation rows": (np.array(list(tried)), 0.0 - np.array(list(tried.values())))}
         if X is not None:

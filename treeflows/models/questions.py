@@ -81,7 +81,7 @@ class TableModel(DensityMixin, BaseEstimator):
         if len(numeric) if column is None else column in numeric:
             j = int(numeric[0]) if column is None else column
             told = f"{what} is not for numbers yet, and column {self.domain_.column_names[j]!r} holds numbers"
-            raise TableError(f"{told}: bin them, or fit without numeric=", column=self.domain_.column_names[j])
+            raise TableError(f"{told}: bin them", column=self.domain_.column_names[j])
 
     def summary(self, *, column=None, layer=None, max_depth=None):
         """What the model has learned.

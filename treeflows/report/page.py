@@ -12,7 +12,6 @@ from ..files.tables import to_frame
 from ..learning.orders import mutual_information
 from ..learning.rows import rows_to_learn_from
 from ..machine.draws import generator
-from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..pictures.axes import codes_of
 from ..pictures.histograms import as_codes, n_codes
@@ -82,10 +81,7 @@ def report(model, table, name, *, seed=0):
     cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
     privacy = _privacy(cells[seen], cells[held_out], drawn, np.random.default_rng(seed))
     privacy["intervals"] = any(Bins.of_labels(set(table[name]) - {None}) is not None for name in table.columns)
-    try:
-        anomalies = model.anomalies(table, ANOMALIES)
-    except TableError:  # a model of numbers that cannot say yet
-        anomalies = None
+    anomalies = model.anomalies(table, ANOMALIES)
     figures = {"rows": n_rows, "columns": len(domain.columns), "fit": fit, "quality": quality, "privacy": privacy}
     page = PAGE.substitute(
         title=html.escape(name),
@@ -93,7 +89,7 @@ def report(model, table, name, *, seed=0):
         fit=_fit_html(fit),
         quality=_quality_html(quality, pictures),
         privacy=_privacy_html(privacy),
-        anomalies="" if anomalies is None else _anomalies_html(anomalies),
+        anomalies=_anomalies_html(anomalies),
         version=html.escape(__version__),
     )
     return page, figures

@@ -350,9 +350,25 @@ class Table:
         message = f"{self.column(j)} has dtype {dtype}{why}; convert it to strings or integer codes"
         raise TableError(message, column=self.label(j)) from error
 
+    def _no_number(self, j):
+        """The error of the first cell of a column that is no number at all; None if there is none."""
+        try:
+            self.numbers(j)
+        except TableError as error:
+            is_number = isinstance(error.value, numbers.Number) and not isinstance(error.value, (bool, np.bool_))
+            return None if error.row is None or is_number else error
+        return None
+
     def _refuse(self, j, row, value):
         """Raise for a value that is no category."""
         where = {"column": self.label(j), "row": row, "value": value}
+        other = self._no_number(j)
+        if other is not None:
+            raise TableError(
+                f"{self.column(j)} holds {value} at row {row}, which is no category, and {other.value!r} at row "
+                f"{other.row}, which is no number: convert the column to strings, or make the latter missing",
+                **where,
+            )
         if value < 0:
             raise TableError(
                 f"{self.column(j)} holds {value} at row {row}: categories that are numbers must not be negative "

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import repeat
 from numbers import Real
@@ -173,7 +173,7 @@ class Domain:
                 named = np.array([not is_missing(v) for v in values])
                 holes, values = holes or not named.all(), values[named]
             if len(values) == 0:
-                raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
+                raise TableError(f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j))
             n_ordered = len(values) if j in ordered or _in_order(table, j, values) else 0
             column = Column(values, None, holes and missing == "category", handle_unknown == "reserve", n_ordered)
             if min_frequency is not None or max_categories is not None:
@@ -493,6 +493,11 @@ class Domain:
             if missing and column.missing:
                 return np.nan
             raise TableError(told, column=self._label(j), value=value)
+        if column.is_time and isinstance(value, datetime):
+            if (value.tzinfo is not None) != column.zoned:
+                has = "no zone" if column.zoned else "a zone"
+                raise TableError(f"{told}, which has {has}", column=self._label(j), value=value)
+            value = value.astimezone(UTC).replace(tzinfo=None) if column.zoned else value
         one = np.empty(1, dtype=object)
         one[0] = value
         try:
@@ -620,7 +625,7 @@ def _quantity(table, j, missing):
     """The quantity that a column is."""
     cells, holes = table.numbers(j)
     if cells is None:
-        raise TableError(f"{table.column(j)} has no value that is not missing", column=table.label(j))
+        raise TableError(f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j))
     if holes is not None and missing == "error":
         _refuse_missing(table, j, "and none is allowed", ALLOWING, holes)
     try:

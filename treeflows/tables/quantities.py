@@ -26,7 +26,7 @@ MOST_FEW = 20  # distinct values that show no lattice but by how they are writte
 SOME = 1_000  # cells, which mostly tell that there are more distinct values
 LEAST_YEAR, GREATEST_YEAR = np.datetime64("0001-01-01", "D"), np.datetime64("9999-12-31", "D")
 NEAR = 1e-6  # of a step from a point of the lattice: on it, but for rounding
-MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or take it for a category"
+MORE_DIGITS = "which has more digits than a float of 64 bits: round it, or convert the column to strings"
 WHOLE = "integer"  # of any size, as objects
 DECIMAL = "decimal"
 
