@@ -173,7 +173,9 @@ class Domain:
                 named = np.array([not is_missing(v) for v in values])
                 holes, values = holes or not named.all(), values[named]
             if len(values) == 0:
-                raise TableError(f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j))
+                raise TableError(
+                    f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j)
+                )
             n_ordered = len(values) if j in ordered or _in_order(table, j, values) else 0
             column = Column(values, None, holes and missing == "category", handle_unknown == "reserve", n_ordered)
             if min_frequency is not None or max_categories is not None:
