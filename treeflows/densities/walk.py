@@ -120,7 +120,7 @@ class Walk:
         return _difference(below, above, further, least)
 
     def log_cells(self, j, rows, low, high, point):
-        """Log-probability of cells of a column's numbers, as `MixedDensity.cells_of` has them, given the columns before.
+        """Log-probability of cells of a column's numbers given the columns before, as `MixedDensity.cells_of` has it.
 
         Edges of the cells of each of some rows, and a point of each, are ndarray of shape (n_rows, n_cells).
         """
@@ -276,7 +276,13 @@ class Walk:
         What trees say of digits is told once for each row, of all cells, whatever the places.
         """
         share, t = self.density.number_share[j], int(self.density.place[j])
-        _, *marginal = self.density.smooth.destroy(j, x)
+        _, *plain = self.density.smooth.destroy(j, x)
+
+        def bounded(source, below, above):
+            under, over = (part[rows][:, None] for part in self._beyond(source, j))
+            return truncated(0.0, below, above, under, over)[1:]
+
+        marginal = bounded(0, *plain)
 
         def told_by(source, trees, levels, first):
             own = share[first : first + len(levels)]
@@ -285,16 +291,18 @@ class Walk:
             sides = marginal
             if source > 0:
                 i = source - 1
-                z = normal_scores(*marginal)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
+                z = normal_scores(*plain)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
                 known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-                sides = self.density.mixtures[i].uniform(*known, t, z)
+                sides = bounded(source, *self.density.mixtures[i].uniform(*known, t, z))
+                is_heard = self._is_heard(source, j, rows)[:, None]
+                sides = [np.where(is_heard, *both) for both in zip(sides, marginal, strict=True)]
             if ("cells", first) not in self._ahead:
                 most = levels[np.flatnonzero(own)[-1]]
                 self._ahead["cells", first] = self._cells_of(j, source, trees, most)
             cells, told = self._ahead["cells", first], [0.0, 0.0]
             for each, level in zip(own, levels, strict=True):
                 if each > 0:
-                    for side, part in enumerate(_within_cells(*sides, cells[level][rows])):
+                    for side, part in enumerate(_within_cells(cells[level][rows], *sides)):
                         told[side] = told[side] + each * part
             return told
 
@@ -497,7 +505,7 @@ def _difference(below, above, further, least):
     return np.maximum(np.where(further < above, further - below, above - least), 0.0)
 
 
-def _within_cells(below, above, prob):
+def _within_cells(prob, below, above):
     """Uniform numbers, (n_rows, n_places), once cells of equal size have other probabilities: below and above."""
     n, before = prob.shape[1], np.zeros((len(prob), 1))
     cell = cell_of(below, above, n.bit_length() - 1)
