@@ -241,5 +241,5 @@ for line, images, name in zip(axes, (np.floor(test[:10]), drawn), ("table", "dra
 plt.show()
 
 # %%
-# `TreeFlowMixture(numeric="auto") <treeflows.TreeFlowMixture>` is the model for tables: it tells numbers by the same
+# `TreeFlowMixture <treeflows.TreeFlowMixture>` is the model for tables: it tells numbers by the same
 # marginals, mixtures and digits, mixes them at every column, and knows missing cells, recurring values and categories.

@@ -89,7 +89,8 @@ class MarginalDestructor(Stored):
         ):
             outside = away > 0
             stretch = 1 + np.where(outside, away, 0.0) * (steep / mass / TAIL)
-            tail = mass / stretch**TAIL
+            with np.errstate(over="ignore"):  # so far out that nothing is left
+                tail = mass / stretch**TAIL
             below = np.where(outside, tail if is_left else 1 - tail, below)
             above = np.where(outside, 1 - tail if is_left else tail, above)
             told = elementary.log(steep) - (TAIL + 1) * elementary.log(stretch)
