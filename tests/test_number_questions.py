@@ -10,6 +10,7 @@ from scipy.stats import chisquare, kstest, spearmanr
 from treeflows import AutoregressiveTreeFlow, MonteCarloWarning, TreeFlowMixture
 from treeflows.densities.weighted import WeightedMean
 from treeflows.inference.cells import conditional_cells, conditional_values
+from treeflows.inference.marginals import log_values
 from treeflows.learning.numbers import learn_mixed
 from treeflows.machine.errors import ParameterError, TableError
 
@@ -96,6 +97,36 @@ def test_the_last_column_in_order_is_exact_and_times_are_times(model):
         np.testing.assert_allclose(told[i], joint / before, rtol=1e-6)
         median = at[(np.cumsum(joint) < before / 2).sum()]
         assert abs(days[i, 1] - median) <= np.timedelta64(1, "D")
+
+
+def test_many_values_of_a_row_are_told_as_one_by_one_and_by_all_voices_as_by_those_heard(model):
+    density, rows, n = model.distribution_, model.read(table(1)[:20]).codes, 30
+    walk = density.begin(len(rows))
+    for j in density.order.tolist():
+        if density.numbers.is_number[j]:
+            x = np.tile(density.axis(j).value_at(np.linspace(-9, 9, n)), (len(rows), 1)) + rows[:, [0]]
+            one_by_one = walk.uniform(j, x.ravel(), np.repeat(np.arange(len(rows)), n))
+            heard = density.telling(j).begin(len(rows))
+            for i in density.order[: np.flatnonzero(density.order == j)[0]].tolist():
+                heard.observe(i, rows[:, i])
+            for told, same, expected in zip(
+                walk.uniform_at(j, x, slice(None)),
+                heard.uniform_at(j, x, slice(None)),
+                one_by_one,
+                strict=True,
+            ):
+                np.testing.assert_allclose(told, expected.reshape(x.shape), rtol=1e-12)
+                np.testing.assert_allclose(told, same, rtol=1e-14)
+        walk.observe(j, rows[:, j])
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [0, 2, 3, 1]])
+def test_all_codes_are_told_by_one_walk(order):
+    X = table()
+    rows = np.column_stack([X["count"], X["kind"] == "b", X["size"], X["day"].astype(int) % 7]).astype(float)
+    density = learn_mixed(rows, [1, 0, 1, 0], [1, 2, 1, 7], order=order, mixtures=FEW)
+    told, expected = density.log_values(rows[:30], 1, 2), log_values(density, rows[:30], 1, 2, 1)
+    np.testing.assert_allclose(told[:, 1] - told[:, 0], expected[:, 1] - expected[:, 0], rtol=1e-9)
 
 
 def test_a_number_that_others_make_up_is_found():

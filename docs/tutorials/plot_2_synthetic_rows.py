@@ -10,8 +10,9 @@ and does it give away the people in it?
 # %%
 # The table
 # ---------
-# The adult table is from the census of the United States of 1994: a row is a person. Models of this package want
-# categories, so quantities are binned: ages and hours at their quantiles, gains and losses by whether there are any.
+# The adult table is from the census of the United States of 1994: a row is a person. So that rows can be compared cell
+# by cell, all columns are made categories here: ages and hours are cut at their quantiles, gains and losses are told by
+# whether there are any. (:ref:`sphx_glr_auto_tutorials_plot_7_tables_as_they_are.py` takes numbers as they are.)
 
 import os
 from pathlib import Path

@@ -9,8 +9,8 @@ could be. Here is how well it fills them, and how to learn from a table that has
 # %%
 # The table
 # ---------
-# 12,000 people of the adult census table, quantities binned. Some of the cells are made missing at random, a tenth of
-# each column, so that the truth is known.
+# 12,000 people of the adult census table, quantities binned, since one of the meanings of missing below is not for
+# numbers. Some of the cells are made missing at random, a tenth of each column, so that the truth is known.
 
 import os
 from pathlib import Path

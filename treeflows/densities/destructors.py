@@ -18,11 +18,12 @@ from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
-NOTHING = -9.0  # a normal score below which less lies than a sum to one has digits for
+NOTHING = -7.0  # a normal score below which next to nothing lies: 1e-12
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
 BISECTIONS = 70
 FEW_BISECTIONS = 30  # of what is but a guess
+NEGLIGIBLE = 1e-30  # posterior probability of a state that is asked about many numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ class MarginalDestructor(Stored):
         ):
             outside = away > 0
             stretch = 1 + np.where(outside, away, 0.0) * (steep / mass / TAIL)
-            tail = mass / stretch**TAIL
+            with np.errstate(over="ignore"):  # so far out that nothing is left
+                tail = mass / stretch**TAIL
             below = np.where(outside, tail if is_left else 1 - tail, below)
             above = np.where(outside, 1 - tail if is_left else tail, above)
             told = elementary.log(steep) - (TAIL + 1) * elementary.log(stretch)
@@ -135,25 +137,6 @@ def normal_scores(below, above):
     least = np.maximum(np.minimum(below, above), LEAST_PROBABILITY)
     z = np.where(below < above, 1.0, -1.0) * ndtri(least)
     return z, -0.5 * z**2 - LOG_SQRT_2PI
-
-
-def truncated(log_density, below, above, under, over):
-    """A density and its uniform numbers, given that numbers lie between two bounds.
-
-    Parameters
-    ----------
-    log_density, below, above : ndarray
-        Log-density, F and 1 - F of some numbers.
-    under, over : ndarray of the same shape, or of (1,)
-        Probability below the lower bound, and above the upper one.
-
-    Returns
-    -------
-    log_density, below, above : ndarray
-    """
-    inside = np.maximum(1 - under - over, LEAST_PROBABILITY)
-    told = log_density - elementary.log(inside)
-    return told, np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
 
 
 def uniform_of(z):
@@ -219,20 +202,30 @@ class GaussianMixtureDestructor(Stored):
         weight = elementary.exp(posterior - most)
         total = weight.sum(axis=1)
         log_density = logsumexp(posterior - most + self._log_own[t] - 0.5 * y**2) - elementary.log(total) - LOG_SQRT_2PI
-        return log_density, *_uniform(weight / total[:, None], y)
+        weight /= total[:, None]
+        return log_density, *((weight * side).sum(axis=1) for side in _normal(y))
 
     def uniform(self, posterior, before, t, z):
         """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
         weight, own = softmax(posterior), self._own(t)
-        told = [_uniform(weight, before + own * each[:, None]) for each in z.T]
-        return [np.stack(side, axis=1) for side in zip(*told, strict=True)]
+        weight[weight < NEGLIGIBLE] = 0.0
+        order, below, above = np.argsort(-weight, axis=1, kind="stable"), np.zeros(z.shape), np.zeros(z.shape)
+        for states in order.T:
+            rows = np.flatnonzero(np.take_along_axis(weight, states[:, None], axis=1))
+            if len(rows) == 0:
+                break
+            of = rows, states[rows]
+            low, high = _normal(before[of][:, None] + own[of[1]][:, None] * z[rows])
+            below[rows] += weight[of][:, None] * low
+            above[rows] += weight[of][:, None] * high
+        return below, above
 
     def tail(self, posterior, before, t, z, upper):
-        """Probability of numbers at place t beyond one that is the same in all rows: above it if ``upper``, or below."""
+        """Probability of numbers at place t beyond one that all rows share: above it if ``upper``, or below."""
         y = before + self._own(t) * z
         beyond, tail = -y if upper else y, np.zeros(len(y))
         rows = (beyond > NOTHING).any(axis=1)
-        tail[rows] = (elementary.exp(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
+        tail[rows] = (softmax(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
         return tail
 
     def restore(self, posterior, before, t, below, above):
@@ -299,11 +292,10 @@ class GaussianMixtureDestructor(Stored):
             raise ValueError("probabilities of a mixture do not sum to one")
 
 
-def _uniform(weight, y):
-    """Probability of less, and of more, than standard normal numbers of states, by the weights of these."""
+def _normal(y):
+    """`uniform_of` standard normal numbers, the smaller one told and the other what it leaves."""
     least = ndtr(-np.abs(y))
-    low, high = np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
-    return (weight * low).sum(axis=1), (weight * high).sum(axis=1)
+    return np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
 
 
 def _inverse(weight, before, own, below, above, n):

@@ -145,7 +145,7 @@ class CategoricalDensity(TableModel):
         Parameters
         ----------
         table : ndarray of shape (n_rows, n_columns), float64
-            As `learn_numbers` takes it, in an order that was drawn: see `shuffled`.
+            As `learn_numbers` takes it, in an order that was drawn.
         held_out : list of slice
             Rows that are held out together of another density, which has the same parameters.
         domain : Domain

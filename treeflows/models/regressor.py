@@ -24,7 +24,7 @@ from .targets import TargetModel, domain_with_target, with_target
 COARSE = np.linspace(-8, 8, 49)  # normal scores of the target's own distribution, at which all rows are told
 FINE = 48  # more places of each row, between those coarse ones that hold
 MIDDLE = 1e-3  # on either side all but so much
-HALVINGS = 30
+HALVINGS = 24
 CELLS = 100_000  # rows times places, at a time
 
 
@@ -201,8 +201,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         Returns
         -------
         log_density : ndarray of shape (n_rows,), float64
-            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none below,
-            or above 0 where fit saw none above.
+            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none
+            there, or above 0 where fit saw none there.
         """
         values, y = self._read(X), _numbers(self.target(y)[0])
         check_consistent_length(values, y)
