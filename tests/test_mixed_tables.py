@@ -168,6 +168,17 @@ def test_what_is_missing_by_chance_is_drawn(holes, tmp_path):
     np.testing.assert_array_less(told[1:], 0)
 
 
+def test_pictures_and_codes_of_what_is_missing_by_chance(holes):
+    with_holes, _ = holes
+    model = AutoregressiveTreeFlow(missing="marginalize", random_state=0).fit(with_holes)
+    pytest.importorskip("matplotlib").use("agg")
+    shown = treeflows.DependenceDisplay.from_estimator(model, with_holes, random_state=0)
+    assert set(shown.information) == {"data", "samples", "codes"}
+    with pytest.raises(TableError, match="impute first"):
+        model.transform(with_holes)
+    assert not model.impute(with_holes, draw=True, random_state=0).isna().any(axis=None)
+
+
 def test_what_is_drawn_hangs_together_as_what_is_observed_does():
     x, noise = np.random.default_rng(0).normal(size=(2, 300))
     X = np.column_stack([x, 10 * x + noise])

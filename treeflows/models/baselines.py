@@ -37,8 +37,6 @@ class NumberTrees:
         Whether a column is told given those before it; else by itself alone.
     """
 
-    missing = "category"  # of tables with numbers there is no other way
-
     def __init__(self, dependent):
         self.dependent = dependent
 

@@ -71,11 +71,11 @@ class DependenceDisplay:
         display : DependenceDisplay
         """
         domain, rng = fitted_domain(model), stream(model, random_state)
-        data, samples = data_and_samples(model, X, rng)
-        data, edges = as_codes(data, domain.numeric)
+        whole, samples = data_and_samples(model, X, rng)
+        data, edges = as_codes(whole, domain.numeric)
         tables = {"data": data, "samples": as_codes(samples, domain.numeric, edges)[0]}
         if hasattr(model, "transform"):
-            tables["codes"] = as_codes(model.transform(X), domain.numeric)[0]
+            tables["codes"] = as_codes(model.distribution_.transform(whole, n_threads(model.n_jobs)), domain.numeric)[0]
         tables["shuffled"] = np.column_stack([rng.permutation(column) for column in data.T])
         k, threads = n_codes(domain), n_threads(model.n_jobs)
         information = {what: mutual_information(t, k, threads) for what, t in tables.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from .._version import __version__
 from ..files.tables import to_frame
 from ..learning.orders import mutual_information
-from ..learning.rows import rows_to_learn_from
+from ..learning.rows import numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.threads import n_threads
 from ..pictures.axes import codes_of
@@ -69,9 +69,10 @@ def report(model, table, name, *, seed=0):
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
     found = compare_split(model, domain, rows, np.sort(seen), held_out)
-    data = rows.codes
-    if not domain.numeric.any():
-        data, _ = rows_to_learn_from(data, rows.observed, None, domain.n_categories, generator(seed), threads)
+    if domain.numeric.any():
+        data = numbers_to_learn_from(rows.codes, rows.observed, None, domain, generator(seed), threads)
+    else:
+        data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
     samples = codes_of(model, drawn)
     kind = type(model).__name__
