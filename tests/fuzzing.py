@@ -88,10 +88,10 @@ def models():
 def models_of_numbers():
     """Models of a table of numbers and categories, each with the table that it was fitted to."""
     rng = np.random.default_rng(0)
-    letter = rng.choice(["a", "b", "c"], 120)
-    real = rng.normal(size=120) + (letter == "a")
-    real[rng.random(120) < 0.2] = 0.0
-    whole = np.where(rng.random(120) < 0.1, np.nan, np.rint(5 * real + 30 * rng.random(120)))
+    letter = rng.choice(["a", "b", "c"], 60)
+    real = rng.normal(size=60) + (letter == "a")
+    real[rng.random(60) < 0.2] = 0.0
+    whole = np.where(rng.random(60) < 0.1, np.nan, np.rint(5 * real + 30 * rng.random(60)))
     X = np.column_stack([letter.astype(object), real, whole])
     tree, mixture = (
         kind(numeric=[1, 2], handle_unknown="reserve", random_state=0)
@@ -274,18 +274,18 @@ def assert_true(model):
 def assert_true_numbers(density):
     """Raise AssertionError unless distributions of numbers and codes sum to one and agree with what is drawn."""
     assert isinstance(density, MixedDensity)
-    rows = density.sample(40, np.random.default_rng(0))
+    rows = density.sample(12, np.random.default_rng(0))
     walk, ends = density.begin(len(rows)), (np.full(len(rows), -np.inf), np.full(len(rows), np.inf))
     for j in density.order.tolist():
         x, said = rows[:, j], walk.codes_say(j)
-        assert (said >= 0).all() and np.allclose(said.sum(axis=1), 1, rtol=0, atol=1e-6), "kinds do not sum to one"
-        told = walk.score(j, x)
-        assert not np.isnan(told).any() and (told > -np.inf).all(), "what is drawn has no density"
+        assert (said >= 0).all(), "a probability is negative"
+        assert np.allclose(said.sum(axis=1), 1, rtol=0, atol=1e-6), "kinds do not sum to one"
+        assert (walk.score(j, x) > -np.inf).all(), "what is drawn has no density"
         if density.numbers.is_number[j]:
             there = np.where(np.isnan(x), density.numbers.origin[j], x)
             assert np.isfinite(there).all(), "what is drawn is infinite"
             below, above = walk.mass(j, ends[0], there), walk.mass(j, there, ends[1])
-            assert (below >= 0).all() and (above >= 0).all(), "a distribution function falls"
+            assert min(below.min(), above.min()) >= 0, "a distribution function falls"
             assert np.allclose(below + above, 1, rtol=0, atol=1e-6), "a number does not sum to one"
         walk.observe(j, x)
     codes = density.transform(rows)
@@ -316,7 +316,7 @@ def ask_of_numbers(model, X):
 
 
 def ask(model, X, pictures):
-    """All that a model can be asked; a ValueError is an answer."""
+    """All that a model can be asked, ``pictures`` and what else takes long if so; a ValueError is an answer."""
     questions = [lambda: repr(model)]
     if isinstance(model, TreeFlowClassifier):
         questions += [lambda: model.predict(X), lambda: ask(model.density_, X, pictures)]
@@ -324,7 +324,7 @@ def ask(model, X, pictures):
         questions += [lambda: assert_finite(model.predict(X)), lambda: assert_finite(model.predict_quantiles(X))]
     else:
         questions += [lambda: model.score_samples(X), lambda: model.sample(3, random_state=0), model.summary]
-        if model.domain_.numeric.any():
+        if pictures and model.domain_.numeric.any():
             questions += [lambda: ask_of_numbers(model, X)]
     if hasattr(model, "transform"):
         questions += [lambda: model.inverse_transform(model.transform(X))]

@@ -1008,8 +1008,15 @@ def test_values_of_numbers_as_users_write_them(numbers):
     assert value_of(model, "kg", "..80.5") == (None, 80.5)
     assert value_of(model, "kg", "") is None
     assert value_of(model, "day", "2024-02-01..") == (pd.Timestamp("2024-02-01"), None)
-    with pytest.raises(TableError, match="holds '1..2..3' at row 0, where the model has numbers"):
+    assert repr(value_of(model, "cm", "170.5")) == "170.5"  # as messages have it
+    with pytest.raises(ValueError, match="takes numbers, not '1..2..3'"):
         value_of(model, "cm", "1..2..3")
+
+
+def test_pictures_that_are_not_of_numbers_are_refused_by_name(numbers, refused):
+    for what in ("tree", "curve"):
+        told = refused("plot", numbers / "m", "--what", what, "-o", "a.png")
+        assert "is not for numbers yet, and column 'cm' holds numbers" in told
 
 
 def test_numbers_of_parquet_keep_their_types(numbers, said):

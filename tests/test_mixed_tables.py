@@ -8,7 +8,7 @@ import pytest
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
-from treeflows.machine.errors import ParameterError, TableError
+from treeflows.machine.errors import TableError
 
 N = 400
 
@@ -123,8 +123,6 @@ def test_unseen_categories_may_be_reserved():
 
 def test_options_that_do_not_go_together_are_refused():
     X = table()
-    with pytest.raises(ParameterError, match="missing='marginalize' is not for tables with numbers yet"):
-        TreeFlowMixture(numeric="auto", missing="marginalize").fit(X)
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
         TreeFlowEnsemble(TreeFlowMixture(numeric=[])).fit(X[["sex"]])
     with pytest.raises(ValueError, match="numeric of the estimator TreeFlowMixture has no effect"):
@@ -132,6 +130,93 @@ def test_options_that_do_not_go_together_are_refused():
     for attribute in ("weights_", "share_", "exponent_", "flows_"):
         with pytest.raises(AttributeError, match="table with numbers"):
             getattr(TreeFlowMixture(numeric="auto", random_state=0).fit(X[["sex", "age"]][:50]), attribute)
+
+
+def test_trees_and_curves_are_not_of_numbers(model):
+    for ask in (model.likelihood_curves, lambda: model.tree("sex")):
+        with pytest.raises(TableError, match="is not for numbers yet, and column 'height' holds numbers"):
+            ask()
+
+
+@pytest.fixture(scope="module")
+def holes():
+    """A table of which a fifth of the cells is missing by chance, and the same without these."""
+    X = table(5, 150)[["sex", "height", "age", "money"]]
+    gone = np.random.default_rng(0).random(X.shape) < 0.2
+    return X.mask(gone), X
+
+
+def test_what_is_missing_by_chance_is_drawn(holes, tmp_path):
+    with_holes, _ = holes
+    models = [
+        kind(missing="marginalize", random_state=0).fit(with_holes.iloc[order])
+        for kind in (AutoregressiveTreeFlow, TreeFlowMixture)
+        for order in (slice(None), np.random.default_rng(1).permutation(len(with_holes)))
+    ]
+    for i, model in enumerate(models):  # the rows in any order give the same bytes
+        treeflows.save(model, tmp_path / str(i))
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    assert (tmp_path / "2").read_bytes() == (tmp_path / "3").read_bytes()
+    drawn = models[0].sample(200, random_state=0)
+    assert not drawn.isna().any(axis=None)
+    # the likelihood of a row is that of what is observed of it
+    some = with_holes[:3].copy()
+    some.iloc[:, 1:] = np.nan
+    some.iloc[0, 0] = np.nan
+    told = models[0].score_samples(some)
+    assert told[0] == 0
+    np.testing.assert_array_less(told[1:], 0)
+
+
+def test_what_is_drawn_hangs_together_as_what_is_observed_does():
+    x, noise = np.random.default_rng(0).normal(size=(2, 300))
+    X = np.column_stack([x, 10 * x + noise])
+    with_holes = X.copy()
+    with_holes[:200, 1] = np.nan  # so that no more than a third of the rows tells
+    model = TreeFlowMixture(missing="marginalize", random_state=0).fit(with_holes)
+    told = model.predict_quantiles(X[:50], 1, [0.1, 0.5, 0.9])
+    assert np.abs(told[:, 1] - 10 * x[:50]).mean() < 1.5
+    assert (told[:, 2] - told[:, 0]).mean() < 10  # 2.6 by the truth, 26 with no knowledge of the other
+
+
+def test_a_weight_is_as_many_rows_of_what_is_drawn(holes, tmp_path):
+    with_holes, _ = holes
+    weight = np.arange(len(with_holes)) % 3
+    flow = AutoregressiveTreeFlow(missing="marginalize", random_state=0)
+    treeflows.save(flow.fit(with_holes, sample_weight=weight), tmp_path / "a")
+    treeflows.save(flow.fit(with_holes.iloc[np.repeat(np.arange(len(weight)), weight)]), tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_numbers_of_all_sizes_in_one_column(tmp_path):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=100) * 10.0 ** rng.integers(-300, 300, 100))[:, None]
+    model = AutoregressiveTreeFlow(random_state=0).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.sample(50, random_state=0)).all()
+    treeflows.save(model, tmp_path / "m.treeflow")
+    treeflows.load(tmp_path / "m.treeflow")
+
+
+def test_times_are_given_with_the_zone_that_fit_saw_or_without():
+    at = pd.date_range("2024-01-01", periods=60, tz="Europe/Rome", freq="h")
+    X = pd.DataFrame({"at": at, "x": np.arange(60) % 3})
+    zoned = AutoregressiveTreeFlow(random_state=0).fit(X)
+    plain = AutoregressiveTreeFlow(random_state=0).fit(X.assign(at=at.tz_localize(None)))
+    for same in (at[5], at[5].tz_convert("UTC"), at[5].to_pydatetime()):
+        assert (zoned.sample(5, given={"at": same})["at"] == at[5]).all()
+    assert zoned.sample(50, given={"at": (at[5], at[9])})["at"].between(at[5], at[9]).all()
+    with pytest.raises(TableError, match="which has no zone"):
+        zoned.sample(given={"at": at[5].tz_localize(None)})
+    with pytest.raises(TableError, match="which has a zone"):
+        plain.sample(given={"at": at[5]})
+
+
+@pytest.mark.parametrize("odd", ["n/a", True])
+def test_what_is_no_number_among_numbers_is_named(odd):
+    X = pd.DataFrame({"x": pd.Series([1.5, 2.5, odd] * 10, dtype=object)})
+    with pytest.raises(TableError, match=f"holds 1.5 at row 0, which is no category, and {odd!r} at row 2"):
+        TreeFlowMixture().fit(X)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ def integral(density, row, j):
         return np.stack([cell_of(below, above, 7) for _, below, above, _ in told])
 
     here = slice(*density.smooth.first_knot[j : j + 2])
-    edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.smooth.level[here])]))
+    bounds = np.clip(density.smooth.scores(j, np.array(density.numbers.ends(j))), -37, 37)
+    edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.smooth.level[here]), bounds]))
     found, number = [edges], np.arange(1, 128)
     for source in range(1 + len(density.mixtures)):
         low, high = np.full(127, -37.0), np.full(127, 37.0)
@@ -107,6 +108,72 @@ def test_conditionals_integrate_to_one(order):
         below, above = walk.uniform(3, np.array([-far - 0.5, far + 0.5]), slice(None))
         assert density.n_categories[3] == 1
         assert abs(lattice + below[0] + above[1] - 1) < 1e-6
+
+
+BOUNDS = np.array([[-np.inf, 0, -np.inf, 0], [np.inf, np.inf, 0, np.inf]])
+
+
+def bounded_table(seed=0, n=300):
+    """A number, one that is not negative, one that is not positive, and counts: all make up the first, more or less."""
+    rng = np.random.default_rng(seed)
+    a = rng.exponential(3, n) ** 1.5
+    b = -np.abs(a + rng.normal(0, 3, n))
+    return np.column_stack([a + rng.standard_normal(n), a, b, rng.poisson(a / 2 + 0.5)])
+
+
+@pytest.fixture(scope="module")
+def bounded():
+    return learn_mixed(bounded_table(), [1] * 4, [0] * 4, step=[0, 0, 0, 1.0], bounds=BOUNDS, mixtures=FEW)
+
+
+def told_at(density, row, n):
+    """Walks of so many rows that are all the same, up to a column."""
+    for j in density.order.tolist():
+        walk = Walk(density, n)
+        for s in density.order[: np.flatnonzero(density.order == j)[0]].tolist():
+            walk.observe(s, np.full(n, row[s]))
+        yield j, walk
+
+
+def test_what_is_bounded_has_all_its_probability_within(bounded):
+    # of the second, the mixtures of numbers have nothing within
+    for row in (bounded_table()[3], np.array([-300.0, 0.01, -1e-9, 5])):
+        for j, walk in told_at(bounded, row, 2):
+            below, above = walk.uniform(j, np.clip(bounded.numbers.ends(j), -1e300, 1e300), slice(None))
+            assert below[0] < 1e-11
+            assert above[1] < 1e-11
+            if j in (1, 2):
+                assert abs(integral(bounded, row, j) - 1) < 1e-6
+        counts = repeated(row, 3, np.arange(3_000.0))
+        last = list(told_at(bounded, row, 1))[3][1]
+        beyond = last.uniform(3, np.array([2_999.5]), slice(None))[1]
+        assert abs(np.exp(bounded.conditional_scores(counts)[:, 3]).sum() + beyond[0] - 1) < 1e-6
+
+
+def test_nothing_lies_beyond_bounds(bounded):
+    rows = bounded.sample(2000, np.random.default_rng(0))
+    assert (rows[:, [1, 3]] >= 0).all()
+    assert (rows[:, 2] <= 0).all()
+    assert (rows[:, 0] < 0).any()
+    told = bounded.transform(rows)
+    np.testing.assert_allclose(bounded.invert(told[:200]), rows[:200], rtol=1e-9, atol=1e-9)
+    for j in range(3):
+        elsewhere = bounded.n_categories[j] - 1
+        assert kstest(told[told[:, j] >= elsewhere, j] - elsewhere, "uniform").pvalue > 1e-3
+    for j, x in ((1, -1e-9), (2, 1e-9), (3, -1.0)):
+        beyond = repeated(rows[0], j, [x])
+        assert bounded.score(beyond) == -np.inf
+        observed = np.arange(4) != 0  # the rest of the row is drawn for it
+        assert [part.tolist() for part in bounded.marginal(beyond, observed[None])] == [[-np.inf], [0.0]]
+    # a uniform number at either end
+    told = repeated(told[0], 2, [0.0, np.nextafter(1, 0)]) + (bounded.n_categories[2] - 1) * (np.arange(4) == 2)
+    assert (bounded.invert(told)[:, 2] <= 0).all()
+
+
+def test_bounds_pay(bounded):
+    free = learn_mixed(bounded_table(), [1] * 4, [0] * 4, step=[0, 0, 0, 1.0], mixtures=FEW)
+    new = bounded_table(1, 1000)
+    assert bounded.score(new).mean() > free.score(new).mean()
 
 
 def test_two_numbers_integrate_to_one():

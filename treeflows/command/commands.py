@@ -249,7 +249,7 @@ def _show(arguments):
         print(json.dumps(figures))
         return
     print(printable(text))
-    if "order" in figures and arguments.column is None:
+    if "order" in figures and arguments.column is None and not model.domain_.numeric.any():
         print("\n--column NAME prints the tree of a column")
 
 

@@ -18,7 +18,7 @@ from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
-NOTHING = -9.0  # a normal score below which less lies than a sum to one has digits for
+NOTHING = -7.0  # a normal score below which next to nothing lies: 1e-12
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
 BISECTIONS = 70
@@ -139,25 +139,6 @@ def normal_scores(below, above):
     return z, -0.5 * z**2 - LOG_SQRT_2PI
 
 
-def truncated(log_density, below, above, under, over):
-    """A density and its uniform numbers, given that numbers lie between two bounds.
-
-    Parameters
-    ----------
-    log_density, below, above : ndarray
-        Log-density, F and 1 - F of some numbers.
-    under, over : ndarray of the same shape, or of (1,)
-        Probability below the lower bound, and above the upper one.
-
-    Returns
-    -------
-    log_density, below, above : ndarray
-    """
-    inside = np.maximum(1 - under - over, LEAST_PROBABILITY)
-    told = log_density - elementary.log(inside)
-    return told, np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
-
-
 def uniform_of(z):
     """Uniform numbers of standard normal ones: F(z), and 1 - F(z)."""
     return ndtr(z), ndtr(-z)
@@ -240,7 +221,7 @@ class GaussianMixtureDestructor(Stored):
         return below, above
 
     def tail(self, posterior, before, t, z, upper):
-        """Probability of numbers at place t beyond one that is the same in all rows: above it if ``upper``, or below."""
+        """Probability of numbers at place t beyond one that all rows share: above it if ``upper``, or below."""
         y = before + self._own(t) * z
         beyond, tail = -y if upper else y, np.zeros(len(y))
         rows = (beyond > NOTHING).any(axis=1)

@@ -8,8 +8,9 @@ import numpy as np
 from .._ext import elementary
 from ..inference.estimates import divided
 from ..machine.log_sums import logsumexp
-from .destructors import normal_scores, truncated, uniform_of
+from .destructors import normal_scores, uniform_of
 from .digits import cell_of
+from .stored import LEAST_PROBABILITY
 
 BISECTIONS = 70
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
@@ -277,25 +278,19 @@ class Walk:
         """
         share, t = self.density.number_share[j], int(self.density.place[j])
         _, *plain = self.density.smooth.destroy(j, x)
-
-        def bounded(source, below, above):
-            under, over = (part[rows][:, None] for part in self._beyond(source, j))
-            return truncated(0.0, below, above, under, over)[1:]
-
-        marginal = bounded(0, *plain)
+        bounded = self._within(0, j, rows, *plain)
 
         def told_by(source, trees, levels, first):
             own = share[first : first + len(levels)]
             if not own.any():
                 return 0.0, 0.0
-            sides = marginal
+            sides = bounded
             if source > 0:
                 i = source - 1
                 z = normal_scores(*plain)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
                 known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-                sides = bounded(source, *self.density.mixtures[i].uniform(*known, t, z))
-                is_heard = self._is_heard(source, j, rows)[:, None]
-                sides = [np.where(is_heard, *both) for both in zip(sides, marginal, strict=True)]
+                sides = self._within(source, j, rows, *self.density.mixtures[i].uniform(*known, t, z))
+                sides = self._heard(source, j, rows, sides, bounded)
             if ("cells", first) not in self._ahead:
                 most = levels[np.flatnonzero(own)[-1]]
                 self._ahead["cells", first] = self._cells_of(j, source, trees, most)
@@ -354,7 +349,8 @@ class Walk:
         if before is not None and np.array_equal(before[0], chosen) and np.array_equal(before[1], x):
             return before[2]
         log_slope, below, above = density.smooth.destroy(j, x)
-        marginal = self._within(0, j, rows, log_slope, below, above)
+        log_inside = elementary.log(self._beyond(0, j)[2][rows])
+        marginal = log_slope - log_inside, *self._within(0, j, rows, below, above)
         known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
 
         def told_by(i):
@@ -366,11 +362,9 @@ class Walk:
                 z = density.seen(i, j, x)
                 log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
             log_density, low, high = mixture.destroy(*known[i], t, z)
-            told = self._within(1 + i, j, rows, log_density + log_unit, low, high)
-            is_heard = self._is_heard(1 + i, j, rows)
-            if not is_heard.all():
-                told = [np.where(is_heard, *both) for both in zip(told, marginal, strict=True)]
-            return *told, z
+            log_density += log_unit - elementary.log(self._beyond(1 + i, j)[2][rows])
+            told = log_density, *self._within(1 + i, j, rows, low, high)
+            return *self._heard(1 + i, j, rows, told, marginal), z
 
         told = [(*marginal, x), *self._of_each(told_by, len(x))]
         self._ahead.setdefault("uniforms", (chosen, x, told))  # the first asked about is mostly what is observed then
@@ -418,20 +412,18 @@ class Walk:
             cell = 2 * cell + codes[:, at + i]
         n = 2**level
         of = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
+        marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
         if source > 0:
             i, mixture = source - 1, density.mixtures[source - 1]
             known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
             x = density.unseen(i, j, mixture.restore(*known, t, *self._of_all(source, j, rows, *of)))
-            is_heard = self._is_heard(source, j, rows)
-            if is_heard.all():
-                return x
-        marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
-        return marginal if source == 0 else np.where(is_heard, x, marginal)
+            return self._heard(source, j, rows, [x], [marginal])[0]
+        return marginal
 
     # ---- bounds ----
 
     def _beyond(self, source, j):
-        """What marginal or mixture has of numbers below, and above, all that may be: two ndarrays of shape (n_rows,)."""
+        """What marginal or mixture has below all that may be, above it, and within: three ndarrays of (n_rows,)."""
         if ("beyond", source) not in self._ahead:
             density, told = self.density, []
             for end, upper in zip(density.numbers.ends(j), (False, True), strict=True):
@@ -444,23 +436,30 @@ class Walk:
                     z = density.seen(i, j, np.array([end]))
                     tail = density.mixtures[i].tail(self._of_elsewhere(i, j), self._before(i, j), t, z, upper)
                 told.append(np.broadcast_to(tail, len(self.codes)))
-            self._ahead["beyond", source] = told
+            under, over = told
+            self._ahead["beyond", source] = under, over, np.maximum(1 - under - over, LEAST_PROBABILITY)
         return self._ahead["beyond", source]
 
-    def _is_heard(self, source, j, rows):
-        """Where marginal or mixture has enough within the bounds: ndarray of bool."""
-        under, over = self._beyond(source, j)
-        return (under + over)[rows] <= 1 - LEAST_INSIDE
-
-    def _within(self, source, j, rows, log_density, below, above):
-        """What marginal or mixture says, given that numbers lie within the bounds."""
-        under, over = (part[rows] for part in self._beyond(source, j))
-        return truncated(log_density, below, above, under, over)
+    def _within(self, source, j, rows, below, above):
+        """Uniform numbers, or several of each row, given that numbers lie within the bounds."""
+        shape = (-1, *(1,) * (below.ndim - 1))
+        under, over, inside = (part[rows].reshape(shape) for part in self._beyond(source, j))
+        return np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
 
     def _of_all(self, source, j, rows, below, above):
         """Uniform numbers of the marginal or a mixture, without bounds, by those within."""
-        under, over = (part[rows] for part in self._beyond(source, j))
-        return under + (1 - under - over) * below, over + (1 - under - over) * above
+        under, over, inside = (part[rows] for part in self._beyond(source, j))
+        return under + inside * below, over + inside * above
+
+    def _heard(self, source, j, rows, told, marginal):
+        """What a mixture says, or where it has too little within the bounds, what the marginal says: sequence."""
+        heard = self._beyond(source, j)[2][rows] >= LEAST_INSIDE
+        if heard.all():
+            return told
+        return [
+            np.where(heard.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+            for one, other in zip(told, marginal, strict=True)
+        ]
 
     # ---- what voices know ----
 

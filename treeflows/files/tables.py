@@ -216,13 +216,22 @@ def value_of(model, column, text):
     known = domain.columns[domain.column_names.index(column)]
     if isinstance(known, Quantity):
         ends = text.split("..") if text.count("..") == 1 else [text]
-        values = [number_cells([end], column, known)[0] if end else None for end in ends]
+        values = [_number_of(end, column, known) if end else None for end in ends]
         return values[0] if len(values) == 1 else tuple(values)
     known = known.values
     try:
         return _categories([text or None], known, column)[0]
     except ValueError:
         raise ValueError(f"column {column!r} has no interval for {text!r}; it has {listing(known, 20)}") from None
+
+
+def _number_of(text, column, known):
+    """The number, time or duration that a user wrote."""
+    try:
+        cell = number_cells([text], column, known)[0]
+    except ValueError:
+        raise ValueError(f"column {column!r} takes {known.kind}, not {text!r}") from None
+    return cell.item() if isinstance(cell, (np.integer, np.floating)) else cell  # as a message has them
 
 
 def to_frame(X, names):

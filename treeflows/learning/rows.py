@@ -9,10 +9,13 @@ from ..densities.density import OrderedDensity
 from ..inference.completion import gibbs, resampled
 from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
-from .multisets import by_hash, hashes, n_rows, of_one_spelling
+from .multisets import by_hash, hashes, held_out_parts, n_rows, of_one_spelling
+from .numbers import MOST_CROSSED, learn_mixed_apart, shuffled
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
 ROUNDS = 5  # of learning from the filled table and drawing its missing cells again
+ROUNDS_OF_NUMBERS = 1  # the same in tables with numbers, of which further ones cost more than they gain,
+MIXTURES = (4, 1), (16, 0)  # by these beside trees
 PROPOSALS = 16  # of which the first draws of a row are one
 MOST_ROWS = 2**31 - 1
 
@@ -77,22 +80,34 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
     return _filled(codes, observed, weight, n_categories, rng, threads), weight
 
 
-def repeated_numbers(values, weight, rng):
-    """Rows of numbers and codes, each as often as its weight says; of fractions, as `rows_to_learn_from` has it.
+def numbers_to_learn_from(values, observed, weight, domain, rng, threads):
+    """Whole rows of numbers and codes, each as often as its weight says; of fractions, as `rows_to_learn_from` has it.
 
     Parameters
     ----------
     values : ndarray of shape (n_rows, n_columns), float64
+        Where a number is missing, and that is a value of its own, NaN.
+    observed : ndarray of shape (n_rows, n_columns), bool, or None
+        Cells that are known; None if all are.
     weight : ndarray of shape (n_rows,), float64, or None
+    domain : Domain
     rng : Generator
+    threads : int
+
+    Returns
+    -------
+    values : ndarray of shape (n, n_columns), float64
     """
-    if weight is None:
+    if weight is not None:
+        order = _order(of_one_spelling(values).view(np.uint8), observed, weight)
+        times = _repetitions(weight[order], rng)
+        if not times.any():
+            raise ValueError("sample_weight sums to less than one row")
+        row = np.repeat(order, times)
+        values, observed = values[row], None if observed is None else observed[row]
+    if observed is None:
         return values
-    order = _order(of_one_spelling(values).view(np.uint8), weight=weight)
-    times = _repetitions(weight[order], rng)
-    if not times.any():
-        raise ValueError("sample_weight sums to less than one row")
-    return np.repeat(values[order], times, axis=0)
+    return _filled_numbers(values, observed, domain, rng, threads)
 
 
 def _order(codes, observed=None, weight=None):
@@ -130,6 +145,40 @@ def _filled(codes, observed, weight, n_categories, rng, threads):
         trees = _trees(codes, weight, n_categories, threads)
         codes[holes] = gibbs(lambda rows, t=trees: t.score(rows, threads), codes[holes], known, n_categories, 1, rng)
     return codes
+
+
+def _filled_numbers(values, observed, domain, rng, threads):
+    """As `_filled`, of rows of numbers and codes: the missing cells of a row are drawn together, by weighted draws.
+
+    They are by mixtures too: trees alone would blur how closely numbers hang together.
+    """
+    holes = np.flatnonzero(~observed.all(axis=1))
+    holes = holes[_order(of_one_spelling(values[holes]).view(np.uint8), observed[holes])]
+    known, numeric = observed[holes], domain.numeric
+    mark = np.minimum(domain.n_categories, MAX_CATEGORIES - 1)
+    k, table = mark + 1, np.where(observed, values, np.where(numeric, np.nan, mark))
+    filled, within = values.copy(), {}
+    for j in np.flatnonzero(~observed.all(axis=0)).tolist():  # what may stand where nothing is observed
+        within[j] = (-np.inf, np.inf) if numeric[j] else np.arange(k[j]) < domain.n_categories[j]
+    for _ in range(1 + ROUNDS_OF_NUMBERS):
+        some = held_out_parts(len(table), table.shape[1], MOST_CROSSED)[:1]
+        density, _ = learn_mixed_apart(
+            shuffled(table, rng),
+            some,
+            numeric,
+            k,
+            step=domain.step,
+            bounds=domain.bounds,
+            rng=rng,
+            mixtures=MIXTURES,
+            n_further=0,
+            threads=threads,
+        )
+        rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=len(holes))]
+        draws = density.draw_ahead(filled[holes], known, PROPOSALS, rngs, threads, None, within)
+        filled[holes] = draws.resampled(1, rngs)[:, 0]
+        table, k, within = filled, domain.n_categories, {}
+    return filled
 
 
 def _trees(codes, weight, n_categories, threads):

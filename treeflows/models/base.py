@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
 from ..learning.multisets import repeated
-from ..learning.rows import check_weight, repeated_numbers, rows_to_learn_from
+from ..learning.rows import check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
-from ..machine.errors import ParameterError, TableError
+from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import check_codes, check_told
@@ -361,10 +361,8 @@ def learn_density(model, rows, domain, random_state, threads, weight=None):
     # two streams: what the model draws does not depend on what is missing
     filling, learning = generator(random_state).spawn(2)
     if domain.numeric.any():
-        if model.missing == "marginalize":
-            told = "missing='marginalize' is not for tables with numbers yet: bin them, or keep 'category'"
-            raise ParameterError(told, parameter="missing", value=model.missing)
-        return model.learn_numbers(repeated_numbers(rows.codes, weight, filling), domain, learning, threads)
+        values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
+        return model.learn_numbers(values, domain, learning, threads)
     codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None
     return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)

@@ -539,6 +539,7 @@ class TableModel(DensityMixin, BaseEstimator):
             check_number(n_draws, "n_draws", Integral, min_val=1)
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         rows = self.domain_.encode(table, threads, missing="marginalize")
+        rows = replace(rows, codes=self.domain_.bounded(rows.codes))
         rng = generator(self.random_state if random_state is None else random_state)
         draw = draw or n_draws is not None
         n_tables = 1 if n_draws is None else int(n_draws)

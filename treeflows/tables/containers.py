@@ -185,17 +185,18 @@ class Table:
         import narwhals.stable.v2 as nw
 
         series = self._series[j]
-        missing = series.is_null().to_numpy().astype(bool)
-        if missing.all():
-            return np.full(len(missing), None, dtype=object), missing
         dtype = series.dtype
-        if dtype.is_integer() and not str(dtype).endswith("128"):
-            return (series.fill_null(0) if missing.any() else series).to_numpy(), missing
-        if dtype in (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.List, nw.Struct, nw.Array, nw.Binary):
-            raise TableError(f"{self.column(j)} has dtype {dtype}, which is not one of numbers", column=self.label(j))
         try:
+            missing = series.is_null().to_numpy().astype(bool)
+            if missing.all():
+                return np.full(len(missing), None, dtype=object), missing
+            if dtype.is_integer() and not str(dtype).endswith("128"):
+                return (series.fill_null(0) if missing.any() else series).to_numpy(), missing
+            if dtype in (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.List, nw.Struct, nw.Array, nw.Binary):
+                told = f"{self.column(j)} has dtype {dtype}, which is not one of numbers"
+                raise TableError(told, column=self.label(j))
             cells = np.array([*series.to_list(), None], dtype=object)[:-1] if dtype.is_integer() else series.to_numpy()
-        except (ImportError, MemoryError):
+        except (TableError, ImportError, MemoryError):
             raise
         except Exception as error:  # each library has its own for a dtype that it cannot give away
             self._refuse_dtype(j, dtype, error)

@@ -627,7 +627,7 @@ def _quantity(table, j, missing):
     """The quantity that a column is."""
     cells, holes = table.numbers(j)
     if cells is None:
-        raise TableError(f"{table.column(j)} has no value that is not missing: leave it out", column=table.label(j))
+        _refuse_nothing(table, j)
     if holes is not None and missing == "error":
         _refuse_missing(table, j, "and none is allowed", ALLOWING, holes)
     try:
@@ -636,6 +636,11 @@ def _quantity(table, j, missing):
     except NotExact as error:
         row = error.place if holes is None else int(np.flatnonzero(~holes)[error.place])
         _refuse_cell(table, j, cells, row, error.why)
+
+
+def _refuse_nothing(table, j):
+    told = f"{table.column(j)} has no value that is not missing: leave it out"
+    raise TableError(told, column=table.label(j))
 
 
 def _refuse_cell(table, j, cells, row, why):
