@@ -201,8 +201,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         Returns
         -------
         log_density : ndarray of shape (n_rows,), float64
-            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none there, or
-            above 0 where fit saw none there.
+            Nats; of targets on a lattice, log-probabilities. Minus infinity of a target below 0 where fit saw none
+            there, or above 0 where fit saw none there.
         """
         values, y = self._read(X), _numbers(self.target(y)[0])
         check_consistent_length(values, y)

@@ -134,8 +134,8 @@ class Quantity:
     def bounds(self):
         """The least and the greatest number that there may be, infinite where any may: (float, float).
 
-        Where fit saw nothing below 0, in the column's own units, nothing lies there, and else the same of what is above.
-        Times have no bounds.
+        Where fit saw nothing below 0, in the column's own units, nothing lies there, and else the same of what is
+        above. Times have no bounds.
         """
         if not self.is_time:
             points = (-(self.origin // self.stride), -self.origin // self.stride) if self.stride else (0, 0)
