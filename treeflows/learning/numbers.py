@@ -161,6 +161,7 @@ def describe_numbers(table, is_number, n_categories, step, bounds):
     """Kinds and questions of columns of numbers: NumberColumns."""
     n_columns, missing = table.shape[1], np.isnan(table).any(axis=0).astype(np.uint8)
     k, atoms, thresholds, origin = np.array(n_categories, dtype=np.int32), [], [], np.zeros(n_columns)
+    low, high = bounds
     for j in range(n_columns):
         if not is_number[j]:
             atoms.append(np.empty(0))
@@ -177,8 +178,8 @@ def describe_numbers(table, is_number, n_categories, step, bounds):
         missing * is_number,
         step,
         origin,
-        bounds[0],
-        bounds[1],
+        low,
+        high,
         starts([len(a) for a in atoms]),
         np.concatenate(atoms),
         starts([len(t) for t in thresholds]),
