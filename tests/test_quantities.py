@@ -503,12 +503,13 @@ def test_other_kinds_than_fit_saw_are_named():
 def test_given_numbers():
     X = pd.DataFrame({"age": RNG.integers(0, 90, N), "k": ["a", "b"] * (N // 2), "day": DAYS})
     domain, _ = domain_of(X)
-    codes, observed, places = domain.given({"age": 30, "k": "b"})
+    codes, observed, places, within = domain.given({"age": 30, "k": "b"})
     assert codes[:2].tolist() == [30.0, 1.0]
     assert np.isnan(codes[2])
     assert observed.tolist() == [True, True, False]
     assert places == {1: 1}
-    codes, _, _ = domain.given({"day": pd.Timestamp("2020-01-02")})
+    assert within == {}
+    codes, *_ = domain.given({"day": pd.Timestamp("2020-01-02")})
     assert codes[2] == np.datetime64("2020-01-02T00:00:00").astype(np.int64)
     assert domain.given({"day": datetime.date(2020, 1, 2)})[0][2] == codes[2]
     for value in ("thirty", np.inf, None, True, datetime.date(2020, 1, 1)):
