@@ -114,7 +114,7 @@ def test_a_discrete_tree_flow_says_what_takes_numbers():
     with pytest.raises(ValueError, match=r"pandas\.qcut.*TreeFlowMixture\(numeric='auto'\)"):
         DiscreteTreeFlow().fit(X[["kind", "paid"]])
     with pytest.raises(TableError, match="a DiscreteTreeFlow takes no numbers, and column 'paid'"):
-        TreeFlowEnsemble(DiscreteTreeFlow(), 2, numeric=["paid"]).fit(X)
+        TreeFlowEnsemble(DiscreteTreeFlow(), 2, numeric=["paid"]).fit(X[["kind", "paid"]])
 
 
 @pytest.mark.parametrize(
