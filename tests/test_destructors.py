@@ -55,6 +55,20 @@ def test_each_is_a_destructor(name):
     check_destructor(LAYERS[name])
 
 
+@pytest.mark.parametrize(
+    "name", ["independent", "independent in the cube", "mixture", "mixture in the cube", "trees", "deep"]
+)
+def test_no_number_depends_on_later_columns(name):
+    X = spiral()
+    X = X if name in ("independent", "mixture", "deep") else IndependentDestructor().fit_transform(X)
+    layer = clone(LAYERS[name]).fit(X)
+    told, changed = layer.transform(X), X.copy()
+    for t in (2, 1):
+        changed[:, t] = X[::-1, t]
+        np.testing.assert_array_equal(layer.transform(changed)[:, :t], told[:, :t])
+        assert (layer.transform(changed)[:, t] != told[:, t]).any()
+
+
 @pytest.mark.parametrize("layers", [[MixtureDestructor(3)], [IndependentDestructor(), TreeDestructor(3, 2)]])
 def test_they_are_destructors_of_more_columns(layers):
     check_destructor(DeepDestructor(layers), spiral(n=300))

@@ -48,6 +48,38 @@ def regressor():
     return TreeFlowRegressor(random_state=0).fit(X[["kind", "paid", "age"]], X["size"])
 
 
+@pytest.mark.parametrize("name", ["flow", "ensemble", "regressor"])
+def test_no_term_depends_on_later_columns(name, request):
+    whole = request.getfixturevalue(name).distribution_
+    for density in getattr(whole, "members", [whole]):
+        values, other = (density.sample(100, np.random.default_rng(seed)) for seed in (0, 1))
+        told = density.conditional_scores(values)
+        for t in range(1, len(density.order)):
+            before, later = density.order[:t], density.order[t:]
+            changed = values.copy()
+            changed[:, later] = other[:, later]
+            said = density.conditional_scores(changed)
+            np.testing.assert_array_equal(said[:, before], told[:, before])
+            assert (said[:, later] != told[:, later]).any()
+
+
+def test_a_pool_tells_categories_beside_numbers(flow, regressor):
+    assert flow.distribution_.coded == ()
+    density = regressor.distribution_
+    assert len(density.coded) == 1
+    assert not density.code_share[:, :2].any()  # the pool has trees of its own
+    assert density.code_share[0, 2] > 0
+    values = density.sample(50, np.random.default_rng(0))
+    walk, at = density.begin(50), np.arange(50)
+    for j in density.order.tolist():
+        said, number = walk.codes_say(j), density.numbers.is_number[j]
+        np.testing.assert_allclose(said.sum(axis=1), 1, rtol=0, atol=1e-12)
+        if not number:
+            told = np.log(said[at, values[:, j].astype(int)])
+            np.testing.assert_allclose(density.conditional_scores(values)[:, j], told, rtol=1e-12)
+        walk.observe(j, values[:, j])
+
+
 def in_file(model, path):
     treeflows.save(model, path)
     return path.read_bytes()
