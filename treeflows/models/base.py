@@ -194,12 +194,16 @@ class CategoricalDensity(TableModel):
         return rows.codes
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.positive_only = not TablePolicy.of(self).takes_numbers
-        tags.input_tags.allow_nan = self.missing != "error"
-        return tags
+        return tell_tags(super().__sklearn_tags__(), self)
+
+
+def tell_tags(tags, estimator):
+    """Tags of scikit-learn with what an estimator takes for a table."""
+    tags.input_tags.categorical = True
+    tags.input_tags.string = True
+    tags.input_tags.positive_only = not TablePolicy.of(estimator).takes_numbers
+    tags.input_tags.allow_nan = estimator.missing != "error"
+    return tags
 
 
 class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity):

@@ -13,9 +13,7 @@ from ..machine.threads import n_threads
 from ..tables.columns import MAX_CATEGORIES, Column
 from ..tables.containers import is_missing, read_table
 from ..tables.policy import TablePolicy
-from .autoregressive import AutoregressiveTreeFlow
 from .base import check_model, read_to_learn
-from .mixture import TreeFlowMixture
 from .questions import warn_of_estimates
 from .targets import TargetModel, domain_with_target, with_target
 
@@ -74,6 +72,8 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
     >>> model.predict([["a", "a", "b"], ["a", "b", "b"]]).tolist()
     ['same', 'other']
     """
+
+    least_leaf = 1
 
     def __init__(
         self,
@@ -186,8 +186,3 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
             row = int(np.flatnonzero(np.isnan(probability).any(axis=1))[0])
             raise ValueError(f"row {row} has so many missing cells that its class cannot be told")
         return self.classes_[probability.argmax(axis=1)]
-
-    def part(self):
-        if self.estimator is not None:
-            return self.estimator
-        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=1))

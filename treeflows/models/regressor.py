@@ -84,6 +84,7 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
     """
 
     distribution_: MixedDensity
+    least_leaf = 10
 
     def __init__(
         self,
@@ -209,11 +210,6 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
         y = self.domain_.columns[-1].numbers(y)
         told = [walk.score(self.n_features_in_, y[block]) for block, walk in self._walks(values)]
         return np.concatenate(told)
-
-    def part(self):
-        if self.estimator is not None:
-            return self.estimator
-        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=10))
 
     @property
     def _origin(self):

@@ -9,17 +9,28 @@ from sklearn.utils.validation import column_or_1d
 from ..machine.threads import n_threads
 from ..tables.containers import dtype_for
 from ..tables.domain import Rows
-from ..tables.policy import TablePolicy
-from .base import learn_density, learner, part_of
+from .autoregressive import AutoregressiveTreeFlow
+from .base import learn_density, learner, part_of, tell_tags
+from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
 
 
 class TargetModel(BaseEstimator):
-    """Base class of models of a column given the others, by the density of all."""
+    """Base class of models of a column given the others, by the density of all.
+
+    Attributes
+    ----------
+    least_leaf : int
+        Rows of a leaf of the default density's trees.
+    """
+
+    least_leaf: int
 
     def part(self):
         """The unfitted density: estimator."""
-        raise NotImplementedError
+        if self.estimator is not None:
+            return self.estimator
+        return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=self.least_leaf))
 
     @property
     def takes_numbers(self):
@@ -105,12 +116,7 @@ class TargetModel(BaseEstimator):
         return [None if number else column.categories for number, column in columns]
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.positive_only = not TablePolicy.of(self).takes_numbers
-        tags.input_tags.allow_nan = self.missing != "error"
-        return tags
+        return tell_tags(super().__sklearn_tags__(), self)
 
 
 def with_target(table, target):
