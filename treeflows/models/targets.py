@@ -27,7 +27,12 @@ class TargetModel(BaseEstimator):
     least_leaf: int
 
     def part(self):
-        """The unfitted density: estimator."""
+        """The unfitted density.
+
+        Returns
+        -------
+        estimator : estimator
+        """
         if self.estimator is not None:
             return self.estimator
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=self.least_leaf))
