@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from ..machine.errors import TableError
 from ..machine.progress import progress_bar
-from ..tables.containers import PANDAS, POLARS, PYARROW, Table, is_frame
+from ..tables.containers import PANDAS, PYARROW, Table, is_frame
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.packing import packing
 
