@@ -1,12 +1,12 @@
 """A packed table: a folder with the cells of each column, mapped into memory and read in blocks of rows.
 
-A column has a *dictionary* of the values that occur in it, in the order in which they came, None for a missing cell, and
-for each row the place of its value in the dictionary. The places of up to 16 values are *bit planes*, one for each
-binary digit, in blocks of 65,536 rows; others are whole numbers of one or two bytes. A column of numbers that takes more
-than 256 values has these themselves instead, in eight bytes each, and a plane that says which are there.
+A column has a *dictionary* of the values that occur in it, in the order in which they came, None for a missing cell,
+and for each row the place of its value in the dictionary. The places of up to 16 values are *bit planes*, one for each
+binary digit, in blocks of 65,536 rows; others are whole numbers of one or two bytes. A column of numbers that takes
+more than 256 values has these themselves instead, in eight bytes each, and a plane that says which are there.
 
-What a column is, a number or a category, is not decided when a table is packed: a dictionary is a table of its own, each
-row of which stands for as many as have that value, and from such a table `TablePolicy` learns the same domain.
+What a column is, a number or a category, is not decided when a table is packed: a dictionary is a table of its own,
+each row of which stands for as many as have that value, and from such a table `TablePolicy` learns the same domain.
 """
 
 import hashlib
@@ -130,8 +130,9 @@ class PackedColumn:
 class PackedTable:
     """A table that `pack` has written to a folder.
 
-    Every ``fit`` and ``score_samples`` takes one, or the path of its folder. Its columns are mapped into memory, so that
-    processes on one machine share them. ``table[start:stop]`` are some of its rows, as a table in memory.
+    Every ``fit``, ``score_samples`` and ``score`` takes one, or the path of its folder. Its columns are mapped into
+    memory, so that processes on one machine share them. ``table[start:stop]`` are some of its rows, as a table in
+    memory.
 
     Parameters
     ----------
@@ -204,7 +205,8 @@ class PackedTable:
         if not isinstance(rows, slice) or rows.step not in (None, 1):
             raise TypeError(f"rows of a packed table are told as table[start:stop], not {rows!r}")
         start, stop, _ = rows.indices(self.n_rows)
-        return self._native(range(self.n_columns), start, max(start, stop))
+        cells = [self._cells(j, start, max(start, stop)) for j in range(self.n_columns)]
+        return make_table(self.container, self.names, self.dtypes, cells)
 
     def __array__(self, dtype=None, copy=None):
         """Refuse to become an array: where tables must be in memory, a packed one is not read unasked."""
@@ -321,18 +323,15 @@ class PackedTable:
             return column.own(cells), np.where(there, np.arange(len(cells)), -1)
         return column.values, self._take(j, column.places, start, stop)
 
-    def _native(self, columns, start, stop):
-        told = [self.columns[j] for j in columns]
-        cells = [self._cells(j, start, stop) for j in columns]
-        return make_table(self.container, tuple(c.name for c in told), tuple(c.dtype for c in told), cells)
-
     def _table(self, j):
         """A column as a table to learn a domain from: its dictionary, or its numbers."""
         column = self.columns[j]
+        cells = column.values, column.places[column.shown]
         if column.bits == NUMBER:
-            return Table(self._native([j], 0, self.n_rows))
-        cells = [(column.values, column.places[column.shown])]
-        return Table(make_table(self.container, (column.name,), (column.dtype,), cells))
+            cells = self._cells(j, 0, self.n_rows)
+        table = Table(make_table(self.container, (column.name,), (column.dtype,), [cells]))
+        table.dtypes = (column.dtype,)  # of names that print alike, pandas takes another
+        return table
 
     def _weight(self, j, weight):
         """How many rows each row of `_table` stands for."""
@@ -378,8 +377,10 @@ class PackedTable:
 
     def _told(self, domain, j, start, stop, missing, infer):
         """What numbers say in terms of a domain: Rows of one column, as vectors."""
+        cells = [self._cells(j, start, stop)]
+        table = Table(make_table(self.container, (self.names[j],), (self.dtypes[j],), cells))
         try:
-            rows = _of_one(domain, j).encode(Table(self._native([j], start, stop)), missing=missing, infer=infer)
+            rows = _of_one(domain, j).encode(table, missing=missing, infer=infer)
         except TableError as error:
             raise (error if error.row is None else error.at_row(start + error.row)) from None
         return Rows(rows.codes[:, 0], None if rows.observed is None else rows.observed[:, 0], rows.log_share)

@@ -207,10 +207,9 @@ class _ColumnWriter:
         """What the header tells of the column, whose file has its name: dict."""
         if self._n_pending:
             self._write(np.concatenate(self._pending))
-        if self.kind is None:
-            raise TableError(
-                f"column {str(self.name)!r} has no value that is not missing: leave it out", column=self.name
-            )
+        if self.bits != NUMBER and not any(entry is not None for entry in self.place_of):
+            told = f"column {str(self.name)!r} has no value that is not missing: leave it out"
+            raise TableError(told, column=self.name)
         with self.path.open("rb+") as file:
             name = hashlib.file_digest(file, "sha256").hexdigest()
             _sync(file)
@@ -236,7 +235,7 @@ class _ColumnWriter:
 
         is_dictionary = pa.types.is_dictionary(array.type)
         array = array if is_dictionary else without_nan(array)
-        kind = _kind(array.type.value_type if is_dictionary else array.type, self.name)
+        kind = kind_of(array.type, self.name)
         if kind is not None and self.kind not in (None, kind):
             told = f"column {str(self.name)!r} holds {array.type} after values of kind {self.kind}: convert it to one"
             raise TableError(told, column=self.name)
@@ -265,7 +264,7 @@ class _ColumnWriter:
         if len(self.place_of) > n:
             self._check_new(list(self.place_of)[n:])
         if self.dtype.startswith(CATEGORICAL[True]):
-            self._check_order([place for place, entry in zip(lookup, entries, strict=True) if entry is not None])
+            self._check_order([place for place, entry in zip(lookup, entries, strict=True) if entry is not None], n)
         places = indices.to_numpy(zero_copy_only=False)
         if len(self.place_of) > 256:
             return np.array(lookup, dtype=np.uint16)[places]
@@ -289,12 +288,13 @@ class _ColumnWriter:
                 column=self.name,
             )
 
-    def _check_order(self, places):
-        """Raise unless categories come in their order."""
+    def _check_order(self, places, n):
+        """Raise unless categories come in the order of the first n of the dictionary, new ones last."""
         if any(a > b for a, b in pairwise(places)):
-            known = [value for value in self.place_of if value is not None]
-            told = f"column {str(self.name)!r} declares categories in another order than {listing(known)}"
-            raise TableError(told, column=self.name)
+            entries = list(self.place_of)
+            declared = listing([entries[place] for place in places])
+            told = f"column {str(self.name)!r} declares {declared} in this order, which does not go on from "
+            raise TableError(told + listing([e for e in entries[:n] if e is not None]), column=self.name)
 
     def _write(self, rows):
         """Write rows that make whole blocks, or are the last."""
@@ -347,8 +347,14 @@ def without_nan(array):
     return pc.if_else(pc.is_nan(array), None, array)
 
 
-def _kind(dtype, name):
-    """Kind of the values of an Arrow type, None if it has none.
+def kind_of(dtype, name):
+    """Kind of the values of an Arrow type, as `PackedColumn` has it; None if it has none.
+
+    Parameters
+    ----------
+    dtype : DataType
+    name : str or int
+        Of the column, for messages.
 
     Raises
     ------
@@ -358,6 +364,8 @@ def _kind(dtype, name):
     import pyarrow as pa
 
     types = pa.types
+    if types.is_dictionary(dtype):
+        return kind_of(dtype.value_type, name)
     if types.is_null(dtype):
         return None
     if types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype):
