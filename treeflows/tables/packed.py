@@ -298,8 +298,8 @@ class PackedTable:
         first, last = start // BLOCK, -(-stop // BLOCK)
         places = np.zeros((last - first) * BLOCK, dtype=np.uint8)
         for digit in range(bits):
-            plane = np.ascontiguousarray(mapped[first:last, digit]).ravel()
-            places |= np.unpackbits(plane, bitorder="little") << np.uint8(digit)
+            plane = np.unpackbits(np.ascontiguousarray(mapped[first:last, digit]).ravel(), bitorder="little")
+            places |= np.left_shift(plane, np.uint8(digit), out=plane)
         return places[start - first * BLOCK : stop - first * BLOCK]
 
     def numbers(self, j, start, stop):
@@ -364,10 +364,15 @@ class PackedTable:
 
     def _take(self, j, values, start, stop):
         """Of values for the places of a dictionary, those of rows."""
-        try:
-            return values[self.places(j, start, stop)]
-        except IndexError:
-            raise self._damaged(self.columns[j], "it holds places that its dictionary does not have") from None
+        places = self.places(j, start, stop)
+        if places.max(initial=0) >= len(values):
+            raise self._damaged(self.columns[j], "it holds places that its dictionary does not have")
+        if values.dtype.itemsize > 1 or places.dtype.itemsize > 1:
+            return values[places]
+        if values.dtype == np.uint8 and np.array_equal(values, np.arange(len(values))):
+            return places
+        table = values.tobytes().ljust(256)  # as text is translated: several times as fast as to take by index
+        return np.frombuffer(places.tobytes().translate(table), dtype=values.dtype)
 
     def _told(self, domain, j, start, stop, missing, infer):
         """What numbers say in terms of a domain: Rows of one column, as vectors."""
