@@ -635,8 +635,12 @@ def test_the_command_line_packs_fits_scores_and_samples(tmp_path, capsys, monkey
     ("command", "told"),
     [
         (["pack", "x.csv", "table"], "table is there already"),
-        (["fit", "table", "--drop", "word"], "--drop is for files; it is an option of treeflows pack"),
-        (["evaluate", "table"], "evaluate does not take"),
+        (
+            ["fit", "table", "--drop", "word"],
+            "--drop is for files, and table is a packed table: give it to treeflows pack",
+        ),
+        (["evaluate", "table"], "table is a folder"),
+        (["fit", "table", "--weights", "n"], "--weights is for files"),
         (["anomalies", "model", "table"], "table is a folder"),
         (["score", "model", "table", "--na", "?"], "--na is for files"),
     ],
