@@ -30,7 +30,7 @@ cdef inline int64_t choose(const Domain *domain, const Rules *rules, Node *node,
         return -1
     if rules.objective == NULL:
         domain.training.kernels.candidate_scores(node.table, domain.width, domain.width, node.counts, domain.n_targets,
-                                                 node.n, rules.min_samples_leaf, rules.cost, scores)
+                                                 node.n, rules.min_samples_leaf, &rules.costs, scores)
     elif objective_scores(domain, rules, node, scores, watch, failure) < 0:
         return -1
     for j in range(domain.n_ranges):

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .costs import Costs
+
 QUESTION: np.dtype[Any]
 
 class GrowthRules(NamedTuple):
@@ -17,7 +19,7 @@ def grow_trees(
     codes: NDArray[np.uint8],
     n_categories: NDArray[np.int32],
     order: NDArray[np.int32],
-    cost: NDArray[np.int64],
+    cost: Costs,
     rules: GrowthRules,
     *,
     n_ordered: NDArray[np.int32] | None = None,

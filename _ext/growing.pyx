@@ -28,6 +28,7 @@ from treeflows._ext.counting import aligned
 from _ext.arena cimport Arena, Mark, arena_free, arena_mark, arena_release, arena_take
 from _ext.asked cimport Question
 from _ext.choosing cimport Failure, choose
+from _ext.costs cimport tf_costs
 from _ext.grown cimport Grown, grown_append, grown_free
 from _ext.kernels cimport current_kernels, objective_function
 from _ext.node_counts cimport (
@@ -96,7 +97,7 @@ ctypedef struct Queue:
 
 
 def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, const int32_t[::1] order,
-               const int64_t[::1] cost, rules, *, const int32_t[::1] n_ordered=None, const int32_t[::1] weight=None,
+               cost, rules, *, const int32_t[::1] n_ordered=None, const int32_t[::1] weight=None,
                const int32_t[::1] which=None, const uint8_t[::1] splitting=None, const uint8_t[::1] stop=None,
                int n_threads=1, progress=None):
     """Grow the trees of columns on the columns before them.
@@ -106,8 +107,8 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories, order : ndarray of shape (n_columns,), int32
         ``order[t]`` is the t-th column: its tree splits on ``order[:t]``.
-    cost : ndarray of shape (n + 1,), int64
-        c -> c log c in fixed point, up to the sum of the weights.
+    cost : Costs
+        c -> c log c in fixed point.
     rules : GrowthRules
     n_ordered : ndarray of shape (n_columns,), int32, or None
         Codes of each column, the first, that are in order: asked "<=" as well as "=".
@@ -190,7 +191,9 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
         pack_word(&training, t, &words[t, 0])
 
     cdef Rules growth
-    growth.cost, growth.min_samples_leaf, growth.max_depth = &cost[0], rules.min_samples_leaf, rules.max_depth
+    cdef const int64_t[::1] tabled = cost.table
+    growth.costs = tf_costs(&tabled[0], tabled.shape[0], 2.0**<int> cost.bits)
+    growth.min_samples_leaf, growth.max_depth = rules.min_samples_leaf, rules.max_depth
     growth.max_features, growth.seed, growth.objective = rules.max_features, rules.seed, NULL
     if rules.objective is not None:
         growth.objective = <objective_function> <uintptr_t> rules.objective.address

@@ -48,8 +48,8 @@ def learn_conditionals(
     ----------
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n + 1,), int64
-        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    cost : Costs
+        `cost_table` of one column, with `COST_BITS`, of the sum of the weights.
     min_samples_leaf, max_depth, max_features, seed, objective
         As `GrowthRules` has them.
     n_ordered, weight, splitting, stop, progress

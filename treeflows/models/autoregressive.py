@@ -259,7 +259,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         distribution : Conditionals
         """
         n, n_columns = n_rows(codes, weight), codes.shape[1]
-        cost, _bits = cost_table(n, 1, COST_BITS)
+        cost = cost_table(n, 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
         max_features = self._columns_per_split(n_columns)
         options = vars(self.growth(n)) | {
