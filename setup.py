@@ -42,6 +42,8 @@ setup(
             extension("encoding"),
             extension("elementary"),
             extension("costs"),
+            extension("levels"),
+            extension("distinct"),
         ],
         build_dir="build/cython",
         compiler_directives={

@@ -6,14 +6,17 @@ from numpy.typing import NDArray
 
 from .costs import Costs
 
-QUESTION: np.dtype[Any]
-
 class GrowthRules(NamedTuple):
     min_samples_leaf: int = 1
     max_depth: int = ...
     max_features: int = 0
     seed: int = 0
     objective: Any = None
+
+class Start(NamedTuple):
+    numbers: NDArray[np.int32]
+    depth: int = 0
+    path: int | None = None
 
 def grow_trees(
     codes: NDArray[np.uint8],
@@ -27,6 +30,7 @@ def grow_trees(
     which: NDArray[np.int32] | None = None,
     splitting: NDArray[np.uint8] | None = None,
     stop: NDArray[np.uint8] | None = None,
+    start: Start | None = None,
     n_threads: int = 1,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[

@@ -1,0 +1,38 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .costs import Costs
+from .growing import GrowthRules
+
+class Block:
+    def __init__(
+        self,
+        codes: NDArray[np.uint8],
+        n_categories: NDArray[np.int32],
+        order: NDArray[np.int32],
+        n_ordered: NDArray[np.int32] | None,
+    ) -> None: ...
+
+class Top:
+    n: list[int]
+    depth: list[int]
+    path: list[int]
+    table_bytes: int
+    def __init__(
+        self,
+        t: int,
+        n_categories: NDArray[np.int32],
+        order: NDArray[np.int32],
+        n_ordered: NDArray[np.int32] | None,
+        cost: Costs,
+        rules: GrowthRules,
+        counts: NDArray[Any],
+    ) -> None: ...
+    def may_split(self, i: int) -> bool: ...
+    def open(self, nodes: list[int]) -> None: ...
+    def count(self, block: Block) -> None: ...
+    def split(self) -> list[int]: ...
+    def leaves_of(self, codes: NDArray[np.uint8]) -> NDArray[np.int32]: ...
+    def arrays(self) -> tuple[NDArray[Any], ...]: ...
