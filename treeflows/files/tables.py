@@ -144,7 +144,7 @@ def write_file(path, table):
         return
     kind, compression = _kind(path)
     if kind in PARQUET:
-        _pyarrow()
+        arrow()
         with whole_file(path) as file:
             table.to_parquet(file, engine="pyarrow", index=False)
         return
@@ -294,7 +294,7 @@ def _text_of(column):
     """A column of a file with every cell as its text, or None."""
     if column.dtype == object:
         return column
-    pyarrow = _pyarrow()
+    pyarrow = arrow()
     cells = pyarrow.array(column)
     try:
         text = cells.cast(pyarrow.string()).to_pylist()
@@ -426,7 +426,7 @@ def _compressed(file, compression, kind):
 
 def _read_parquet(path, drop):
     """Names and columns of a Parquet file: Series of numbers, lists of text, None for those to drop."""
-    pyarrow = _pyarrow()
+    pyarrow = arrow()
     from pyarrow import parquet
 
     with Path(path).open("rb") as file:
@@ -458,7 +458,7 @@ def _read_parquet(path, drop):
 
 def _of_numbers(kind):
     """Whether an Arrow type is one of numbers, dates, times or durations."""
-    types = _pyarrow().types
+    types = arrow().types
     numbers = (types.is_integer, types.is_floating, types.is_decimal)
     return any(each(kind) for each in (*numbers, types.is_date, types.is_timestamp, types.is_duration))
 
@@ -468,7 +468,7 @@ def _arrow_series(column, name):
     import pyarrow.compute as pc
 
     pandas = _pandas()
-    if _pyarrow().types.is_floating(column.type):
+    if arrow().types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
     return pandas.Series(column, dtype=pandas.ArrowDtype(column.type), name=name)
 
@@ -506,9 +506,11 @@ def _pandas():
     return pandas
 
 
-def _pyarrow():
+def arrow():
+    """The module pyarrow; ImportError if it is not there, with what helps."""
     try:
         import pyarrow
+        import pyarrow.compute
     except ImportError:
-        raise ImportError("Parquet files need pyarrow: pip install 'treeflows[parquet]'") from None
+        raise ImportError("Parquet files and packed tables need pyarrow: pip install 'treeflows[parquet]'") from None
     return pyarrow

@@ -14,7 +14,7 @@ from ..machine.draws import generator
 from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
-from ..tables.domain import Rows, check_codes, check_told
+from ..tables.domain import check_codes, check_told
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from .questions import TableModel
@@ -371,8 +371,7 @@ def _read_packed(table, policy, sample_weight):
         row = int(np.argmin(weight))
         raise ValueError(f"sample_weight is 0 at row {row}, and no row of a packed table is left out: pack without it")
     domain = table.domain(policy, weight)
-    codes = table.codes(domain, 0, table.n_rows)
-    return domain, Rows(codes, table.observed(domain, 0, table.n_rows)), weight
+    return domain, table.rows(domain), weight
 
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):

@@ -1,11 +1,11 @@
-"""A packed table: a folder with the codes of each column, mapped into memory and read in blocks of rows.
+"""A packed table: a folder with the cells of each column, mapped into memory and read in blocks of rows.
 
-A column is a *dictionary* of the values that occur in it, in the order in which they came, None for a missing cell, and
-for each row the place of its value in the dictionary. Places below 16 are *bit planes*, a plane for each binary digit,
-in blocks of 65,536 rows; others are whole numbers of one or two bytes. A column of numbers that takes more than a few
-values has these themselves instead of places, in eight bytes each, and a bit for each row that says whether it is there.
+A column has a *dictionary* of the values that occur in it, in the order in which they came, None for a missing cell,
+and for each row the place of its value in the dictionary. The places of up to 16 values are *bit planes*, one for each
+binary digit, in blocks of 65,536 rows; others are whole numbers of one or two bytes. A column of numbers that takes
+more than 256 values has these themselves instead, in eight bytes each, and a plane that says which are there.
 
-What a column is, a number or a category, is not decided when a table is packed: its dictionary is a table of its own,
+What a column is, a number or a category, is not decided when a table is packed: a dictionary is a table of its own,
 each row of which stands for as many as have that value, and from such a table `TablePolicy` learns the same domain.
 """
 
@@ -13,22 +13,24 @@ import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from ..machine.errors import ParameterError, TableError
+from ..machine.errors import TableError
 from .containers import CATEGORICAL, CONTAINERS, Table, make_table
 from .domain import Domain, Rows
 
 FORMAT = "treeflows packed table"
 VERSION = 1
 HEADER = "table.json"
-BLOCK = 2**16  # rows of a block of bit planes
-MOST_PLANES = 4  # of a column: from as many digits on, bytes take at most twice as much, and are read faster
-TEXT, DECIMAL, OBJECT = "text", "decimal", "object"  # kinds of values that are no dtype of NumPy's
+BLOCK = 2**16  # rows
+MOST_PLANES = 4  # of a column: bytes are read faster, and take at most twice as much as five planes or more
+NUMBER = 64  # bits of what is no place
+AS_NUMBERS = np.dtype([("cells", "<i8", (BLOCK,)), ("there", "u1", (BLOCK // 8,))])  # a block of numbers
+TEXT, DECIMAL = "text", "decimal"  # kinds of values that are no dtype of NumPy's; "decimal 2" has two digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +43,13 @@ class PackedColumn:
     dtype : str
         As `Table` tells it.
     file : str
-        Name of its file in the folder.
-    sha256 : str
-        Of the file, in hexadecimal.
+        Name of its file in the folder, which is the SHA-256 of what is in it, in hexadecimal.
     bits : int
-        Of a place: 1 to 4 for bit planes, 8 and 16 for whole numbers.
+        Of a cell: 1 to 4 for bit planes, 8 and 16 for whole numbers, 64 for the values of a column of numbers.
+    kind : str
+        Of values: the name of a NumPy dtype, "text", or "decimal" with the digits after the point.
+    entries : list
+        The dictionary as JSON has it, None for missing; empty if the cells are numbers themselves.
     values : ndarray of shape (n_values,)
         What occurs, or is declared by the dtype.
     places : ndarray of shape (n_places,), int32
@@ -59,12 +63,51 @@ class PackedColumn:
     name: object
     dtype: str
     file: str
-    sha256: str
     bits: int
+    kind: str
+    entries: list
     values: np.ndarray
     places: np.ndarray
     counts: np.ndarray
     firsts: np.ndarray
+
+    @classmethod
+    def of(cls, told):
+        """The column that a header tells of.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it tells of none.
+        """
+        entries = told["values"]
+        there = np.array([entry is not None for entry in entries], dtype=bool)
+        column = cls(
+            told["name"],
+            told["dtype"],
+            told["file"],
+            told["bits"],
+            told["kind"],
+            entries,
+            _values([entry for entry in entries if entry is not None], told["kind"]),
+            np.where(there, np.cumsum(there) - 1, -1).astype(np.int32),
+            *(np.array(told[what], dtype=np.int64) for what in ("counts", "firsts")),
+        )
+        if not isinstance(column.name, (str, int)) or not isinstance(column.dtype, str):
+            raise ValueError("the name of a column or of its dtype is none")
+        if len(column.file) != 64 or set(column.file) - set("0123456789abcdef"):
+            raise ValueError(f"column {column.name!r} is in no file")
+        n = len(entries)
+        if column.bits != (bits_for(n) if n else NUMBER) or not len(column.counts) == len(column.firsts) == n:
+            raise ValueError(f"the dictionary of column {column.name!r} does not match its cells")
+        return column
+
+    def size(self, n_rows):
+        """Bytes that its file has for so many rows."""
+        if MOST_PLANES < self.bits < NUMBER:
+            return n_rows * self.bits // 8
+        n_blocks = -(-n_rows // BLOCK)
+        return n_blocks * (AS_NUMBERS.itemsize if self.bits == NUMBER else self.bits * BLOCK // 8)
 
     @cached_property
     def shown(self):
@@ -72,12 +115,24 @@ class PackedColumn:
         declared = self.dtype.startswith(CATEGORICAL)
         return np.flatnonzero((self.counts > 0) | (declared & (self.places >= 0)))
 
+    def own(self, cells):
+        """Numbers as they are, of eight bytes of each."""
+        if self.kind.startswith(DECIMAL):
+            digits, exact = int(self.kind.removeprefix(DECIMAL)), Context(prec=40)
+            values = np.empty(len(cells), dtype=object)
+            values[:] = [exact.scaleb(Decimal(cell), -digits) for cell in cells.tolist()]
+            return values
+        dtype = np.dtype(self.kind)
+        wide = {"f": "<f8", "u": "<u8", "i": "<i8"}.get(dtype.kind, dtype)
+        return cells.view(wide).astype(dtype, copy=False)
+
 
 class PackedTable:
     """A table that `pack` has written to a folder.
 
-    Every ``fit`` and ``score_samples`` takes one, or the path of its folder. Its columns are mapped into memory, so that
-    processes on one machine share them.
+    Every ``fit``, ``score_samples`` and ``score`` takes one, or the path of its folder. Its columns are mapped into
+    memory, so that processes on one machine share them. ``table[start:stop]`` are some of its rows, as a table in
+    memory.
 
     Parameters
     ----------
@@ -92,10 +147,12 @@ class PackedTable:
         Column names.
     column_names : tuple of str
         The same, to print.
+    dtypes : tuple of str
+        Names of the columns' dtypes.
+    container : str
+        "pandas", "polars" or "pyarrow": what tables of its rows are, and those that a model samples.
     hashes : tuple of str
         Of each column's content, SHA-256 in hexadecimal.
-    container : str
-        "pandas", "polars" or "pyarrow": what tables that a model samples are.
     sources : list of dict
         What the rows came from: ``"path"``, ``"bytes"`` and ``"rows"`` of each.
 
@@ -116,20 +173,22 @@ class PackedTable:
     >>> with TemporaryDirectory() as folder:
     ...     table = treeflows.pack(X, f"{folder}/table")
     ...     model = treeflows.AutoregressiveTreeFlow().fit(table)
-    ...     table.n_rows, table.column_names
-    (3, ('colour', 'size'))
+    ...     table.n_rows, table.column_names, table[1:2].to_dict("records")
+    (3, ('colour', 'size'), [{'colour': 'blue', 'size': 'L'}])
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         header = read_header(self.folder)
         self.n_rows, self.container, self.sources = header["n_rows"], header["container"], header["sources"]
-        self.columns = tuple(map(column_from, header["columns"]))
+        self.columns = tuple(map(PackedColumn.of, header["columns"]))
         self.names = tuple(column.name for column in self.columns)
         self.column_names = tuple(map(str, self.names))
         self.n_columns = len(self.columns)
         self.dtypes = tuple(column.dtype for column in self.columns)
-        self.hashes = tuple(map(_content_hash, header["columns"]))
+        self.hashes = tuple(
+            hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest() for told in header["columns"]
+        )
         self._mapped: dict = {}
         self._looked_up: tuple = (None, None)
         for column in self.columns:
@@ -138,19 +197,34 @@ class PackedTable:
     def __repr__(self):
         return f"PackedTable({str(self.folder)!r}): {self.n_rows:,} rows, {self.n_columns} columns"
 
+    def __len__(self):
+        return self.n_rows
+
+    def __getitem__(self, rows):
+        """Some of the rows, as a table in memory: ``table[start:stop]``."""
+        if not isinstance(rows, slice) or rows.step not in (None, 1):
+            raise TypeError(f"rows of a packed table are told as table[start:stop], not {rows!r}")
+        start, stop, _ = rows.indices(self.n_rows)
+        cells = [self._cells(j, start, max(start, stop)) for j in range(self.n_columns)]
+        return make_table(self.container, self.names, self.dtypes, cells)
+
+    def __array__(self, dtype=None, copy=None):
+        """Refuse to become an array: where tables must be in memory, a packed one is not read unasked."""
+        raise TypeError("this takes tables in memory, and a packed one is not: take some of its rows, table[:1000]")
+
     def verify(self):
         """Read all files and compare their hashes.
 
         Raises
         ------
         ValueError
-            For a file that is not what was written; the message names it.
+            For a file that is not what was written; the message names it and its column.
         """
         for column in self.columns:
             path = self.folder / column.file
             with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != column.sha256:
-                    raise TableError(f"{path} is damaged: column {str(column.name)!r}", column=column.name)
+                if hashlib.file_digest(file, "sha256").hexdigest() != column.file:
+                    raise self._damaged(column, "its hash is another")
 
     def domain(self, policy, weight=None):
         """The domain of the table under a policy, as it would be learned in memory.
@@ -172,140 +246,180 @@ class PackedTable:
         """
         learned = []
         for j, one in enumerate(policy.by_column(self.names)):
-            table, counts = self._entries(j, weight)
             with self._in_rows_of(j):
-                learned.append(one.learn_domain(table, counts))
+                learned.append(one.learn_domain(self._table(j), self._weight(j, weight)))
         columns, dtypes = (tuple(of for d in learned for of in getattr(d, what)) for what in ("columns", "dtypes"))
         return Domain(columns, self.names, dtypes, self.container)
 
-    def codes(self, domain, start, stop, columns=None):
-        """Codes of rows.
+    def rows(self, domain, start=0, stop=None, columns=None, *, missing="category", infer=True):
+        """What rows say in terms of a domain, as `Domain.encode` has it.
 
         Parameters
         ----------
         domain : Domain
-            Of this table.
         start, stop : int
-            Rows from the first on, up to the second.
+            From the first on, up to the second; None for all.
         columns : sequence of int, default=None
-            Their numbers; None for all.
+            Numbers of the columns to read; None for all.
+        missing : str
+        infer : bool
 
         Returns
         -------
-        codes : ndarray of shape (stop - start, n), uint8
-            In C order; 0 where a cell is not observed.
+        rows : Rows
+            Of these columns alone.
         """
+        stop = self.n_rows if stop is None else stop
         columns = range(self.n_columns) if columns is None else columns
-        found = self._lookups(domain)
-        out = np.empty((stop - start, len(columns)), dtype=np.uint8)
+        found = self._lookups(domain, missing, infer)
+        n, mixed = max(0, stop - start), any(domain.numeric[j] for j in columns)
+        codes = np.empty((n, len(columns)), dtype=np.float64 if mixed else np.uint8)
+        observed = None if all(found[j].observed is None for j in columns) else np.ones(codes.shape, dtype=bool)
+        log_share = np.zeros(n) if any(isinstance(found[j].log_share, np.ndarray) for j in columns) else 0.0
         for begin in range(start, stop, BLOCK):  # rows that stay in the cache until all of their columns are there
-            end = min(begin + BLOCK, stop)
+            part = slice(begin - start, min(begin + BLOCK, stop) - start)
             for i, j in enumerate(columns):
-                out[begin - start : end - start, i] = found[j].codes[self.places(j, begin, end)]
-        return out
+                if self.columns[j].bits == NUMBER:
+                    told = self._told(domain, j, begin, part.stop + start, missing, infer)
+                else:
+                    told = self._chosen(j, found[j], begin, part.stop + start)
+                codes[part, i] = told.codes
+                if told.observed is not None:
+                    observed = np.ones(codes.shape, dtype=bool) if observed is None else observed
+                    observed[part, i] = told.observed
+                if isinstance(told.log_share, np.ndarray):
+                    log_share = log_share if isinstance(log_share, np.ndarray) else np.zeros(n)
+                    log_share[part] += told.log_share
+        return Rows(codes, observed, log_share)
 
-    def observed(self, domain, start, stop, columns=None):
-        """Which cells of rows are observed.
-
-        Parameters
-        ----------
-        domain : Domain
-        start, stop : int
-        columns : sequence of int, default=None
-
-        Returns
-        -------
-        observed : ndarray of shape (stop - start, n), bool, or None
-            None if all cells of the table are.
-        """
-        columns = range(self.n_columns) if columns is None else columns
-        found = self._lookups(domain)
-        if all(found[j].observed is None for j in columns):
-            return None
-        out = np.ones((stop - start, len(columns)), dtype=bool)
-        for i, j in enumerate(columns):
-            if found[j].observed is not None:
-                out[:, i] = found[j].observed[self.places(j, start, stop)]
-        return out
+    def codes(self, domain, start, stop, columns=None):
+        """Codes of rows: ndarray of shape (stop - start, n), uint8; as those of `rows`."""
+        return self.rows(domain, start, stop, columns).codes
 
     def places(self, j, start, stop):
         """Places of a column's values in its dictionary: ndarray of shape (stop - start,), uint8 or uint16."""
-        column = self.columns[j]
-        mapped = self._map(j)
-        if column.bits > MOST_PLANES:
+        bits, mapped = self.columns[j].bits, self._map(j)
+        if bits > MOST_PLANES:
             return mapped[start:stop]
         first, last = start // BLOCK, -(-stop // BLOCK)
         places = np.zeros((last - first) * BLOCK, dtype=np.uint8)
-        for digit in range(column.bits):
+        for digit in range(bits):
             plane = np.ascontiguousarray(mapped[first:last, digit]).ravel()
             places |= np.unpackbits(plane, bitorder="little") << np.uint8(digit)
         return places[start - first * BLOCK : stop - first * BLOCK]
 
-    def _entries(self, j, weight=None):
-        """A column's dictionary as a table, and how many rows each of its rows stands for."""
+    def numbers(self, j, start, stop):
+        """Cells of a column of numbers as they are stored, and which are there: ndarrays of int64 and bool."""
+        first, last = start // BLOCK, -(-stop // BLOCK)
+        blocks, part = self._map(j)[first:last], slice(start - first * BLOCK, stop - first * BLOCK)
+        there = np.unpackbits(blocks["there"].ravel(), bitorder="little")[part].astype(bool)
+        return blocks["cells"].ravel()[part], there
+
+    def _cells(self, j, start, stop):
+        """Known values of a column, and places of rows among them, as `make_table` takes them."""
         column = self.columns[j]
-        shown = column.shown
-        cells = [(column.values, column.places[shown])]
-        table = Table(make_table(self.container, (column.name,), (column.dtype,), cells))
+        if column.bits == NUMBER:
+            cells, there = self.numbers(j, start, stop)
+            return column.own(cells), np.where(there, np.arange(len(cells)), -1)
+        return column.values, self._take(j, column.places, start, stop)
+
+    def _table(self, j):
+        """A column as a table to learn a domain from: its dictionary, or its numbers."""
+        column = self.columns[j]
+        cells = column.values, column.places[column.shown]
+        if column.bits == NUMBER:
+            cells = self._cells(j, 0, self.n_rows)
+        table = Table(make_table(self.container, (column.name,), (column.dtype,), [cells]))
+        table.dtypes = (column.dtype,)  # of names that print alike, pandas takes another
+        return table
+
+    def _weight(self, j, weight):
+        """How many rows each row of `_table` stands for."""
+        column = self.columns[j]
+        if column.bits == NUMBER:
+            return weight
         if weight is None:
-            return table, column.counts[shown].astype(np.float64)
+            return column.counts[column.shown].astype(np.float64)
         totals = np.zeros(len(column.counts))
         for start in range(0, self.n_rows, BLOCK):
-            stop = min(start + BLOCK, self.n_rows)
-            totals += np.bincount(self.places(j, start, stop), weight[start:stop], len(totals))
-        return table, totals[shown]
+            places = self.places(j, start, min(start + BLOCK, self.n_rows))
+            totals += np.bincount(places, weight[start : start + BLOCK], len(totals))
+        return totals[column.shown]
 
-    def _lookups(self, domain):
+    def _lookups(self, domain, missing, infer):
         """What the domain makes of each place of each column's dictionary: list of Rows of one column."""
-        if self._looked_up[0] is not domain:
+        asked = domain, missing, infer
+        if self._looked_up[0] != asked:
             found = []
             for j, column in enumerate(self.columns):
-                alone = replace(
-                    domain, columns=(domain.columns[j],), names=(self.names[j],), dtypes=(domain.dtypes[j],)
-                )
-                with self._in_rows_of(j):
-                    rows = alone.encode(self._entries(j)[0], infer=True)
+                rows = Rows(np.zeros(0))
+                if column.bits != NUMBER:
+                    with self._in_rows_of(j):
+                        rows = _of_one(domain, j).encode(self._table(j), missing=missing, infer=infer)
                 found.append(_spread(rows, column.shown, len(column.counts)))
-            self._looked_up = domain, found
+            self._looked_up = asked, found
         return self._looked_up[1]
+
+    def _chosen(self, j, found, start, stop):
+        """What a dictionary says of rows: Rows of one column, as vectors."""
+        return Rows(
+            self._take(j, found.codes, start, stop),
+            None if found.observed is None else self._take(j, found.observed, start, stop),
+            self._take(j, found.log_share, start, stop) if isinstance(found.log_share, np.ndarray) else 0.0,
+        )
+
+    def _take(self, j, values, start, stop):
+        """Of values for the places of a dictionary, those of rows."""
+        try:
+            return values[self.places(j, start, stop)]
+        except IndexError:
+            raise self._damaged(self.columns[j], "it holds places that its dictionary does not have") from None
+
+    def _told(self, domain, j, start, stop, missing, infer):
+        """What numbers say in terms of a domain: Rows of one column, as vectors."""
+        cells = [self._cells(j, start, stop)]
+        table = Table(make_table(self.container, (self.names[j],), (self.dtypes[j],), cells))
+        try:
+            rows = _of_one(domain, j).encode(table, missing=missing, infer=infer)
+        except TableError as error:
+            raise (error if error.row is None else error.at_row(start + error.row)) from None
+        return Rows(rows.codes[:, 0], None if rows.observed is None else rows.observed[:, 0], rows.log_share)
 
     @contextmanager
     def _in_rows_of(self, j):
         """Have errors about a column's dictionary name the table's rows instead."""
+        column = self.columns[j]
         try:
             yield
         except TableError as error:
-            if error.row is None:
+            if error.row is None or column.bits == NUMBER:
                 raise
-            column = self.columns[j]
             raise error.at_row(int(column.firsts[column.shown[error.row]])) from None
 
     def _map(self, j):
+        """The file of a column, as an array."""
         if j not in self._mapped:
             column = self.columns[j]
-            path = self.folder / column.file
-            if column.bits > MOST_PLANES:
+            path, n_blocks = self.folder / column.file, -(-self.n_rows // BLOCK)
+            if column.bits == NUMBER:
+                self._mapped[j] = np.memmap(path, AS_NUMBERS, "r", shape=(n_blocks,))
+            elif column.bits > MOST_PLANES:
                 self._mapped[j] = np.memmap(path, f"<u{column.bits // 8}", "r", shape=(self.n_rows,))
             else:
-                shape = -(-self.n_rows // BLOCK), column.bits, BLOCK // 8
-                self._mapped[j] = np.memmap(path, np.uint8, "r", shape=shape)
+                self._mapped[j] = np.memmap(path, np.uint8, "r", shape=(n_blocks, column.bits, BLOCK // 8))
         return self._mapped[j]
 
     def _check_size(self, column):
         path = self.folder / column.file
         if not path.is_file():
-            raise TableError(f"{self.folder} lacks the file {column.file} of column {str(column.name)!r}")
-        n, needed = path.stat().st_size, size_of(column.bits, self.n_rows)
+            raise self._damaged(column, "it is not there")
+        n, needed = path.stat().st_size, column.size(self.n_rows)
         if n != needed:
-            raise TableError(
-                f"{path} of column {str(column.name)!r} is damaged: it has {n:,} bytes instead of {needed:,}",
-                column=column.name,
-            )
+            raise self._damaged(column, f"it has {n:,} bytes instead of {needed:,}")
 
-
-def size_of(bits, n_rows):
-    """Bytes that a column's places take."""
-    return n_rows * bits // 8 if bits > MOST_PLANES else -(-n_rows // BLOCK) * bits * (BLOCK // 8)
+    def _damaged(self, column, why):
+        told = f"{self.folder / column.file}, column {str(column.name)!r}, is damaged: {why}; pack the table again"
+        return TableError(told, column=column.name)
 
 
 def bits_for(n_places):
@@ -315,68 +429,55 @@ def bits_for(n_places):
 
 
 def read_header(folder):
-    """What the header of a packed table says, checked as far as it can be by itself: dict."""
-    path = Path(folder) / HEADER
+    """What the header of a packed table says: dict.
+
+    Raises
+    ------
+    TableError
+        If there is none, or it is damaged or of another version.
+    """
+    path = folder / HEADER
     if not path.is_file():
-        why = "is not there" if not Path(folder).exists() else f"holds no packed table: it has no {HEADER}"
+        why = f"holds no packed table: it has no {HEADER}" if folder.is_dir() else "is no folder of a packed table"
         raise TableError(f"{folder} {why}; treeflows.pack(source, folder) makes one")
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
         if header["format"] != FORMAT:
-            raise ValueError("it is of another format")
-    except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"its format is {header['format']!r}")
+        if header["version"] == VERSION:
+            _check(header)
+            return header
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, ArithmeticError) as error:
         raise TableError(f"{path} is damaged, or of no packed table ({error})") from None
-    if header.get("version") != VERSION:
-        raise TableError(
-            f"{folder} has version {header.get('version')} of the packed format, and this package reads {VERSION}: "
-            "pack the table again"
-        )
-    try:
-        _check_header(header)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise TableError(f"{path} is damaged ({error})") from None
-    return header
-
-
-def _check_header(header):
-    n_rows = header["n_rows"]
-    if type(n_rows) is not int or n_rows < 1 or not header["columns"]:
-        raise ValueError("it has no rows or no columns")
-    if header["container"] not in CONTAINERS[1:]:
-        raise ValueError(f"unknown container {header['container']!r}")
-    names = [column["name"] for column in header["columns"]]
-    if len(set(map(str, names))) != len(names):
-        raise ValueError("a column name occurs more than once")
-    for told in header["columns"]:
-        column = column_from(told)
-        n = len(column.counts)
-        if not len(column.firsts) == len(column.places) == n or n == 0:
-            raise ValueError(f"the dictionary of column {column.name!r} does not match its counts")
-        if column.bits != bits_for(n) or Path(column.file).name != column.file:
-            raise ValueError(f"the file of column {column.name!r} is not what it must be")
-        if column.counts.min() < 0 or column.counts.sum() != n_rows:
-            raise ValueError(f"the counts of column {column.name!r} do not sum to the rows")
-        if column.firsts.min() < -1 or column.firsts.max() >= n_rows:
-            raise ValueError(f"column {column.name!r} has a first row that is not there")
-
-
-def column_from(told):
-    """A column as the header tells it: PackedColumn."""
-    entries = told["values"]
-    there = np.array([entry is not None for entry in entries], dtype=bool)
-    places = np.where(there, np.cumsum(there) - 1, -1).astype(np.int32)
-    values = values_from([entry for entry in entries if entry is not None], told["of"])
-    counts, firsts = (np.array(told[what], dtype=np.int64) for what in ("counts", "firsts"))
-    return PackedColumn(
-        told["name"], told["dtype"], told["file"], told["sha256"], told["bits"], values, places, counts, firsts
+    raise TableError(
+        f"{folder} has version {header['version']} of the packed format, and this package reads version {VERSION}: "
+        "pack the table again"
     )
 
 
-def values_from(entries, kind):
+def _check(header):
+    """Raise unless a header tells of a table."""
+    n_rows = header["n_rows"]
+    if type(n_rows) is not int or n_rows < 1 or not header["columns"] or not isinstance(header["sources"], list):
+        raise ValueError("it has no rows or no columns")
+    if header["container"] not in CONTAINERS[1:]:
+        raise ValueError(f"unknown container {header['container']!r}")
+    columns = list(map(PackedColumn.of, header["columns"]))
+    if len({str(column.name) for column in columns}) < len(columns):
+        raise ValueError("a column name occurs more than once")
+    for column in columns:
+        counts, firsts = column.counts, column.firsts
+        if len(counts) and (counts.min() < 0 or counts.sum() != n_rows or firsts.min() < -1 or firsts.max() >= n_rows):
+            raise ValueError(f"the counts of column {column.name!r} are not those of {n_rows} rows")
+
+
+def _values(entries, kind):
     """Values as an array, of what JSON holds of them."""
-    if kind in (TEXT, OBJECT, DECIMAL):
+    if kind.startswith((TEXT, DECIMAL)):
+        if not all(isinstance(entry, str) for entry in entries):
+            raise ValueError(f"a value of kind {kind} is no text")
         values = np.empty(len(entries), dtype=object)
-        values[:] = list(map(Decimal, entries)) if kind == DECIMAL else entries
+        values[:] = list(map(Decimal, entries)) if kind.startswith(DECIMAL) else entries
         return values
     dtype = np.dtype(kind)
     if dtype.kind not in "biufMm":
@@ -384,17 +485,17 @@ def values_from(entries, kind):
     return np.array(entries, dtype=np.int64).view(dtype) if dtype.kind in "Mm" else np.array(entries, dtype=dtype)
 
 
-def _content_hash(told):
-    """Hash of what a column holds, whatever its file is called."""
-    content = {name: value for name, value in told.items() if name != "file"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _of_one(domain, j):
+    """The domain of one column alone."""
+    names = None if domain.names is None else (domain.names[j],)
+    return replace(domain, columns=(domain.columns[j],), names=names, dtypes=(domain.dtypes[j],))
 
 
 def _spread(rows, shown, n):
-    """Rows of one column, of the places that are shown, as arrays over all n places."""
+    """Rows of one column, of the places that are shown, as vectors over all n places."""
 
     def spread(values, empty):
-        if not isinstance(values, np.ndarray):
+        if not isinstance(values, np.ndarray) or n == 0:
             return values
         out = np.full(n, empty, dtype=values.dtype)
         out[shown] = values.reshape(len(shown))
