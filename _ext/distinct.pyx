@@ -29,7 +29,7 @@ cdef class DistinctRows:
 
     cdef int64_t most, n_words, n_columns, n_places
     cdef readonly int64_t n
-    cdef int32_t[::1] word, shift
+    cdef int32_t[::1] word, shift, mask  # where the codes of each column are
     cdef uint64_t[:, ::1] keys
     cdef int64_t[::1] counts   # 0 where no row is
 
@@ -43,6 +43,7 @@ cdef class DistinctRows:
             shifts.append(used if b else 0)
             used += b
         self.word, self.shift = np.array(words, dtype=np.int32), np.array(shifts, dtype=np.int32)
+        self.mask = np.array([(1 << b) - 1 for b in bits], dtype=np.int32)
         self.most, self.n_words, self.n_columns, self.n = most, at + 1, len(bits), 0
         self._make_room(FEWEST)
 
@@ -132,16 +133,11 @@ cdef class DistinctRows:
         codes, times = np.empty((self.n, self.n_columns), dtype=np.uint8), np.empty(self.n, dtype=np.int64)
         cdef uint8_t[:, ::1] row = codes
         cdef int64_t[::1] count = times
-        cdef int32_t[::1] widths = np.append(np.diff(self.shift), 0).astype(np.int32)
-        for j in range(self.n_columns):
-            # up to the next column of the same word; the last of a word takes what is left of it
-            widths[j] = 8 if j + 1 == self.n_columns or self.word[j + 1] != self.word[j] else widths[j]
         with nogil:
             for i in range(self.n_places):
                 if self.counts[i] > 0:
                     for j in range(self.n_columns):
-                        row[r, j] = <uint8_t> ((self.keys[i, self.word[j]] >> self.shift[j])
-                                               & ((<uint64_t> 1 << widths[j]) - 1))
+                        row[r, j] = <uint8_t> ((self.keys[i, self.word[j]] >> self.shift[j]) & self.mask[j])
                     count[r] = self.counts[i]
                     r += 1
         return codes, times

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from .costs import Costs
 from .growing import GrowthRules
 
+def add_counts(codes: NDArray[np.uint8], counts: NDArray[np.int64]) -> None: ...
+
 class Block:
     def __init__(
         self,

@@ -24,6 +24,15 @@ from _ext.stopping cimport Stop, Watch
 from _ext.training cimport lay_out, pack_word
 
 
+def add_counts(const uint8_t[:, ::1] codes, int64_t[:, ::1] counts):
+    """Add the rows of each code of each column to counts of shape (n_columns, 256)."""
+    cdef int64_t r, j
+    with nogil:
+        for r in range(codes.shape[0]):
+            for j in range(codes.shape[1]):
+                counts[j, codes[r, j]] += 1
+
+
 cdef class Block:
     """Rows to count, laid out for all trees.
 

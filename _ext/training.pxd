@@ -19,6 +19,7 @@ cdef inline list lay_out(Training *training, codes, n_categories, order, n_order
     n_rows, n_columns = codes.shape
     training.kernels = current_kernels()
     n_categories, order = np.ascontiguousarray(n_categories, np.int32), np.ascontiguousarray(order, np.int32)
+    weight, numbers = None if weight is None else np.asarray(weight), np.ascontiguousarray(numbers, np.int32)
     k = n_categories[order]
     wide = k > training.kernels.wide
     planes_of = np.where(wide, 0, np.where(k > 2, k, k - 1))

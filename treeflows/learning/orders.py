@@ -14,7 +14,7 @@ def pairwise_information(codes, n_categories, cost, threads=1, weight=None):
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
+    codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
     n_categories : ndarray of shape (n_columns,), int32
     cost : Costs
         c -> c log c in fixed point, of the sum of the weights.

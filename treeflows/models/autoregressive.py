@@ -124,6 +124,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     """
 
     distribution_: Conditionals | MixedDensity
+    learns_in_passes = True
 
     def __init__(
         self,
@@ -243,7 +244,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
         Parameters
         ----------
-        codes : ndarray of shape (n_rows, n_columns), uint8
+        codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
         n_categories : ndarray of shape (n_columns,), int32
         rng : numpy.random.Generator
         threads : int
