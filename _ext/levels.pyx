@@ -19,6 +19,7 @@ from _ext.kernels cimport objective_function
 from _ext.node_counts cimport (
     Domain, Node, Training, all_rows, count_node, first_domain, left_counts, n_bits, part, take_table,
 )
+from _ext.row_words cimport RowWords, from_words, lay_out_words, to_words
 from _ext.rules cimport Rules, may_split, path_of_child, path_of_root
 from _ext.stopping cimport Stop, Watch
 from _ext.training cimport lay_out, pack_word
@@ -74,11 +75,14 @@ cdef class Top:
         Of each node: its rows, its depth, and what columns are drawn by.
     table_bytes : int
         Memory that a node takes that is counted.
+    n_words : int
+        Of 64 bits, that a row takes that is taken out.
     """
 
     cdef Domain domain
     cdef Training training
     cdef Rules rules
+    cdef RowWords words
     cdef Arena arena, scratch
     cdef Grown tree
     cdef list kept
@@ -87,7 +91,7 @@ cdef class Top:
     cdef int32_t[:, ::1] tables
     cdef list nodes
     cdef readonly list n, depth, path
-    cdef readonly int64_t table_bytes
+    cdef readonly int64_t table_bytes, n_words
 
     def __init__(self, t, n_categories, order, n_ordered, cost, rules, counts):
         cdef const int64_t[::1] tabled = cost.table
@@ -95,7 +99,9 @@ cdef class Top:
         cdef int32_t target = order[t]
         numbers = np.arange(len(n_categories), dtype=np.int32)
         none = np.empty((0, len(n_categories)), dtype=np.uint8)
-        self.kept = [cost, lay_out(&self.training, none, n_categories, order, n_ordered, None, 0, numbers)]
+        self.kept = [cost, lay_out(&self.training, none, n_categories, order, n_ordered, None, 0, numbers),
+                     lay_out_words(&self.words, n_categories[order[:t + 1]], order[:t + 1])]
+        self.n_words = self.words.n_words
         self.rules.costs = tf_costs(&tabled[0], tabled.shape[0], 2.0**<int> cost.bits)
         self.rules.min_samples_leaf, self.rules.max_depth = rules.min_samples_leaf, rules.max_depth
         self.rules.max_features, self.rules.seed, self.objective = rules.max_features, rules.seed, rules.objective
@@ -259,19 +265,44 @@ cdef class Top:
             raise MemoryError
         return left
 
-    def leaves_of(self, const uint8_t[:, ::1] codes):
-        """The node, with nothing below it so far, in which each row ends: ndarray of shape (n_rows,), int32."""
-        ends = np.empty(codes.shape[0], dtype=np.int32)
-        cdef int32_t[::1] end = ends
+    def take(self, const uint8_t[:, ::1] codes, const int32_t[::1] slots, const int64_t[::1] first, int64_t[::1] ends,
+             uint64_t[:, ::1] out):
+        """Take out the rows of a block that end in some nodes, with nothing below them so far.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        slots : ndarray of shape (n_nodes,), int32
+            Of each node; -1 for those whose rows are left.
+        first : ndarray of shape (n_slots + 1,), int64
+            Where in ``out`` the rows of each slot start.
+        ends : ndarray of shape (n_slots,), int64
+            Where the next row of each is to go; is counted up, though no row goes where the next slot starts.
+        out : ndarray of shape (n, n_words), uint64
+            Gets the target and the columns before it, as `codes_of` reads them.
+        """
         cdef int64_t r
-        cdef int32_t i
+        cdef int32_t i, slot
         with nogil:
             for r in range(codes.shape[0]):
                 i = 0
                 while self.tree.left[i] > 0:
                     i = self.tree.left[i] + (not goes_left(self.tree.asked[i], codes[r, self.tree.asked[i].column]))
-                end[r] = i
-        return ends
+                slot = slots[i]
+                if slot >= 0:
+                    if ends[slot] < first[slot + 1]:
+                        to_words(&self.words, &codes[r, 0], &out[ends[slot], 0])
+                    ends[slot] += 1
+
+    def codes_of(self, const uint64_t[:, ::1] taken):
+        """Codes of rows that were taken out, of the columns in order: ndarray of shape (n, t + 1), uint8."""
+        codes = np.empty((taken.shape[0], self.words.n_columns), dtype=np.uint8)
+        cdef uint8_t[:, ::1] rows = codes
+        cdef int64_t r
+        with nogil:
+            for r in range(taken.shape[0]):
+                from_words(&self.words, &taken[r, 0], &rows[r, 0])
+        return codes
 
     def arrays(self):
         """The tree as it is, as `grow_trees` gives one: column, low, high, left, candidates, counts."""

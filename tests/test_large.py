@@ -116,6 +116,20 @@ def test_trees_that_stay_a_root_and_an_end_from_another_thread():
         grow_in_passes(rows, *how, stop=np.ones(1, dtype=np.uint8))
 
 
+def test_rows_that_change_meanwhile_are_told():
+    k, order = np.array([2, 3, 2], dtype=np.int32), np.arange(3, dtype=np.int32)
+    tables = [random_table(seed, 500, k).astype(np.uint8) for seed in (0, 1)]
+    passes = []
+
+    def read(start, stop, columns):
+        passes.append(start == 0)
+        return tables[sum(passes) > 3][start:stop]
+
+    rows = RowsInBlocks(read, (500, 3), 2000, 100)
+    with pytest.raises(ValueError, match="have changed"):
+        grow_in_passes(rows, k, order, cost_table(500, 1, COST_BITS), GrowthRules(5))
+
+
 @pytest.mark.parametrize("block_rows", [1, 77, 5000])
 def test_pairs_are_summed_over_blocks(block_rows):
     k = np.array([2, 5, 1, 30, 2], dtype=np.int32)

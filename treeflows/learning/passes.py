@@ -11,11 +11,13 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from .._ext.growing import Start, grow_trees
 from .._ext.levels import Block, Top, add_counts
+from ..machine.errors import TableError
 from .blocks import bytes_of_row
 
 
@@ -52,9 +54,9 @@ def grow_in_passes(
     stop = np.zeros(1, dtype=np.uint8) if stop is None else stop
     below: dict = defaultdict(dict)
     with ThreadPoolExecutor(n_threads) as pool, _ending(stop):
-        passes = _Passes(rows, n_categories, order, cost, rules, n_ordered, which, stop, pool)
-        nodes = passes.grow_tops(splitting)
-        for batch in _batches(nodes, passes.bytes_below, rows.memory):
+        passes = _Passes(rows, n_categories, order, cost, rules, n_ordered, which, stop, pool, n_threads)
+        nodes = sorted(passes.grow_tops(splitting))
+        for batch in _batches(nodes, passes.bytes_taken, rows.memory // 2):
             for (t, node), grown in passes.grow_below(batch):
                 below[t][node] = grown
             if progress is not None:
@@ -77,9 +79,10 @@ def _ending(stop):
 class _Passes:
     """What passes over the rows know."""
 
-    def __init__(self, rows, n_categories, order, cost, rules, n_ordered, which, stop, pool):
+    def __init__(self, rows, n_categories, order, cost, rules, n_ordered, which, stop, pool, n_threads):
         self.rows, self.n_categories, self.order, self.cost, self.rules = rows, n_categories, order, cost, rules
         self.n_ordered, self.stop, self.pool = n_ordered, stop, pool
+        self.most = rows.memory // (2 * n_threads)  # bytes of a node that grows in memory; half is for rows taken out
         self.needed = order[: max(which) + 1]
         counts = np.zeros((len(n_categories), 256), dtype=np.int64)
         for codes in self._blocks():
@@ -95,8 +98,8 @@ class _Passes:
 
         def sort(t, nodes):
             for node in nodes:
-                of = fitting if 2 * self.bytes_below((t, node)) <= self.rows.memory else waiting
-                of.append((t, node))
+                taken = self.tops[t].n[node] * bytes_of_row(self.n_categories[self.order[: t + 1]])
+                (fitting if taken <= self.most else waiting).append((t, node))
 
         for t, top in self.tops.items():
             if (splitting is None or splitting[self.order[t]]) and top.may_split(0):
@@ -104,7 +107,7 @@ class _Passes:
         while waiting:
             batch = next(_batches(waiting, self._table_bytes, self.rows.memory))
             waiting = waiting[len(batch) :]
-            tops = self._by_tree(batch)
+            tops = _by_tree(batch)
             for t, nodes in tops.items():
                 self.tops[t].open(nodes)
             for codes in self._blocks():
@@ -116,36 +119,23 @@ class _Passes:
 
     def grow_below(self, batch):
         """Take out the rows of nodes in one pass, and grow what is below them: iterator of (node, arrays)."""
-        rows = self._taken_out(batch)
-        return zip(batch, self.pool.map(self._grow, batch, [rows.pop(node) for node in batch]), strict=True)
-
-    def bytes_below(self, of):
-        """What a node takes while it grows in memory."""
-        t, node = of
-        return self.tops[t].n[node] * bytes_of_row(self.n_categories[self.order[: t + 1]])
-
-    def _taken_out(self, batch):
-        """The rows of nodes, (n, t + 1) codes of the columns in order for each."""
-        out = {(t, node): np.empty((self.tops[t].n[node], t + 1), dtype=np.uint8) for t, node in batch}
-        filled = dict.fromkeys(batch, 0)
+        taken = [_Taken(self.tops[t], nodes) for t, nodes in _by_tree(batch).items()]
         for codes in self._blocks():
-            for t, nodes in self._by_tree(batch).items():
-                ends = self.tops[t].leaves_of(codes)
-                by_end = np.argsort(ends, kind="stable")
-                starts = np.searchsorted(ends[by_end], nodes)
-                for node, start in zip(nodes, starts, strict=True):
-                    stop = start + np.searchsorted(ends[by_end[start:]], node, side="right")
-                    at = filled[t, node]
-                    filled[t, node] += stop - start
-                    out[t, node][at : at + stop - start] = codes[by_end[start:stop]][:, self.order[: t + 1]]
-        return out
+            list(self.pool.map(partial(_Taken.add, codes=codes), taken))
+        rows = [part for of_tree in taken for part in of_tree.parts()]
+        return zip(batch, self.pool.map(self._grow, batch, rows), strict=True)
 
-    def _grow(self, of, codes):
+    def bytes_taken(self, of):
+        """Of a node's rows that are taken out."""
+        top = self.tops[of[0]]
+        return 8 * top.n[of[1]] * top.n_words
+
+    def _grow(self, of, taken):
         """Grow what is below a node in memory."""
         t, node = of
         columns, top = self.order[: t + 1], self.tops[t]
         _, column, low, high, left, candidates, counts = grow_trees(
-            codes,
+            top.codes_of(taken),
             self.n_categories[columns],
             np.arange(t + 1, dtype=np.int32),
             self.cost,
@@ -167,12 +157,35 @@ class _Passes:
     def _table_bytes(self, of):
         return self.tops[of[0]].table_bytes
 
-    @staticmethod
-    def _by_tree(nodes):
-        by_tree = defaultdict(list)
-        for t, node in nodes:
-            by_tree[t].append(node)
-        return {t: sorted(of_tree) for t, of_tree in by_tree.items()}
+
+class _Taken:
+    """Rows that are taken out of blocks, for nodes of one tree."""
+
+    def __init__(self, top, nodes):
+        self.top = top
+        self.first = np.cumsum([0, *(top.n[node] for node in nodes)])
+        self.ends = self.first[:-1].copy()
+        self.slots = np.full(len(top.n), -1, dtype=np.int32)
+        self.slots[nodes] = np.arange(len(nodes))
+        self.rows = np.empty((self.first[-1], top.n_words), dtype=np.uint64)
+
+    def add(self, codes):
+        """Take out the rows of a block."""
+        self.top.take(codes, self.slots, self.first, self.ends, self.rows)
+
+    def parts(self):
+        """The rows of each node, once all blocks have been read."""
+        if (self.ends != self.first[1:]).any():
+            raise TableError("the rows have changed while a model was learned from them")
+        return [self.rows[start:stop] for start, stop in pairwise(self.first.tolist())]
+
+
+def _by_tree(nodes):
+    """Numbers of nodes by their trees: dict of list."""
+    by_tree = defaultdict(list)
+    for t, node in nodes:
+        by_tree[t].append(node)
+    return by_tree
 
 
 def _batches(nodes, bytes_of, memory):
