@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ..machine.errors import ParameterError, TableError
 from ..machine.progress import progress_bar
-from ..tables.containers import PANDAS, PYARROW, Table, is_frame
+from ..tables.containers import PYARROW, Table, is_frame
 from ..tables.domain import listing
 from ..tables.packed import BLOCK, PackedTable
-from ..tables.packing import kind_of, packing
+from ..tables.packing import arrow_columns, check_free, kind_of, one_chunk, packing
 from ..tables.quantities import MOST_FEW
+from ..tables.writing import DELIMITERS, PARQUET, arrow
 from .numbers import INTEGER, NUMBER, TIME
-from .tables import DELIMITERS, PARQUET, arrow
 
 BATCH = 2 * BLOCK  # rows of Parquet that are read at a time
 CSV_BYTES = 2**22  # of text
@@ -127,9 +127,7 @@ class _Source:
 def _extended(folder, append):
     """The table to append to, None for none."""
     if append is None:
-        if folder.exists():
-            told = f"{folder} is there already; name another folder, or append='rows' or 'columns' to a packed table"
-            raise FileExistsError(told)
+        check_free(folder)
         return None
     if append not in APPENDED:
         told = f"append must be {' or '.join(map(repr, APPENDED))}, got {append!r}"
@@ -159,25 +157,12 @@ def _opened(source, na, drop, extended, verbose):
 def _of_frame(X, drop):
     table = Table(X)
     kept = _kept(table.names, drop, "the table")
-    columns = {}
-    for j in kept:
-        name = table.names[j]
-        with _in_column(name):
-            if table.container == PANDAS:
-                columns[name] = arrow().chunked_array([arrow().array(X[name], from_pandas=True)])
-            elif table.container == PYARROW:
-                columns[name] = X.column(j).unify_dictionaries()
-            else:
-                columns[name] = arrow().chunked_array([X[name].to_arrow()]).unify_dictionaries()
-        if table.dtypes[j].startswith("dictionary"):
-            told = f"column {str(name)!r} has dtype {table.dtypes[j]}; convert it to pandas' own categories"
-            raise TableError(told, column=name)
-        kind_of(columns[name].type, name)
+    columns = {table.names[j]: column for j, column in zip(kept, arrow_columns(X, kept), strict=True)}
 
     def batches(names):
         for start in range(0, table.n_rows, BATCH):
-            parts = [columns[name].slice(start, BATCH).combine_chunks() for name in names]
-            yield None, list(map(_one, parts)), start + len(parts[0])
+            parts = [one_chunk(columns[name].slice(start, BATCH)) for name in names]
+            yield None, parts, start + len(parts[0])
 
     dtypes = tuple(table.dtypes[j] for j in kept)
     return _Source(tuple(table.names[j] for j in kept), dtypes, table.container, table.n_rows, batches)
@@ -418,7 +403,9 @@ def _in_file(path):
             raise
         told = f"{path}: {error.message}"
         raise TableError(told, error.remedies, column=error.column, row=error.row, value=error.value) from None
-    except arrow().ArrowException as error:
+    except (arrow().ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # what the system says names its file
+            raise
         raise TableError(f"{path}: {error}") from None
 
 
@@ -431,16 +418,6 @@ def _told_why(odd):
         if error.column not in odd:
             raise
         raise TableError(f"{error.message}; {odd[error.column]}", column=error.column) from None
-
-
-@contextlib.contextmanager
-def _in_column(name):
-    """Have what Arrow cannot take name the column."""
-    try:
-        yield
-    except (arrow().ArrowException, TypeError, OverflowError, AttributeError) as error:
-        told = f"column {str(name)!r} has values that are not of one kind ({error}): convert it to one dtype"
-        raise TableError(told, column=name) from None
 
 
 def _kept(names, drop, what):
@@ -524,8 +501,3 @@ def _ending(path):
 
 def _type(name):
     return arrow().timestamp("us") if name == "timestamp[us]" else arrow().type_for_alias(name)
-
-
-def _one(chunked):
-    """The only chunk of an array, or the array that it is."""
-    return chunked if isinstance(chunked, arrow().Array) else chunked.chunk(0)

@@ -41,6 +41,8 @@ def read_table(estimator, X, *, reset):
     if not is_frame(X):
         if type(X).__name__ == "LazyFrame":
             raise TypeError("a LazyFrame holds no rows yet; collect() it first")
+        if type(X).__name__ == "PackedTable":
+            raise TypeError("this takes tables in memory, and a packed one is not: take some of its rows, table[:1000]")
         X = as_array(X) if isinstance(X, (list, tuple)) else X
         X = _unmasked(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
@@ -540,8 +542,8 @@ def _make_polars(columns):
         return getattr(pl, name)(*rest)
 
     def series(name, dtype, known, places):
-        if known.dtype.kind in "iuf" and dtype.startswith(("Int", "UInt", "Float")) and (places >= 0).all():
-            return pl.Series(name, known[places]).cast(native(dtype, known))
+        if known.dtype.name == dtype.lower() and (places >= 0).all():
+            return pl.Series(name, known[places])
         if known.dtype.kind not in "Mm" or dtype == "Object":
             return pl.Series(name, _with_nulls(known, places), native(dtype, known))
         values = pl.Series(name, _with_nat(known, places))
