@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
-from ..machine.errors import TableError
+from ..machine.errors import TableError, check_number
+from ..machine.memory import memory_for_rows
 from .containers import CATEGORICAL, CONTAINERS, Table, make_table
 from .domain import Domain, Rows
 
@@ -135,10 +137,14 @@ class PackedTable:
     Parameters
     ----------
     folder : str or path-like
+    memory : float, default=None
+        Bytes that rows and their counts may take while a model learns from the table; None for half of the machine's
+        memory. A model learned is the same for any: rows are counted in passes over the table if they do not fit.
 
     Attributes
     ----------
     folder : Path
+    memory : int
     n_rows : int
     n_columns : int
     names : tuple
@@ -157,7 +163,7 @@ class PackedTable:
     Raises
     ------
     ValueError
-        If the folder holds no packed table, or one of another format version, or a file of it is not as long as it must
+        If ``memory`` is no positive number, or the folder holds no packed table, or one of another format version, or a file of it is not as long as it must
         be; the message names it.
     OSError
         If it cannot be read.
@@ -175,8 +181,11 @@ class PackedTable:
     (3, ('colour', 'size'), [{'colour': 'blue', 'size': 'L'}])
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, memory=None):
         self.folder = Path(folder)
+        if memory is not None:
+            check_number(memory, "memory", Real, min_val=1, max_val=2**62)
+        self.memory = memory_for_rows() if memory is None else int(memory)
         header = read_header(self.folder)
         self.n_rows, self.container, self.sources = header["n_rows"], header["container"], header["sources"]
         self.columns = tuple(map(PackedColumn.of, header["columns"]))
