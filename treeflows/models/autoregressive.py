@@ -9,22 +9,23 @@ from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
 from ..densities.mixed import MixedDensity
 from ..learning.costs import cost_table
+from ..learning.grown import grow
 from ..learning.growth import Growth
 from ..learning.multisets import n_rows
 from ..learning.numbers import learn_trees_of_numbers
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
-from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
+from ..learning.prunings import COST_BITS, NO_LIMIT, average
 from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
-from .base import CategoricalFlow
+from .counted import CountedFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 MOST_PAIRED = 8_000  # columns, every two of which are compared for an order
 MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than the table
 
 
-class AutoregressiveTreeFlow(CategoricalFlow):
+class AutoregressiveTreeFlow(CountedFlow):
     """Autoregressive tree flow: an exact, invertible probability model of a table.
 
     By the chain rule, log p(x) is the sum over columns of log p(x_j | columns before j). Each conditional is a tree
@@ -258,6 +259,22 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         -------
         distribution : Conditionals
         """
+        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
+        return max(map(partial(average, n_threads=threads), grown), key=_evidence)
+
+    def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None):
+        """The trees as they grew, with their counts, and averaged: GrownTrees, Conditionals.
+
+        Parameters are those of `learn`.
+        """
+        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
+        return max(((trees, average(trees, threads)) for trees in grown), key=lambda learned: _evidence(learned[1]))
+
+    def average_counts(self, counts, threads):
+        return average(counts, threads)
+
+    def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting):
+        """In each order that is to be tried, the trees as they grew; one order after the other."""
         n, n_columns = n_rows(codes, weight), codes.shape[1]
         cost, _bits = cost_table(n, 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
@@ -270,12 +287,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             "splitting": splitting,
             "n_threads": threads,
         }
-        learned = []
         with progress_bar(n_columns * len(orders), "growing trees", self.verbose) as progress:
             for i, order in enumerate(orders):
                 told = partial(_tell, progress, i * n_columns)
-                learned.append(learn_conditionals(codes, n_categories, order, cost, progress=told, **options))
-        return max(learned, key=_evidence)
+                yield grow(codes, n_categories, order, cost, progress=told, **options)
 
     def growth(self, n):
         """How trees of numbers and codes grow.
