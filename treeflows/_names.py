@@ -12,6 +12,7 @@ from .models.destructors import IndependentDestructor, MixtureDestructor, Rotati
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
+from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
@@ -23,6 +24,7 @@ __all__ = [
     "Anomalies",
     "AnomaliesDisplay",
     "AutoregressiveTreeFlow",
+    "ColumnCodes",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",
@@ -34,6 +36,7 @@ __all__ = [
     "MixtureDestructor",
     "MonteCarloWarning",
     "PairDisplay",
+    "PartyColumns",
     "RotationDestructor",
     "SyntheticQuality",
     "TreeDestructor",
@@ -45,6 +48,8 @@ __all__ = [
     "TreePermutation",
     "check_destructor",
     "evaluate_synthetic",
+    "join_columns",
+    "learn_columns",
     "load",
     "save",
     "show_versions",

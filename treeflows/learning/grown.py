@@ -136,6 +136,22 @@ class GrownTrees:
         add_counts(shapes.first_node, shapes.left, shapes.told, at_leaves, counts)
         return replace(self, counts=counts)
 
+    @classmethod
+    def joined(cls, parts):
+        """Trees that grew apart, each part's on its own columns and those of the parts before it."""
+        shapes = [part.shapes for part in parts]
+        ends = np.cumsum([0, *(of.first_node[-1] for of in shapes)])
+        first_node = [of.first_node[:-1] + end for of, end in zip(shapes, ends, strict=False)]
+        together = Shapes(
+            shapes[-1].n_categories,
+            first_node=np.append(np.concatenate(first_node), ends[-1]),
+            **{
+                name: np.concatenate([getattr(of, name) for of in shapes])
+                for name in ("order", "column", "low", "high", "left", "candidates")
+            },
+        )
+        return replace(parts[0], shapes=together, counts=np.concatenate([part.counts for part in parts]))
+
     def emptied(self):
         """The same trees before any row was counted."""
         return replace(self, counts=np.zeros_like(self.counts))

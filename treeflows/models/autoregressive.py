@@ -273,7 +273,24 @@ class AutoregressiveTreeFlow(CountedFlow):
     def average_counts(self, counts, threads):
         return average(counts, threads)
 
-    def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting):
+    def grow_from(self, start, codes, n_categories, rng, threads, n_ordered=None):
+        """Grow the trees of the columns from one on, in the order of the table.
+
+        Parameters
+        ----------
+        start : int
+            Number of the first column to grow a tree for.
+        codes, n_categories, rng, threads, n_ordered
+            As `learn` takes them.
+
+        Returns
+        -------
+        grown : GrownTrees
+        """
+        which = np.arange(start, codes.shape[1], dtype=np.int32)
+        return next(self._grown(codes, n_categories, rng, threads, n_ordered, None, None, which))
+
+    def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting, which=None):
         """In each order that is to be tried, the trees as they grew; one order after the other."""
         n, n_columns = n_rows(codes, weight), codes.shape[1]
         cost, _bits = cost_table(n, 1, COST_BITS)
@@ -285,6 +302,7 @@ class AutoregressiveTreeFlow(CountedFlow):
             "n_ordered": n_ordered,
             "weight": weight,
             "splitting": splitting,
+            "which": which,
             "n_threads": threads,
         }
         with progress_bar(n_columns * len(orders), "growing trees", self.verbose) as progress:

@@ -53,6 +53,22 @@ class CountedFlow(CategoricalFlow):
         self._counts = None
         return super().take(domain, distribution)
 
+    def take_counts(self, domain, counts):
+        """Become the fitted model of a domain and of what `learn_counts` counted in it, which can go on.
+
+        Parameters
+        ----------
+        domain : Domain
+        counts : object
+
+        Returns
+        -------
+        self : object
+        """
+        self.take(domain, self.average_counts(counts, n_threads(self.n_jobs)))
+        self._counts = counts
+        return self
+
     @property
     def keeps_counts(self):
         """Whether rows were counted, so that `partial_fit` goes on and `refit_counts` has a structure: bool."""
