@@ -1,6 +1,7 @@
 """Columns that are held at different places, and one model of them."""
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def apart(flow, tables):
 def split(table, cuts):
     ends = [0, *cuts, table.shape[1]]
     cells = table.iloc if hasattr(table, "iloc") else table
-    return [cells[:, start:end] for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    return [cells[:, start:end] for start, end in pairwise(ends)]
 
 
 def frame():
@@ -72,7 +73,12 @@ def test_parts_travel_and_the_whole_goes_on(file_of):
 
 def test_what_no_party_can_have():
     codes, table = random_table(3, 100, K), frame()
-    for name, value in (("order", "evidence"), ("order", list(range(6))), ("max_features", "sqrt"), ("max_features", 0.5)):
+    for name, value in (
+        ("order", "evidence"),
+        ("order", list(range(6))),
+        ("max_features", "sqrt"),
+        ("max_features", 0.5),
+    ):
         with pytest.raises(ValueError, match=f"{name} must be .* got"):
             learn_columns(AutoregressiveTreeFlow(**{"order": "natural"} | {name: value}), codes)
     with pytest.raises(TypeError, match="must be an AutoregressiveTreeFlow"):

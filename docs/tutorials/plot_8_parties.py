@@ -18,6 +18,7 @@ import os
 import time
 import warnings
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,10 +38,7 @@ folder = Path(os.environ.get("TREEFLOWS_DATA", ".")) / "csv"
 def read(name, version):
     """A table of text, its rows in random order."""
     file = folder / f"{name}.csv"
-    if file.exists():
-        table = pd.read_csv(file)
-    else:
-        table = fetch_openml(name, version=version, as_frame=True).frame
+    table = pd.read_csv(file) if file.exists() else fetch_openml(name, version=version, as_frame=True).frame
     table = table.rename(columns=lambda column: column.replace("%3F", "")).sample(frac=1, random_state=0)
     for column in ("age", "hours-per-week", "capital-gain", "capital-loss"):
         if column in table:
@@ -50,14 +48,16 @@ def read(name, version):
 
 
 PARTIES = {
-    "mushroom": {
-        "cap": ["cap-shape", "cap-surface", "cap-color"],
+    "mushroom": {  # those that tell most come first: what is absent is then told best by what is there
         "smell": ["bruises", "odor"],
-        "gill": ["gill-attachment", "gill-spacing", "gill-size", "gill-color"],
-        "stalk": ["stalk-shape", "stalk-root", "stalk-surface-above-ring", "stalk-surface-below-ring"]
-        + ["stalk-color-above-ring", "stalk-color-below-ring"],
-        "ring": ["veil-type", "veil-color", "ring-number", "ring-type"],
         "spores": ["spore-print-color", "population", "habitat"],
+        "stalk": [
+            *("stalk-shape", "stalk-root", "stalk-surface-above-ring", "stalk-surface-below-ring"),
+            *("stalk-color-above-ring", "stalk-color-below-ring"),
+        ],
+        "ring": ["veil-type", "veil-color", "ring-number", "ring-type"],
+        "gill": ["gill-attachment", "gill-spacing", "gill-size", "gill-color"],
+        "cap": ["cap-shape", "cap-surface", "cap-color"],
     },
     "adult": {
         "registry": ["age", "race", "sex", "native-country"],
@@ -70,14 +70,14 @@ PARTIES = {
 tables = {"mushroom": read("mushroom", 1), "adult": read("adult", 2)}
 LEARNED = {"mushroom": 5000, "adult": 20_000}
 train = {name: table[: LEARNED[name]] for name, table in tables.items()}
-test = {name: table[LEARNED[name] : LEARNED[name] + 400].reset_index(drop=True) for name, table in tables.items()}
+test = {name: table[LEARNED[name] : LEARNED[name] + 800].reset_index(drop=True) for name, table in tables.items()}
 
 # %%
 # One message forward
 # -------------------
-# ``learn_columns`` runs at a party. It gets the message of the party before, grows trees of the party's columns, and has
-# a message for the next one: a byte for each cell of the columns so far, codes without what they stand for. (Codes are
-# no secret: a message is the table so far with its categories renamed.) ``join_columns`` puts the parts together.
+# ``learn_columns`` runs at a party. It gets the message of the party before, grows trees of the party's columns, and
+# has a message for the next one: a byte for each cell of the columns so far, codes without what they stand for. (Codes
+# are no secret: a message is the table so far with its categories renamed.) ``join_columns`` puts the parts together.
 
 flow = AutoregressiveTreeFlow(order="natural", min_samples_leaf=2, missing="marginalize", handle_unknown="reserve")
 models = {}
@@ -95,7 +95,7 @@ for name, parties in PARTIES.items():
 
 with TemporaryDirectory() as place:
     for name, parties in PARTIES.items():
-        columns = ["class", *sum(parties.values(), [])]
+        columns = ["class", *chain(*parties.values())]
         for model in (models[name], flow.fit(train[name][columns])):
             treeflows.save(model, f"{place}/model")
             print(f"{name:8} {sha256(Path(f'{place}/model').read_bytes()).hexdigest()[:16]}")
@@ -103,14 +103,14 @@ with TemporaryDirectory() as place:
 # %%
 # Parties that do not answer
 # --------------------------
-# Each party is absent of each row with the same probability. The model sums out what they would have told. Boosted trees
-# cannot; they need to be trained for it, by rows of which parties were taken away ("party dropout"): here the training
-# rows as they are, and four times with a rate of absence that is drawn for each row.
+# Each party is absent of each row with the same probability. The model sums out what they would have told. Boosted
+# trees cannot; they need to be trained for it, by rows of which parties were taken away ("party dropout"): here the
+# training rows as they are, and four times with a rate of absence that is drawn for each row.
 
 
 def absent(table, parties, rate, rng):
     """The table without the cells of parties that are absent, each of each row with a probability."""
-    cells = table[sum(parties.values(), [])].copy()
+    cells = table[list(chain(*parties.values()))].copy()
     for columns in parties.values():
         cells.loc[rng.random(len(table)) < rate, columns] = None
     return cells
@@ -161,9 +161,9 @@ axes[0].legend(fontsize=8)
 plt.show()
 
 # %%
-# Boosted trees that were trained for absent parties and the tree flow, which was not, are alike on mushrooms; on people,
-# boosted trees tell some more as long as most parties answer. The tree flow was not made for this one question: it has
-# any other column as well, given whoever answers, and what parties that are absent would have said.
+# Boosted trees that were trained for absent parties and the tree flow, which was not, are alike on mushrooms; on
+# people, boosted trees are right some more often as long as most parties answer. The tree flow was not made for this
+# one question: it has any other column as well, given whoever answers, and what absent parties would have said.
 #
 # Which party would one call?
 # ---------------------------
@@ -176,8 +176,8 @@ for ax, (name, parties) in zip(axes, PARTIES.items(), strict=True):
         values = []
         for party in parties:
             gone = {other: columns for other, columns in parties.items() if (other != party) == alone}
-            cells = test[name][sum(parties.values(), [])].copy()
-            cells[sum(gone.values(), [])] = None
+            cells = test[name][list(chain(*parties.values()))].copy()
+            cells[list(chain(*gone.values()))] = None
             values.append((told_class(models[name], cells) == truth).mean())
         ax.plot(values, place, "o", color=color, label=label)
     ax.set_yticks(place, parties)

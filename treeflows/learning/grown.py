@@ -203,7 +203,7 @@ def grow(
     if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
         # each digit of the weights is counted by itself: then repetitions are fewer
         codes, weight = repeated(codes, weight), None
-    *shape, counts = grow_trees(
+    first_node, column, low, high, left, candidates, counts = grow_trees(
         codes,
         n_categories,
         order,
@@ -218,4 +218,5 @@ def grow(
         progress=progress,
     )
     told = order if which is None else order[which]
-    return GrownTrees(Shapes(n_categories, told, *shape), counts, prior_split, smoothing)
+    shapes = Shapes(n_categories, told, first_node, column, low, high, left, candidates)
+    return GrownTrees(shapes, counts, prior_split, smoothing)

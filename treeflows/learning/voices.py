@@ -179,9 +179,9 @@ def _with_regressions(codes, weight, parts, whole, known, threads, told):
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
     asked, few = np.tile(np.where(places, 2, 0).astype(np.uint8), (3, 1)), MOST_HEARD // int(k.sum())
     heard, values = [], []
-    for average, voice, part in zip(known, voices, parts, strict=True):
+    for pool, voice, part in zip(known, voices, parts, strict=True):
         rows = part.unseen[:few]
-        heard.append((*average.distributions(rows, asked, threads), voice.logits(rows, threads)))
+        heard.append((*pool.distributions(rows, asked, threads), voice.logits(rows, threads)))
         values.append(np.take(rows, order, axis=1))
     *said, logits = _heard(heard)
     shares = np.repeat(whole.share[order].T, k[order], axis=1)
@@ -223,7 +223,7 @@ class CountedVoices:
 
     @classmethod
     def of(cls, pool, trees, codes, weight, threads=1):
-        """What was learned from rows, of which the trees know already: ``codes`` and ``weight`` as `distinct` has them."""
+        """A pool learned from rows that its trees know: ``codes`` and ``weight`` as `distinct` has them."""
         states = CountedStates.of(average_in(pool).products)
         return cls(pool, trees, states.counted(codes, weight, threads))
 

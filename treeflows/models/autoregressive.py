@@ -263,9 +263,21 @@ class AutoregressiveTreeFlow(CountedFlow):
         return max(map(partial(average, n_threads=threads), grown), key=_evidence)
 
     def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None):
-        """The trees as they grew, with their counts, and averaged: GrownTrees, Conditionals.
+        """Learn a density from codes, and keep the trees as they grew.
 
-        Parameters are those of `learn`.
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_categories : ndarray of shape (n_columns,), int32
+        rng : numpy.random.Generator
+        threads : int
+        n_ordered, weight, splitting : ndarray, default=None
+            As `learn` takes them.
+
+        Returns
+        -------
+        counts : GrownTrees
+        distribution : Conditionals
         """
         grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
         return max(((trees, average(trees, threads)) for trees in grown), key=lambda learned: _evidence(learned[1]))
@@ -280,8 +292,12 @@ class AutoregressiveTreeFlow(CountedFlow):
         ----------
         start : int
             Number of the first column to grow a tree for.
-        codes, n_categories, rng, threads, n_ordered
-            As `learn` takes them.
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_categories : ndarray of shape (n_columns,), int32
+        rng : numpy.random.Generator
+        threads : int
+        n_ordered : ndarray of shape (n_columns,), int32, default=None
+            As `learn` takes it.
 
         Returns
         -------

@@ -185,7 +185,16 @@ class CategoricalDensity(TableModel):
         return self.whole_rows(read_table(self, X, reset=False))
 
     def whole_rows(self, table):
-        """Codes of a Table of whole rows, as `whole_codes` has them."""
+        """Codes of whole rows, as `whole_codes` has them.
+
+        Parameters
+        ----------
+        table : Table
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        """
         rows = self._rows(table, infer=False)
         if rows.observed is not None:
             row, j = np.argwhere(~rows.observed)[0]
@@ -353,7 +362,7 @@ def check_model(estimator):
 
 
 def read_to_learn(estimator, X, sample_weight=None):
-    """The domain of a table under an estimator's parameters, what the table says in terms of it, and weights or None."""
+    """The domain of a table under an estimator's parameters, what the table says in terms of it, and weights."""
     policy = TablePolicy.of(estimator)
     table, weight = weighed(read_table(estimator, X, reset=True), sample_weight)
     domain = policy.learn_domain(table, weight)

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from types import MethodType
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,11 @@ def _keeps_none(model):
     )
 
 
+def _when_asked(make) -> Any:
+    """An attribute that is made when it is first asked for, unless it was set."""
+    return cached_property(make)
+
+
 class CountedFlow(CategoricalFlow):
     """Base class of the models that ``partial_fit`` too.
 
@@ -42,7 +48,7 @@ class CountedFlow(CategoricalFlow):
 
     _counts = None  # what partial_fit goes on from; not there after fit, whose models are small
 
-    @cached_property
+    @_when_asked
     def distribution_(self):
         """What was learned, over codes: Density. After rows were counted it is made when it is first asked for."""
         if self._counts is None:
@@ -134,8 +140,8 @@ class CountedFlow(CategoricalFlow):
         domain, rows, weight = read_to_learn(self, X, sample_weight)
         if domain.numeric.any():
             name = domain.column_names[int(np.flatnonzero(domain.numeric)[0])]
-            told = f"partial_fit counts categories, and column {name!r} holds numbers: bin them, or fit all rows at once"
-            raise TableError(told, column=name)
+            told = f"partial_fit counts categories, and column {name!r} holds numbers"
+            raise TableError(f"{told}: bin them, or fit all rows at once", column=name)
         threads = n_threads(self.n_jobs)
         counts, distribution = learn_from_codes(self.learn_counts, rows, domain, self.random_state, threads, weight)
         self.take(domain, distribution)
@@ -213,6 +219,6 @@ class CountedFlow(CategoricalFlow):
         if total > MOST_ROWS:
             raise ValueError(f"{total:,} rows with those before; at most {MOST_ROWS:,} can be counted")
         counts = counts.counted(codes, weight, n_threads(self.n_jobs))
-        vars(self).pop("distribution_", None)
+        self.__dict__.pop("distribution_", None)
         self._counts = counts
         return self

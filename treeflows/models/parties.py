@@ -35,17 +35,39 @@ class ColumnCodes:
     n_ordered: np.ndarray
 
     @property
+    def _arrays(self):
+        return self.codes, self.n_categories, self.n_ordered
+
+    @property
     def nbytes(self):
         """Bytes to send: int."""
-        return self.codes.nbytes + self.n_categories.nbytes + self.n_ordered.nbytes
+        return sum(array.nbytes for array in self._arrays)
 
     @property
     def digest(self):
         """SHA-256 of all that is sent: str."""
         sha = hashlib.sha256(f"{self.codes.shape}".encode())
-        for array in (self.codes, self.n_categories, self.n_ordered):
+        for array in self._arrays:
             sha.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
         return sha.hexdigest()
+
+    def followed_by(self, other):
+        """The columns of this message and those of another, which come after them.
+
+        Parameters
+        ----------
+        other : ColumnCodes
+            Of the same rows.
+
+        Returns
+        -------
+        both : ColumnCodes
+        """
+        return ColumnCodes(
+            np.hstack([self.codes, other.codes]),
+            np.append(self.n_categories, other.n_categories),
+            np.append(self.n_ordered, other.n_ordered),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +98,9 @@ class PartyColumns:
 def learn_columns(estimator, X, before=None):
     """Learn the columns of one party given the codes of earlier ones.
 
-    Parties hold different columns of the same rows, in the same order of rows. Each learns the trees of its own columns,
-    which ask about these and those before them, and hands codes on: one message, forward. `join_columns` makes of all
-    parts the model that ``fit`` learns of the whole table at one place, byte for byte.
+    Parties hold different columns of the same rows, in the same order of rows. Each learns the trees of its own
+    columns, which ask about these and those before them, and hands codes on: one message, forward. `join_columns` makes
+    of all parts the model that ``fit`` learns of the whole table at one place, byte for byte.
 
     A message hides what codes mean, and nothing else: whoever gets it has the earlier columns with their categories
     renamed, and the trees hold counts of rows. Parties that may not see that must not use it.
@@ -134,7 +156,7 @@ def learn_columns(estimator, X, before=None):
     if before is not None and len(before.codes) != len(own.codes):
         told = f"the table has {len(own.codes):,} rows and the message {len(before.codes):,}"
         raise TableError(f"{told}: parties hold columns of the same rows, in the same order")
-    message = own if before is None else ColumnCodes(*(np.hstack(parts) for parts in zip(_of(before), _of(own), strict=True)))
+    message = own if before is None else before.followed_by(own)
     first = 0 if before is None else before.codes.shape[1]
 
     def learn(codes, n_categories, rng, threads, n_ordered, weight):
@@ -183,10 +205,6 @@ def join_columns(parts):
     return model.take_counts(
         Domain(columns, names, dtypes, domains[0].container), GrownTrees.joined([part.counts for part in parts])
     )
-
-
-def _of(message):
-    return message.codes, message.n_categories, message.n_ordered
 
 
 def _check_party(estimator):
