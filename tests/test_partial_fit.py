@@ -12,6 +12,7 @@ from sklearn.base import clone
 import treeflows
 from treeflows import AutoregressiveTreeFlow, TreeFlowMixture
 from treeflows.learning.rows import MOST_ROWS
+from treeflows.models import questions
 
 K = [3, 2, 4, 2, 3]
 MODELS = {
@@ -144,6 +145,19 @@ def test_long_tables_on_every_instruction_set_and_many_threads(each_isa, file_of
     for part in np.array_split(codes[500:], 7):
         alone.partial_fit(part)
     assert file_of(flow.set_params(n_jobs=None)) == file_of(alone)
+
+
+@pytest.mark.parametrize("name", ["trees", "mixture"])
+def test_packed_tables_are_counted_in_blocks(name, file_of, tmp_path, monkeypatch):
+    table = pd.DataFrame(random_table(3, 500, K), columns=list("abcde"))
+    parts = [treeflows.pack(part, tmp_path / f"part{i}") for i, part in enumerate((table[:200], table[200:]))]
+    monkeypatch.setattr(questions, "BLOCK_CELLS", 250)
+    expected = later(unfitted(name), table[:200], table[200:])
+    assert file_of(later(unfitted(name), *parts)) == file_of(expected)
+    weight = np.arange(300) % 3
+    weighted = unfitted(name).partial_fit(table[:200]).partial_fit(parts[1], sample_weight=weight)
+    repeated = table.loc[np.repeat(table.index[200:], weight)]
+    assert file_of(weighted) == file_of(later(unfitted(name), table[:200], repeated))
 
 
 # ---- what it is then ----

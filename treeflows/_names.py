@@ -3,6 +3,7 @@
 from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
 from .files.models import load, save
+from .files.packing import pack
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
@@ -19,6 +20,7 @@ from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
 from .report.synthetic import SyntheticQuality, evaluate_synthetic
+from .tables.packed import PackedTable
 
 __all__ = [
     "Anomalies",
@@ -35,6 +37,7 @@ __all__ = [
     "MarginalsDisplay",
     "MixtureDestructor",
     "MonteCarloWarning",
+    "PackedTable",
     "PairDisplay",
     "PartyColumns",
     "RotationDestructor",
@@ -51,6 +54,7 @@ __all__ = [
     "join_columns",
     "learn_columns",
     "load",
+    "pack",
     "save",
     "show_versions",
 ]

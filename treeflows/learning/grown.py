@@ -9,7 +9,9 @@ from .._ext.averaging import add_counts
 from .._ext.growing import GrowthRules, grow_trees
 from .._ext.routing import Router
 from ..densities.trees import starts
+from .blocks import RowsInBlocks
 from .multisets import n_rows, repeated
+from .passes import grow_in_passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,10 +184,11 @@ def grow(
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
+    codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
+        The latter have no weights.
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n + 1,), int64
-        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    cost : Costs
+        `cost_table` of one column, with `COST_BITS`, of the sum of the weights.
     min_samples_leaf, max_depth, max_features, seed, objective
         As `GrowthRules` has them.
     prior_split : float
@@ -203,20 +206,13 @@ def grow(
     if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
         # each digit of the weights is counted by itself: then repetitions are fewer
         codes, weight = repeated(codes, weight), None
-    first_node, column, low, high, left, candidates, counts = grow_trees(
-        codes,
-        n_categories,
-        order,
-        cost,
-        GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
-        n_ordered=n_ordered,
-        weight=weight,
-        which=which,
-        splitting=splitting,
-        stop=stop,
-        n_threads=n_threads,
-        progress=progress,
-    )
+    how = n_categories, order, cost, GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective)
+    options = {"n_ordered": n_ordered, "which": which, "splitting": splitting, "stop": stop, "n_threads": n_threads}
+    if isinstance(codes, RowsInBlocks):
+        grown = grow_in_passes(codes, *how, progress=progress, **options)
+    else:
+        grown = grow_trees(codes, *how, weight=weight, progress=progress, **options)
+    first_node, column, low, high, left, candidates, counts = grown
     told = order if which is None else order[which]
     shapes = Shapes(n_categories, told, first_node, column, low, high, left, candidates)
     return GrownTrees(shapes, counts, prior_split, smoothing)

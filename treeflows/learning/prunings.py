@@ -25,10 +25,11 @@ def learn_conditionals(codes, n_categories, order, cost, *, n_threads=1, **optio
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
+    codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
+        The latter have no weights.
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n + 1,), int64
-        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    cost : Costs
+        `cost_table` of one column, with `COST_BITS`, of the sum of the weights.
     n_threads : int
     **options
         As `grow` takes them.

@@ -125,6 +125,7 @@ class AutoregressiveTreeFlow(CountedFlow):
     """
 
     distribution_: Conditionals | MixedDensity
+    learns_in_passes = True
 
     def __init__(
         self,
@@ -244,7 +245,7 @@ class AutoregressiveTreeFlow(CountedFlow):
 
         Parameters
         ----------
-        codes : ndarray of shape (n_rows, n_columns), uint8
+        codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
         n_categories : ndarray of shape (n_columns,), int32
         rng : numpy.random.Generator
         threads : int
@@ -309,7 +310,7 @@ class AutoregressiveTreeFlow(CountedFlow):
     def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting, which=None):
         """In each order that is to be tried, the trees as they grew; one order after the other."""
         n, n_columns = n_rows(codes, weight), codes.shape[1]
-        cost, _bits = cost_table(n, 1, COST_BITS)
+        cost = cost_table(n, 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
         max_features = self._columns_per_split(n_columns)
         options = vars(self.growth(n)) | {

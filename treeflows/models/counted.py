@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..learning.multisets import n_rows
-from ..learning.rows import MOST_ROWS
+from ..learning.rows import MOST_ROWS, check_weight
 from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
+from ..tables.packed import as_packed
 from .base import CategoricalFlow, check_model, learn_from_codes, read_to_learn, weighed
 
 
@@ -99,7 +99,7 @@ class CountedFlow(CategoricalFlow):
 
         Parameters
         ----------
-        X : array or dataframe of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns), PackedTable or path of one
             Categories, as `fit` takes them. Declare by ``categories=`` what the first rows may lack, or set
             ``handle_unknown="reserve"``. Under ``missing="marginalize"`` the first rows alone may have missing cells.
         y : None
@@ -137,7 +137,7 @@ class CountedFlow(CategoricalFlow):
         if self._counts is not None:
             return self._count(self._counts, X, sample_weight)
         check_model(self)
-        domain, rows, weight = read_to_learn(self, X, sample_weight)
+        domain, rows, weight = read_to_learn(self, X, sample_weight, counted=True)
         if domain.numeric.any():
             name = domain.column_names[int(np.flatnonzero(domain.numeric)[0])]
             told = f"partial_fit counts categories, and column {name!r} holds numbers"
@@ -207,18 +207,27 @@ class CountedFlow(CategoricalFlow):
         raise NotImplementedError
 
     def _count(self, counts, X, sample_weight):
-        table, weight = weighed(read_table(self, X, reset=False), sample_weight)
+        packed = as_packed(X)
+        if packed is None:
+            table, weight = weighed(read_table(self, X, reset=False), sample_weight)
+            n, blocks = table.n_rows, iter([self._rows(table, infer=False)])
+        else:
+            n, weight, blocks = packed.n_rows, check_weight(sample_weight, packed.n_rows), self.read_blocks(packed)
         if weight is not None:
             fractions = weight != np.floor(weight)
             if fractions.any():
                 told = f"sample_weight holds {weight[fractions][0]}; after the first call weights are whole numbers"
                 raise ValueError(f"{told}, so that any chunks give the same counts")
-            weight = weight.astype(np.int32)
-        codes = self.whole_rows(table)
-        total = counts.n_rows + n_rows(codes, weight)
-        if total > MOST_ROWS:
-            raise ValueError(f"{total:,} rows with those before; at most {MOST_ROWS:,} can be counted")
-        counts = counts.counted(codes, weight, n_threads(self.n_jobs))
+            n, weight = int(weight.sum()), weight.astype(np.int32)
+        if counts.n_rows + n > MOST_ROWS:
+            told = f"{counts.n_rows + n:,} rows with those before; at most {MOST_ROWS:,} can be counted"
+            raise ValueError(told)
+        at = 0
+        for rows in blocks:
+            codes = self.whole(rows)
+            of_block = None if weight is None else weight[at : at + len(codes)]
+            counts = counts.counted(codes, of_block, n_threads(self.n_jobs))
+            at += len(codes)
         self.__dict__.pop("distribution_", None)
         self._counts = counts
         return self
