@@ -265,6 +265,26 @@ def test_damage_of_logistic_regressions_is_named(tmp_path, damage):
     assert_damage_is_named(mixture, tmp_path, *LOGISTIC_DAMAGES[damage])
 
 
+NUMBER_DAMAGES = {
+    "step": (0, replaced("numbers_step", lambda a: array_of(np.where(a == 0, 5e-324, a), "<f8")), "not those"),
+    "bound": (0, replaced("numbers_low", lambda a: array_of(a - 5, "<f8")), "not those"),
+    "missing": (0, with_json(lambda m: m["columns"][2].update(missing=False)), "not those"),
+    "columns": (0, with_json(lambda m: m.update(columns=[m["columns"][0]] * 3)), "not those"),
+    "target": (4, with_json(lambda m: m["model"].update({"class": "TreeFlowRegressor"})), "no target"),
+}
+
+
+@pytest.fixture(scope="module")
+def models_of_numbers():
+    return [model for model, _ in fuzzing.models_of_numbers()]
+
+
+@pytest.mark.parametrize("damage", NUMBER_DAMAGES)
+def test_damage_of_densities_of_numbers_is_named(tmp_path, damage, models_of_numbers):
+    which, *change_and_told = NUMBER_DAMAGES[damage]
+    assert_damage_is_named(models_of_numbers[which], tmp_path, *change_and_told)
+
+
 def test_trees_that_are_not_there_have_no_share(tmp_path):
     _, table = some_flow()
     mixture = TreeFlowMixture(n_components=np.int64(3), n_trees=1, logistic=False, random_state=0).fit(table)
