@@ -41,6 +41,7 @@ setup(
             extension("pooling"),
             extension("encoding"),
             extension("elementary"),
+            extension("normal"),
         ],
         build_dir="build/cython",
         compiler_directives={

@@ -43,11 +43,14 @@ def tables():
 
 
 def table_of_numbers():
-    """A small table of a skewed number, one with an atom, whole numbers with missing cells, and codes."""
+    """A small table of a skewed number, one with an atom, whole numbers with missing cells, and codes.
+
+    Of sums, products and quotients of uniform numbers: the same bits everywhere.
+    """
     rng = np.random.default_rng(1)
     code = rng.integers(0, 3, 400)
-    skewed = np.exp(rng.normal(size=400) + code)
-    atom = np.where(rng.random(400) < 0.3, 0.0, skewed + rng.normal(size=400))
+    skewed = (code + 1) / (0.05 + rng.random(400))
+    atom = np.where(rng.random(400) < 0.3, 0.0, skewed + rng.random(400) + rng.random(400) - 20)
     whole = np.where(rng.random(400) < 0.1, np.nan, np.rint(10 * rng.random(400) + 5 * code))
     return np.column_stack([skewed, atom, whole, code])
 

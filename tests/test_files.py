@@ -270,6 +270,8 @@ NUMBER_DAMAGES = {
     "bound": (0, replaced("numbers_low", lambda a: array_of(a - 5, "<f8")), "not those"),
     "missing": (0, with_json(lambda m: m["columns"][2].update(missing=False)), "not those"),
     "columns": (0, with_json(lambda m: m.update(columns=[m["columns"][0]] * 3)), "not those"),
+    "slope": (0, replaced("smooth_slope", lambda a: array_of(np.append(1e300, a[1:]), "<f8")), "holds values outside"),
+    "knots": (0, replaced("smooth_knot", lambda a: array_of(np.append(a[1] - 1e-320, a[1:]), "<f8")), "do not ascend"),
     "target": (4, with_json(lambda m: m["model"].update({"class": "TreeFlowRegressor"})), "no target"),
 }
 
@@ -283,6 +285,12 @@ def models_of_numbers():
 def test_damage_of_densities_of_numbers_is_named(tmp_path, damage, models_of_numbers):
     which, *change_and_told = NUMBER_DAMAGES[damage]
     assert_damage_is_named(models_of_numbers[which], tmp_path, *change_and_told)
+
+
+def test_a_mixture_that_sees_its_column_far_away_is_a_distribution(tmp_path, models_of_numbers):
+    treeflows.save(models_of_numbers[1], tmp_path / "m")
+    rewritten(tmp_path / "m", replaced("mixtures2_centre", lambda a: array_of(np.append(1e300, a[1:]), "<f8")))
+    fuzzing.assert_true(treeflows.load(tmp_path / "m"))
 
 
 def test_trees_that_are_not_there_have_no_share(tmp_path):

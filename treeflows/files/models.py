@@ -224,7 +224,7 @@ def _restore(written, n_columns, depth=0):
 
 
 def _check_kinds(model):
-    """Raise ValueError unless a model and those inside it have densities of the kind that they learn, of their domain."""
+    """Raise ValueError unless a model and those inside it have densities of their kind and of their domain."""
     domain, numbers = model.domain_, getattr(model.distribution_, "numbers", None)
     if numbers is not None:
         missing = [column.missing for column in domain.columns] & domain.numeric
