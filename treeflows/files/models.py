@@ -228,9 +228,9 @@ def _check_kinds(model):
     domain, numbers = model.domain_, getattr(model.distribution_, "numbers", None)
     if numbers is not None:
         missing = [column.missing for column in domain.columns] & domain.numeric
-        wanted = domain.numeric, missing, domain.step, *domain.bounds
+        known = domain.numeric, missing, domain.step, *domain.bounds
         found = numbers.is_number, numbers.missing, numbers.step, numbers.low, numbers.high
-        if not all(map(np.array_equal, found, wanted)):
+        if not all(map(np.array_equal, found, known)):
             raise ValueError("numbers of the density are not those of the domain")
     kind = get_type_hints(type(model)).get("distribution_", Density)
     if not isinstance(model.distribution_, kind):
