@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from .._ext import elementary, gaussians
+from .._ext.normal import ndtr, ndtri
 from ..machine.log_sums import logsumexp, softmax
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 
-MOST = 2.0**500  # a value in its column's units, further out than any is told apart
+MOST = 2.0**500  # a value in its column's units, further out than any is told apart, or a slope: squares are finite
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
 NOTHING = -7.0  # a normal score below which next to nothing lies: 1e-12
@@ -50,7 +50,7 @@ class MarginalDestructor(Stored):
     exponent: Annotated[np.ndarray, Array(np.int32, "columns", low=-1100, high=1100)]
     knot: Annotated[np.ndarray, Array(np.float64, "knots", low=-MOST, high=MOST)]
     level: Annotated[np.ndarray, Array(np.float64, "knots", low=LEAST_PROBABILITY, high=1)]
-    slope: Annotated[np.ndarray, Array(np.float64, "knots", low=LEAST_PROBABILITY, high=FINITE)]
+    slope: Annotated[np.ndarray, Array(np.float64, "knots", low=LEAST_PROBABILITY, high=MOST)]
 
     def units(self, j, x):
         """Values in the units of their column."""
@@ -128,7 +128,7 @@ class MarginalDestructor(Stored):
             raise ValueError("a column has a single knot")
         for j in np.flatnonzero(np.diff(self.first_knot)).tolist():
             knot, level, _ = self._of(j)
-            if (np.diff(knot) <= 0).any() or (np.diff(level) <= 0).any() or level[-1] >= 1:
+            if (np.diff(knot) < 1 / MOST).any() or (np.diff(level) <= 0).any() or level[-1] >= 1:
                 raise ValueError(f"the knots of column {j} do not ascend")
 
 

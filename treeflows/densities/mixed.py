@@ -247,7 +247,8 @@ class MixedDensity(Density):
         if self.of_scores[i]:
             return self.smooth.scores(j, x)
         mixture, t = self.mixtures[i], self.place[j]
-        return np.clip((self.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t], -MOST_UNITS, MOST_UNITS)
+        z = np.clip((self.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t], -MOST_UNITS, MOST_UNITS)
+        return np.where(np.isinf(x), x, z)  # all lies before infinity, where a state's mean is further out, too
 
     def unseen(self, i, j, z):
         """A column's numbers by what a mixture sees of them."""

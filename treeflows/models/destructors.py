@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._ext import elementary
+from .._ext.normal import ndtr, ndtri
 from ..densities.destructors import LOG_SQRT_2PI
 from ..densities.digits import cell_of
 from ..inference.estimates import blocks
