@@ -37,6 +37,7 @@ setup(
             extension("routing"),
             extension("products"),
             extension("gaussians"),
+            extension("boosting"),
             extension("logistic"),
             extension("pooling"),
             extension("encoding"),
