@@ -22,13 +22,3 @@ def boost(
     NDArray[np.int32],
     NDArray[np.int32],
 ]: ...
-def add(
-    codes: NDArray[np.uint8],
-    first_node: NDArray[np.int64],
-    column: NDArray[np.int32],
-    low: NDArray[np.uint8],
-    high: NDArray[np.uint8],
-    children: NDArray[np.int32],
-    value: NDArray[np.int32],
-    n_threads: int = 1,
-) -> NDArray[np.int64]: ...

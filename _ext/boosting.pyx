@@ -7,15 +7,13 @@ smaller child's histogram is counted, and the larger one's is what is left of th
 
 import numpy as np
 
-from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from _ext.asked cimport Question, equality, goes_left, n_equalities, n_ranges, up_to
 
 cdef enum:
-    PARALLEL_WORK = 16384  # rows times trees below which waking threads costs more than it saves
-    LOSS_SHIFT = 6         # bits of what is left that squares do without, so that their sum fits
+    LOSS_SHIFT = 6  # bits of what is left that squares do without, so that their sum fits
 
 
 # How many rows have a code, and the sum of what is left of their targets.
@@ -116,30 +114,6 @@ def boost(const uint8_t[:, ::1] codes, const int32_t[::1] n_codes, const int32_t
     nodes = slice(best_trees * most)
     values = values.reshape(n_rounds, n_leaves)[:best_trees][np.arange(n_leaves) <= inners[:, None]]
     return inners, columns[nodes][told], lows[nodes][told], highs[nodes][told], below[nodes][told], values
-
-
-def add(const uint8_t[:, ::1] codes, const int64_t[::1] first_node, const int32_t[::1] column, const uint8_t[::1] low,
-        const uint8_t[::1] high, const int32_t[:, ::1] children, const int32_t[::1] value, int n_threads=1):
-    """Sum of what trees say of each row: ndarray of shape (n_rows,), int64.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
-    first_node : ndarray of shape (n_trees + 1,), int64
-        Where the inner nodes of each tree start, counted from any number; each tree has one.
-    column, low, high, children, value
-        As `boost` gives them.
-    n_threads : int
-    """
-    cdef int64_t n_rows = codes.shape[0], n_trees = first_node.shape[0] - 1, r, t, at
-    result = np.zeros(n_rows, dtype=np.int64)
-    cdef int64_t[::1] out = result
-    for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_trees > PARALLEL_WORK):
-        for t in range(n_trees):
-            at = first_node[t] - first_node[0]
-            # a tree has one more leaf than inner nodes
-            out[r] += value[at + t + leaf_of(&codes[r, 0], &column[at], &low[at], &high[at], &children[at, 0])]
-    return result
 
 
 cdef inline int64_t leaf_of(const uint8_t *codes, const int32_t *column, const uint8_t *low, const uint8_t *high,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from .._ext import boosting, elementary
+from .._ext import elementary
+from .._ext.routing import Router
 from .destructors import FINITE, NormalStates
 from .numbers import NumberColumns
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array
@@ -75,14 +76,18 @@ class BoostedDestructor(NormalStates):
             Of numbers as `codes_of` gives them; columns that do not come before may hold anything.
         threads : int
         """
-        trees = slice(self.first_tree[t], self.first_tree[t + 1] + 1)
-        nodes, leaves = (slice(*first[trees][[0, -1]]) for first in (self.first_node, self.first_leaf))
-        of = self.column[nodes], self.low[nodes], self.high[nodes], self.children[nodes], self.value[leaves]
-        place = boosting.add(codes, self.first_node[trees], *of, threads) / UNIT
+        first, last = self.first_tree[t : t + 2].tolist()
+        place = self._router.sum_leaves(first, last, codes, self.value, threads) / UNIT
         return -place[:, None] * self._own(t)
 
     def _own(self, t):
         return 1 / (self.scale[t] * FACTORS)
+
+    @cached_property
+    def _router(self):
+        of_trees = np.zeros(len(self.first_node) - 1, dtype=np.int32)  # whose columns do not matter
+        nodes = self.column, self.low, self.high, self.children
+        return Router(of_trees, self.n_categories, self.first_node, *nodes, self.first_leaf)
 
     @cached_property
     def _log_own(self):
