@@ -66,7 +66,7 @@ def boost(const uint8_t[:, ::1] codes, const int32_t[::1] n_codes, const int32_t
     """
     cdef int64_t n_rows = codes.shape[0], n_columns = codes.shape[1], r, i, n_trees = 0, best_trees = 0, inner
     cdef int64_t most = n_leaves - 1
-    if (left.shape[0] != n_rows or unseen_left.shape[0] != unseen.shape[0] or n_leaves < 2 or n_columns < 1
+    if (left.shape[0] != n_rows or unseen_left.shape[0] != unseen.shape[0] or n_leaves < 2
             or not n_codes.shape[0] == n_ordered.shape[0] == unseen.shape[1] == n_columns):
         raise ValueError("rows and targets do not fit each other")
     inners, columns = np.zeros(n_rounds, dtype=np.int64), np.zeros(n_rounds * most, dtype=np.int32)

@@ -121,6 +121,7 @@ def test_the_last_tree_is_the_last_that_helps_rows_held_out():
     assert losses[best] == min(losses[: best + 3])
     assert best > 0
     assert len(grown(codes, noise, unseen, np.zeros_like(unseen_target))[0][0]) == 0
+    assert len(grown(codes[:0], target[:0], unseen, unseen_target)[0][0]) == 0
 
 
 def table(n=500, seed=0):
@@ -167,7 +168,9 @@ def test_codes_and_missing_cells_are_asked_too():
     x[rng.random(900) < 0.3] = np.nan
     rows = np.column_stack([code, x, np.array([0, 3, -2, 1])[code.astype(int)] + 2.0 * np.isnan(x)])
     rows[:, 2] += 0.01 * rng.normal(size=900)
-    numbers = describe_numbers(rows, [0, 1, 1], [4, 0, 0], np.zeros(3), [np.full(3, -np.inf), np.full(3, np.inf)])
+    numbers = describe_numbers(
+        rows, np.array([0, 1, 1], dtype=np.uint8), [4, 0, 0], np.zeros(3), [np.full(3, -np.inf), np.full(3, np.inf)]
+    )
     learner = BoostingLearner(rows, numbers, np.arange(3, dtype=np.int32), 1)
     scores = np.column_stack([x, (rows[:, 2] - rows[:, 2].mean()) / rows[:, 2].std()])
     first, last = learner.boost(scores, np.arange(600), np.arange(600, 900))

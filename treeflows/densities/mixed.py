@@ -319,7 +319,7 @@ class MixedDensity(Density):
     def telling(self, j):
         """The same without parts that have no share in what is said of a column: MixedDensity."""
         n_codes, of_codes = 2 + len(self.coded), self.code_share[j] * (self.n_categories[j] > 1)
-        of_numbers = self.number_share[j, n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS)).any(axis=1)
+        of_numbers = self.number_share[j, n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS)).max(axis=1) > 0
         of_numbers[: len(self.mixtures)] |= of_codes[n_codes:] > 0
         heard, n_mixtures = np.flatnonzero(of_numbers).tolist(), len(self.mixtures)
         kept = [i for i in heard if i < n_mixtures]
@@ -386,7 +386,7 @@ class MixedDensity(Density):
         return found
 
     def voice(self, number):
-        """Of a voice of numbers: 0 for the marginal or the number of one of `normals` plus one, trees, how many digits."""
+        """Of a voice of numbers: 0 for the marginal or one plus the number of one of `normals`, trees, and digits."""
         source, trees, levels, first = [s for s in self.sources if s[3] <= number][-1]
         return source, trees, levels[number - first]
 

@@ -429,7 +429,7 @@ class Walk:
     # ---- bounds ----
 
     def _beyond(self, source, j):
-        """What marginal or one of `normals` has below all that may be, above it, and within: three ndarrays of (n_rows,)."""
+        """What a source has below all that may be, above it, and within: three ndarrays of (n_rows,)."""
         if ("beyond", source) not in self._ahead:
             density, told = self.density, []
             for end, upper in zip(density.numbers.ends(j), (False, True), strict=True):
@@ -458,7 +458,7 @@ class Walk:
         return under + inside * below, over + inside * above
 
     def _heard(self, source, j, rows, told, marginal):
-        """What one of `normals` says, or where it has too little within the bounds, what the marginal says: sequence."""
+        """What one of `normals` says, or where it has too little within the bounds, the marginal: sequence."""
         heard = self._beyond(source, j)[2][rows] >= LEAST_INSIDE
         if heard.all():
             return told

@@ -48,7 +48,7 @@ class BoostingLearner:
 
     def __init__(self, table, numbers, order, threads):
         self.numbers, self.order, self.threads = numbers, order, threads
-        self.told = [(t, j) for t, j in enumerate(order.tolist()) if numbers.is_number[j]]
+        self.place = np.flatnonzero(numbers.is_number[order])  # of each number
         self.codes, self.n_codes = np.empty(table.shape, dtype=np.uint8), numbers.n_categories.copy()
         self.n_ordered, cuts = numbers.n_categories.copy(), []
         for j, x in enumerate(table.T):
@@ -75,25 +75,33 @@ class BoostingLearner:
         """
         target = np.rint(np.clip(scores, -FURTHEST, FURTHEST) * UNIT)
 
+        def of(i, rows):
+            """Codes of the columns before a number, and its targets, where rows have them."""
+            rows = np.asarray(rows, dtype=np.intp)
+            rows = rows[~np.isnan(scores[rows, i])]
+            before = self.order[: self.place[i]]
+            return np.ascontiguousarray(self.codes[rows][:, before]), target[rows, i].astype(np.int32)
+
         def boosted(i):
-            t, _ = self.told[i]
-            before, parts = self.order[:t], []
-            for rows in (seen, np.asarray(unseen, dtype=np.intp)):
-                rows = rows[~np.isnan(scores[rows, i])]
-                parts += [np.ascontiguousarray(self.codes[rows][:, before]), target[rows, i].astype(np.int32)]
-            _, _, _, left = parts
-            most = MOST_ROUNDS if rounds is None else rounds[i]
-            if t == 0 or len(parts[1]) == 0:
-                most, before = 0, self.order[:1]
-                parts = [np.zeros((0, 1), dtype=np.uint8), parts[1][:0], np.zeros((0, 1), dtype=np.uint8), left[:0]]
-            of = self.n_codes[before], self.n_ordered[before]
-            n_inner, column, *trees = boosting.boost(
-                parts[0], *of, *parts[1:], most, PATIENCE, N_LEAVES, MIN_ROWS, RIDGE, SLOWNESS
+            before, (codes, left), (others, of_others) = self.order[: self.place[i]], of(i, seen), of(i, unseen)
+            n_inner, column, low, high, children, value = boosting.boost(
+                codes,
+                self.n_codes[before],
+                self.n_ordered[before],
+                left,
+                others,
+                of_others,
+                MOST_ROUNDS if rounds is None else rounds[i],
+                PATIENCE,
+                N_LEAVES,
+                MIN_ROWS,
+                RIDGE,
+                SLOWNESS,
             )
-            return Told(n_inner, before[column], *trees, left / UNIT)
+            return Told(n_inner, before[column], low, high, children, value, of_others / UNIT)
 
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(boosted, range(len(self.told))))
+            return list(pool.map(boosted, range(len(self.place))))
 
     def scales(self, left):
         """Weights and scales of what is left of each number in rows held out, a list of ndarray for each."""
@@ -107,11 +115,7 @@ class BoostingLearner:
 
     def density(self, trees, weight, scale):
         """Trees of each number as a part of a density: BoostedDestructor."""
-
-        def joined(name):
-            return np.concatenate([getattr(of, name) for of in trees])
-
-        n_inner = joined("n_inner")
+        n_inner, column, low, high, children, value, _ = map(np.concatenate, zip(*trees, strict=True))
         return BoostedDestructor(
             self.numbers.n_categories,
             self.first_cut,
@@ -119,7 +123,11 @@ class BoostingLearner:
             starts([len(of.n_inner) for of in trees]),
             starts(n_inner),
             starts(n_inner + 1),
-            *(joined(name) for name in ("column", "low", "high", "children", "value")),
+            column,
+            low,
+            high,
+            children,
+            value,
             weight,
             scale,
         )

@@ -17,8 +17,8 @@ from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
 from ..machine.progress import progress_bar
-from .costs import cost_table
 from .boosting import BoostingLearner
+from .costs import cost_table
 from .gaussians import MixtureLearner
 from .growth import Growth, grow_on
 from .marginals import between_quantiles, choose_n_knots, learn_marginals
@@ -91,6 +91,7 @@ def learn_mixed_apart(
     bounds=None,
     order=None,
     mixtures=MIXTURES,
+    boosts=True,
     n_further=N_FURTHER,
     growth=None,
     learn_codes=None,
@@ -114,6 +115,8 @@ def learn_mixed_apart(
     mixtures : sequence of (int, int)
         Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves; of
         those that the table is long enough for, the last four are taken.
+    boosts : bool
+        Whether boosted trees tell numbers, too, where there are rows held out.
     n_further : int
         Trees of each code column that see drawn columns alone.
     growth : Growth or None
@@ -137,7 +140,7 @@ def learn_mixed_apart(
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
         seen = [np.delete(every, fold) for fold in held_out or [[]]]
         marginals = list(map(learner.marginal, seen))
-        boosted, boost_all = learner.boost_apart(marginals, seen, held_out)
+        boosted, boost_all = learner.boost_apart(marginals, seen, held_out if boosts else [])
         known = []
         for rows, *parts in zip(seen, marginals, coded_apart or [coded], boosted, strict=True):
             known.append(learner.learn(rows, kinds, *parts))
@@ -432,6 +435,6 @@ def _equal_code_share(n_columns, n_pools, n_mixtures):
 def _kept(share, n_mixtures):
     """Mixtures that have a share anywhere, and if what is boosted has one, their number."""
     of_codes, of_numbers = (s.max(axis=0) for s in share)
-    kept = of_numbers[n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS)).any(axis=1)
+    kept = of_numbers[n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS)).max(axis=1) > 0
     kept[:n_mixtures] |= of_codes[len(of_codes) - n_mixtures :] > 0
     return np.flatnonzero(kept).tolist()
