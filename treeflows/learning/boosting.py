@@ -51,12 +51,13 @@ class BoostingLearner:
         self.place = np.flatnonzero(numbers.is_number[order])  # of each number
         self.codes, self.n_codes = np.empty(table.shape, dtype=np.uint8), numbers.n_categories.copy()
         self.n_ordered, cuts = numbers.n_categories.copy(), []
+        n_quantiles = min(MOST_CUTS + 1, len(table) // MIN_ROWS)
         for j, x in enumerate(table.T):
             cuts.append(np.empty(0))
             if not numbers.is_number[j]:
                 self.codes[:, j] = x
                 continue
-            cuts[j] = between_quantiles(np.sort(x[~np.isnan(x)]), MOST_CUTS + 1)
+            cuts[j] = between_quantiles(np.sort(x[~np.isnan(x)]), n_quantiles)
             self.codes[:, j] = cut_up(cuts[j], x)
             self.n_ordered[j], self.n_codes[j] = len(cuts[j]) + 1, len(cuts[j]) + 2
         self.first_cut, self.cut = starts([len(each) for each in cuts]), np.concatenate(cuts)

@@ -29,7 +29,7 @@ def baselines(domain):
 
 
 class NumberTrees:
-    """Columns of numbers and categories, told by trees of digits and their marginals, without normal mixtures and boosted trees.
+    """Columns of numbers and categories, told by trees of digits and their marginals alone.
 
     Parameters
     ----------

@@ -81,9 +81,9 @@ class TreeFlowMixture(CategoricalFlow):
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
         with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees,
-        normal mixtures and boosted trees, whose shares are learned likewise; categories by the voices above, which see numbers by the
-        quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows are then held
-        out, a fifth at a time.
+        normal mixtures and boosted trees, whose shares are learned likewise; categories by the voices above, which see
+        numbers by the quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows
+        are then held out, a fifth at a time.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
