@@ -43,6 +43,7 @@ setup(
             extension("routing"),
             extension("products"),
             extension("gaussians"),
+            extension("boosting"),
             extension("logistic"),
             extension("pooling"),
             extension("encoding"),

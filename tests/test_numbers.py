@@ -69,7 +69,7 @@ def integral(density, row, j):
     bounds = np.clip(density.smooth.scores(j, np.array(density.numbers.ends(j))), -37, 37)
     edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.smooth.level[here]), bounds]))
     found, number = [edges], np.arange(1, 128)
-    for source in range(1 + len(density.mixtures)):
+    for source in range(1 + len(density.normals)):
         low, high = np.full(127, -37.0), np.full(127, 37.0)
         for _ in range(60):
             middle = (low + high) / 2
@@ -271,6 +271,7 @@ def test_threads_and_the_order_of_rows_change_nothing():
 
 
 def test_files_hold_a_density(density):
+    assert len(density.boosted) == 1
     arrays = {}
     written = _take_apart(density, "", arrays)
     again = _put_together(written, "", arrays, density.n_categories)

@@ -144,8 +144,62 @@ def uniform_of(z):
     return ndtr(z), ndtr(-z)
 
 
+class NormalStates(Stored):
+    """Numbers that in each of several states are normal variables y = before + own z, z the number, y a standard one.
+
+    Of each row there is a log-posterior of the states up to a constant, and ``before``, what the columns before the
+    number at place t make of it; both of shape (n_rows, n_states).
+    """
+
+    def destroy(self, posterior, before, t, z):
+        """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
+        y = before + self._own(t) * z[:, None]
+        most = posterior.max(axis=1, keepdims=True)
+        weight = elementary.exp(posterior - most)
+        total = weight.sum(axis=1)
+        log_density = logsumexp(posterior - most + self._log_own[t] - 0.5 * y**2) - elementary.log(total) - LOG_SQRT_2PI
+        weight /= total[:, None]
+        return log_density, *((weight * side).sum(axis=1) for side in _normal(y))
+
+    def uniform(self, posterior, before, t, z):
+        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
+        weight, own = softmax(posterior), self._own(t)
+        weight[weight < NEGLIGIBLE] = 0.0
+        order, below, above = np.argsort(-weight, axis=1, kind="stable"), np.zeros(z.shape), np.zeros(z.shape)
+        for states in order.T:
+            rows = np.flatnonzero(np.take_along_axis(weight, states[:, None], axis=1))
+            if len(rows) == 0:
+                break
+            of = rows, states[rows]
+            low, high = _normal(before[of][:, None] + own[of[1]][:, None] * z[rows])
+            below[rows] += weight[of][:, None] * low
+            above[rows] += weight[of][:, None] * high
+        return below, above
+
+    def tail(self, posterior, before, t, z, upper):
+        """Probability of numbers at place t beyond one that all rows share: above it if ``upper``, or below."""
+        y = before + self._own(t) * z
+        beyond, tail = -y if upper else y, np.zeros(len(y))
+        rows = (beyond > NOTHING).any(axis=1)
+        tail[rows] = (softmax(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
+        return tail
+
+    def restore(self, posterior, before, t, below, above):
+        """Numbers at place t by their uniform ones, by bisection."""
+        return _inverse(softmax(posterior), before, self._own(t), below, above, BISECTIONS)
+
+    def _own(self, t):
+        """What a number is multiplied by in each state."""
+        raise NotImplementedError
+
+    @property
+    def _log_own(self):
+        """The logarithms, of all numbers."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class GaussianMixtureDestructor(Stored):
+class GaussianMixtureDestructor(NormalStates):
     """All columns at once: z_j -> F(z_j | columns before j), by a mixture of normal distributions.
 
     The transform of Rosenblatt (Annals of Mathematical Statistics 23, 1952): given a state, the numbers in order are
@@ -194,43 +248,6 @@ class GaussianMixtureDestructor(Stored):
         y = before + self._own(t) * z[:, None]
         told = posterior + self._log_own[t] - 0.5 * y**2
         return told - told.max(axis=1, keepdims=True)
-
-    def destroy(self, posterior, before, t, z):
-        """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
-        y = before + self._own(t) * z[:, None]
-        most = posterior.max(axis=1, keepdims=True)
-        weight = elementary.exp(posterior - most)
-        total = weight.sum(axis=1)
-        log_density = logsumexp(posterior - most + self._log_own[t] - 0.5 * y**2) - elementary.log(total) - LOG_SQRT_2PI
-        weight /= total[:, None]
-        return log_density, *((weight * side).sum(axis=1) for side in _normal(y))
-
-    def uniform(self, posterior, before, t, z):
-        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
-        weight, own = softmax(posterior), self._own(t)
-        weight[weight < NEGLIGIBLE] = 0.0
-        order, below, above = np.argsort(-weight, axis=1, kind="stable"), np.zeros(z.shape), np.zeros(z.shape)
-        for states in order.T:
-            rows = np.flatnonzero(np.take_along_axis(weight, states[:, None], axis=1))
-            if len(rows) == 0:
-                break
-            of = rows, states[rows]
-            low, high = _normal(before[of][:, None] + own[of[1]][:, None] * z[rows])
-            below[rows] += weight[of][:, None] * low
-            above[rows] += weight[of][:, None] * high
-        return below, above
-
-    def tail(self, posterior, before, t, z, upper):
-        """Probability of numbers at place t beyond one that all rows share: above it if ``upper``, or below."""
-        y = before + self._own(t) * z
-        beyond, tail = -y if upper else y, np.zeros(len(y))
-        rows = (beyond > NOTHING).any(axis=1)
-        tail[rows] = (softmax(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
-        return tail
-
-    def restore(self, posterior, before, t, below, above):
-        """Numbers at place t by their uniform ones, by bisection."""
-        return _inverse(softmax(posterior), before, self._own(t), below, above, BISECTIONS)
 
     def quantiles_given_all(self, posterior, known, there, t, at, threads=1):
         """Quantiles, more or less, of the numbers at place t given all others.

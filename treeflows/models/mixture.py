@@ -81,10 +81,10 @@ class TreeFlowMixture(CountedFlow):
     numeric : "auto", sequence of str or int, or mask, default="auto"
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
-        with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees
-        and normal mixtures, whose shares are learned likewise; categories by the voices above, which see numbers by the
-        quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows are then held
-        out, a fifth at a time.
+        with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees,
+        normal mixtures and boosted trees, whose shares are learned likewise; categories by the voices above, which see
+        numbers by the quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows
+        are then held out, a fifth at a time.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -239,14 +239,15 @@ class TreeFlowMixture(CountedFlow):
         n = int(density.numbers.is_number.sum())
         lines = [
             f"{n} column{'s' * (n > 1)} of numbers; normal mixtures of {states} states",
-            "\nshares of trees and of normal mixtures in what is said of each column:",
+            "\nshares of trees, of normal mixtures and of boosted trees in what is said of each column:",
         ]
         shares = {}
         for j in density.order.tolist():
-            share, n = density.code_share, 2 + len(density.coded)  # trees, further trees, the pool of codes
+            share, ends = density.code_share, [2 + len(density.coded)]  # trees, further trees, the pool of codes
             if self.domain_.numeric[j]:
-                share, n = density.number_share, n_number_voices(0)
-            shares[names[j]] = [float(share[j, :n].sum()), float(share[j, n:].sum())]
+                share, ends = density.number_share, [n_number_voices(n) for n in (0, len(states))]
+            told = [float(part.sum()) for part in np.split(share[j], ends)]
+            shares[names[j]] = told + [0.0] * (3 - len(told))
             lines.append(f"  {names[j]}: {', '.join(f'{x:.2f}' for x in shares[names[j]])}")
         return {"states": states, "shares": shares}, "\n".join(lines)
 
