@@ -194,7 +194,7 @@ class GaussianMixtureDestructor(Stored):
 
     def destroy(self, posterior, before, t, z, threads=1):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
-        return gaussians.destroy(posterior, before, self._own(t), z, threads)
+        return gaussians.destroy(posterior, before, self._own(t), np.ascontiguousarray(z), threads)
 
     def uniform(self, posterior, before, t, z, threads=1):
         """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
@@ -202,7 +202,7 @@ class GaussianMixtureDestructor(Stored):
 
     def restore(self, posterior, before, t, below, above, threads=1):
         """Numbers at place t by their uniform ones."""
-        ends = below[:, None], above[:, None]
+        ends = (np.ascontiguousarray(side)[:, None] for side in (below, above))
         return gaussians.restore(posterior, before, self._own(t)[None], *ends, threads)[:, 0]
 
     def quantiles_given_all(self, posterior, known, there, t, at, threads=1):

@@ -15,7 +15,7 @@ MOST_STEPS = 60
 ROUNDS = 3  # of moving centres to the rows next to them, before EM starts
 MOST_ROWS = 50_000  # that EM learns from,
 SOME_ROWS = 8_192  # and so many before all of them, if these are more than
-MANY_TIMES = 3  # times as many
+MANY_TIMES = 5  # times as many
 
 
 class MixtureLearner:
