@@ -237,7 +237,7 @@ def restore(const double[:, ::1] log_weight, const double[:, ::1] before, const 
 cdef double found(const tf_kernels *kernels, const double *share, const double *before, const double *own,
                   int64_t n_states, double below, double above, double *scratch) noexcept nogil:
     """Where a mixture has its uniform numbers."""
-    cdef int64_t k, side = 2 if above < below else 1
+    cdef int64_t k, _step, side = 2 if above < below else 1
     cdef double *told = scratch + 3 * n_states
     cdef double target = above if above < below else below
     cdef double low = 0.0, high = 0.0, z, reach, step = 0.0, last, moved
@@ -248,7 +248,7 @@ cdef double found(const tf_kernels *kernels, const double *share, const double *
         high = moved + reach if k == 0 or moved + reach > high else high
     z = 0.5 * (low + high)
     last = high - low
-    for k in range(MOST_STEPS):
+    for _step in range(MOST_STEPS):
         kernels.normals(share, before, own, n_states, z, scratch, told)
         if told[side] == target:
             break
