@@ -1,5 +1,6 @@
 """What the commands do, and what they print; `options.DESCRIPTIONS` tells what each is for."""
 
+import contextlib
 import errno
 import json
 import os
@@ -13,36 +14,36 @@ import numpy as np
 
 from ..files.models import load, save
 from ..files.numbers import numbers_of, odd_cell
+from ..files.packing import pack
 from ..files.tables import (
     STDIN,
-    STDOUT,
     as_text,
     binned,
     called,
-    check_ending,
     for_model,
     is_text,
     printable,
+    read_blocks,
     read_file,
-    to_frame,
     typed_like,
     value_of,
     with_numbers,
     without_ending,
-    write_file,
     written,
 )
 from ..machine.archives import whole_file
-from ..machine.errors import DescribedError
+from ..machine.errors import DescribedError, TableError
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
-from ..models.base import learn_density
+from ..models.base import check_model, learn_density, read_to_learn
 from ..models.baselines import INDEPENDENT, baselines
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
 from ..tables.domain import MAX_CATEGORIES, listing
+from ..tables.packed import BLOCK, PackedTable
+from ..tables.writing import STDOUT, check_ending, to_frame, writing
 
 MODELS = {
     "auto": TreeFlowMixture,
@@ -74,18 +75,25 @@ def one_line(error):
 
 
 def _fit(arguments):
-    from ..report.evaluation import read_domain
-
-    model, table = _to_learn(arguments)
+    weight = None
+    if _is_packed(arguments.data):
+        model, table = _packed_to_learn(arguments)
+    else:
+        table = _read_to_learn(arguments)
+        if arguments.weights is not None:
+            table, weight = _weighed(table, arguments.weights)
+        model, table = _to_learn(arguments, table)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
-    domain, rows = read_domain(model, table)
-    model.take(domain, learn_density(model, rows, domain, arguments.seed, threads))
+    check_model(model)
+    domain, rows, weight = read_to_learn(model, table, weight)
+    model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, weight))
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
         "kind": type(model).__name__,
         "rows": len(table),
-        "columns": table.shape[1],
+        "weight": len(table) if weight is None else float(weight.sum()),
+        "columns": len(domain.columns),
         "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
         "nll_independent": None,
@@ -94,15 +102,17 @@ def _fit(arguments):
         "model": arguments.output,
     }
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads)
+        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, weight)
         for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
             # a certain table has 0, not -0
-            figures[name] = 0.0 - float(log_likelihood(learned, rows, threads)[0].mean())
+            figures[name] = 0.0 - float(np.average(log_likelihood(learned, rows, threads)[0], weights=weight))
     if arguments.json:
         print(json.dumps(figures))
         return
-    told = "{rows:,} rows, {columns} columns, {categories} categories"
-    print((told + ", {numbers} columns of numbers" * (figures["numbers"] > 0)).format(**figures))
+    told = "{rows:,} rows" + " that stand for {weight:,g}" * (weight is not None)
+    told += ", {columns} columns, {categories} categories"
+    numbers = ", {numbers} column{s} of numbers" * (figures["numbers"] > 0)
+    print((told + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
     if rows.observed is None:
         print(
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
@@ -111,21 +121,66 @@ def _fit(arguments):
     print("fitted in {seconds:.2f} s, wrote {model}".format(**figures))
 
 
-def _score(arguments):
-    model = _load(arguments)
-    scores = model.score_samples(_table_for(model, arguments))
-    if arguments.output:
-        write_file(arguments.output, to_frame(scores[:, None], ["log_likelihood"]))
-        if arguments.output == STDOUT:
-            return
-    mean = float(scores.mean())
-    standard_error = float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None
-    figures = {"rows": len(scores), "log_likelihood": mean, "standard_error": standard_error}
+def _weighed(table, column):
+    """A table without the column that says how many rows each row stands for, and what that says."""
+    if column not in table:
+        raise ValueError(f"--weights {column}: there is no such column; the table has {listing(list(table), 20)}")
+    weight = np.full(len(table), np.nan)
+    for row, cell in enumerate(table[column]):
+        with contextlib.suppress(TypeError, ValueError):
+            weight[row] = float(cell)
+        if not 0 <= weight[row] < np.inf:
+            raise ValueError(f"--weights {column}: a number of rows is needed, and {cell!r} stands at row {row}")
+    if table.shape[1] == 1:
+        raise ValueError(f"--weights {column}: no other column is left to learn from")
+    return table.drop(columns=column), weight
+
+
+def _pack(arguments):
+    options = {"append": arguments.append, "na": arguments.na, "drop": arguments.drop}
+    table = pack(arguments.data, arguments.folder, **options, verbose=1)
+    size = sum(path.stat().st_size for path in table.folder.iterdir())
+    figures = {"rows": table.n_rows, "columns": table.n_columns, "bytes": size, "folder": str(table.folder)}
     if arguments.json:
         print(json.dumps(figures))
     else:
+        print("{rows:,} rows, {columns} columns, {bytes:,} bytes in {folder}".format(**figures))
+
+
+def _score(arguments):
+    model = _load(arguments)
+    with contextlib.ExitStack() as stack:
+        append = stack.enter_context(writing(arguments.output)) if arguments.output else None
+        n, mean, squares = 0, 0.0, 0.0  # squared distances from the mean, whose sums over blocks are merged
+        for scores in model.scores_of(_rows_in_blocks(model, arguments)):
+            if append:
+                append(to_frame(scores[:, None], ["log_likelihood"]))
+            apart, before, n = float(scores.mean()) - mean, n, n + len(scores)
+            mean += apart * len(scores) / n
+            squares += float(scores.var()) * len(scores) + apart**2 * before * len(scores) / n
+    if arguments.output == STDOUT:
+        return
+    standard_error = float(np.sqrt(squares) / n) if n > 1 else None
+    if arguments.json:
+        print(json.dumps({"rows": n, "log_likelihood": mean, "standard_error": standard_error}))
+    else:
         error = "" if standard_error is None else f" ± {standard_error:.4f}"
-        print(f"{len(scores):,} rows, log-likelihood {mean:.4f}{error} nats per row")
+        print(f"{n:,} rows, log-likelihood {mean:.4f}{error} nats per row")
+
+
+def _rows_in_blocks(model, arguments):
+    """What a table says in terms of the domain of a model, block by block."""
+    if _is_packed(arguments.data):
+        _refuse_of_packed(arguments, "na")
+        yield from model.read_blocks(PackedTable(arguments.data))
+        return
+    row = 0
+    for table in _tables_of_cells(model, arguments, BLOCK):
+        try:
+            yield model.read(for_model(model, table, called(arguments.data)))
+        except TableError as error:
+            raise (error if error.row is None else error.at_row(row + error.row)) from None
+        row += len(table)
 
 
 def _sample(arguments):
@@ -136,8 +191,10 @@ def _sample(arguments):
         if column in given:
             raise ValueError(f"--given tells column {model.domain_.column_names[column]!r} twice")
         given[column] = value
-    rows = model.sample(arguments.rows, random_state=arguments.seed, given=given or None)
-    write_file(arguments.output, to_frame(rows, model.domain_.column_names))
+    names = model.domain_.column_names
+    with writing(arguments.output, to_frame(model.domain_.examples, names)) as append:
+        for rows in model.sampled_in_blocks(arguments.rows, arguments.seed, given or None):
+            append(to_frame(rows, names))
 
 
 def _given(model, told):
@@ -162,7 +219,8 @@ def _impute(arguments):
         table[name] = (
             table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
         )
-    write_file(arguments.output, table)
+    with writing(arguments.output) as append:
+        append(table)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
         print(f"filled {cells:,} cells of {rows:,} rows, wrote {arguments.output}")
@@ -196,7 +254,7 @@ def _evaluate(arguments):
     for name in ("test", "target"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} is an option of --synthetic")
-    model, table = _to_learn(arguments)
+    model, table = _to_learn(arguments, _read_to_learn(arguments))
     found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
     figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
@@ -218,7 +276,7 @@ def _evaluate_synthetic(arguments):
 
     if arguments.target is not None and arguments.test is None:
         raise ValueError("--target needs --test, a table of rows that the generator has not seen")
-    model, real = _to_learn(arguments)
+    model, real = _to_learn(arguments, _read_to_learn(arguments))
     others = {}
     for what in ("synthetic", "test"):
         path = getattr(arguments, what)
@@ -232,7 +290,7 @@ def _evaluate_synthetic(arguments):
 def _report(arguments):
     from ..report.page import report
 
-    model, table = _to_learn(arguments)
+    model, table = _to_learn(arguments, _read_to_learn(arguments))
     page, figures = report(model, table, Path(called(arguments.data)).name, seed=arguments.seed)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
@@ -287,18 +345,27 @@ def _table_for(model, arguments):
 
 
 def _table_of_cells(model, arguments):
-    """A table to ask a model about; what is missing in it must be no value of the model."""
+    """A table to ask a model about."""
+    [table] = _tables_of_cells(model, arguments, None)
+    return table
+
+
+def _tables_of_cells(model, arguments, n_rows):
+    """A table to ask a model about, in blocks; what is missing in it must be no value of the model."""
     for name, column in zip(model.domain_.column_names, model.domain_.columns, strict=True):
         for text in set(arguments.na).intersection(column.labels):
             raise ValueError(f"--na {text}: to the model that is a value of column {name!r}; fit with --na {text} too")
-    return read_file(arguments.data, arguments.na)
+    return read_blocks(arguments.data, arguments.na, n_rows=n_rows)
 
 
-def _to_learn(arguments):
-    """The unfitted model, and the table, that the options of fit ask for."""
-    model, source = _unfitted(arguments), called(arguments.data)
-    table = read_file(arguments.data, arguments.na, arguments.drop)
-    table = binned(table, dict.fromkeys(arguments.bin), source)
+def _read_to_learn(arguments):
+    return read_file(arguments.data, arguments.na, arguments.drop)
+
+
+def _to_learn(arguments, table):
+    """The unfitted model that the options of fit ask for, and a table that was read as it is to learn from it."""
+    model = _unfitted(arguments)
+    table = binned(table, dict.fromkeys(arguments.bin), called(arguments.data))
     numeric = _numeric(arguments, model)
     table = with_numbers(table, numeric) if numeric else as_text(table)
     text = [name for name in table.columns if is_text(table[name])]
@@ -308,6 +375,26 @@ def _to_learn(arguments):
         for name in text:
             _refuse_many(name, table[name].tolist())
     return model, table
+
+
+def _packed_to_learn(arguments):
+    """As `_to_learn`, of a packed table, whose columns are what they are."""
+    _refuse_of_packed(arguments, "na", "drop", "bin", "weights")
+    model = _unfitted(arguments)
+    if "numeric" in model.get_params():
+        model.set_params(numeric=_numeric(arguments, model))
+    return model, PackedTable(arguments.data)
+
+
+def _is_packed(path):
+    return Path(path).is_dir()
+
+
+def _refuse_of_packed(arguments, *names):
+    for name in names:
+        if getattr(arguments, name):
+            told = f"--{name} is for files, and {arguments.data} is a packed table"
+            raise ValueError(told + ": give it to treeflows pack" * (name in ("na", "drop")))
 
 
 def _numeric(arguments, model):
@@ -408,6 +495,7 @@ def _option(parameter, value):
 
 
 COMMANDS = {
+    "pack": _pack,
     "fit": _fit,
     "score": _score,
     "sample": _sample,

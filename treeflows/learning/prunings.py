@@ -7,7 +7,9 @@ from .._ext.averaging import INNER, LEAF, average_prunings
 from .._ext.growing import GrowthRules, grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
+from .blocks import RowsInBlocks
 from .multisets import n_rows, repeated
+from .passes import grow_in_passes
 
 NEGLIGIBLE = 1e-4  # posterior probability of entering what lies below a node, under which it is not kept
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
@@ -46,10 +48,11 @@ def learn_conditionals(
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
+    codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
+        The latter have no weights.
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n + 1,), int64
-        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    cost : Costs
+        `cost_table` of one column, with `COST_BITS`, of the sum of the weights.
     min_samples_leaf, max_depth, max_features, seed, objective
         As `GrowthRules` has them.
     n_ordered, weight, splitting, stop, progress
@@ -67,19 +70,13 @@ def learn_conditionals(
     if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
         # each digit of the weights is counted by itself: then repetitions are fewer
         codes, weight = repeated(codes, weight), None
-    first, column, low, high, left, candidates, counts = grow_trees(
-        codes,
-        n_categories,
-        order,
-        cost,
-        GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
-        n_ordered=n_ordered,
-        weight=weight,
-        splitting=splitting,
-        stop=stop,
-        n_threads=n_threads,
-        progress=progress,
-    )
+    how = n_categories, order, cost, GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective)
+    options = dict(n_ordered=n_ordered, splitting=splitting, stop=stop, n_threads=n_threads, progress=progress)
+    if isinstance(codes, RowsInBlocks):
+        grown = grow_in_passes(codes, *how, **options)
+    else:
+        grown = grow_trees(codes, *how, weight=weight, **options)
+    first, column, low, high, left, candidates, counts = grown
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])

@@ -321,6 +321,18 @@ class Domain:
             cells.append((column.values, column.places(told, rng) if given is None else given))
         return make_table(self.container, self.names, self.dtypes, cells, index)
 
+    @property
+    def examples(self):
+        """A table in which every value that has a name occurs, in the container that the domain was learned from."""
+        named = [c.low if isinstance(c, Quantity) else 0 for c in self.columns]
+        codes = np.tile(named, (MAX_CATEGORIES + 1, 1))
+        for j, column in enumerate(self.columns):
+            if isinstance(column, Quantity):
+                codes[0, j], codes[1, j] = column.high, np.nan if column.missing else column.low
+            else:
+                codes[:, j] = np.arange(len(codes)) % (column.n_named + column.missing)
+        return self.decode(codes if self.numeric.any() else codes.astype(np.uint8))
+
     def cells(self, table, j, *, missing):
         """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed.
 
@@ -745,15 +757,19 @@ def _refuse_missing(table, j, why, remedies, missing=None):
         )
 
 
-def _declared(table, categories, numeric=()):
-    """Categories given by the user, one sequence a column, checked; None for quantities."""
-    n_columns = len(table.dtypes)
+def check_one_each(categories, n_columns):
+    """Raise unless a user gives something for each of the columns."""
     if isinstance(categories, (str, dict)) or not hasattr(categories, "__len__") or len(categories) != n_columns:
         raise ParameterError(
             f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns",
             parameter="categories",
             value=categories,
         )
+
+
+def _declared(table, categories, numeric=()):
+    """Categories given by the user, one sequence a column, checked; None for quantities."""
+    check_one_each(categories, len(table.dtypes))
     found = []
     for j, given in enumerate(categories):
         if j in numeric:
