@@ -56,6 +56,7 @@ def packing(folder, names, dtypes, container, extended=None, append=None):
         check_free(folder)
     writer = TableWriter(folder, names, dtypes, container, extended, append)
     try:
+        writer.go_on()
         yield writer
         writer.finish()
     finally:
@@ -75,18 +76,22 @@ class TableWriter:
 
     def __init__(self, folder, names, dtypes, container, extended, append):
         self.n_rows, self.sources = 0, []
-        self._folder, self._container, self._extended, self._append = folder, container, extended, append
-        self._header = None if extended is None else read_header(folder)
-        self._place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        self._folder, self._container = folder.resolve(), container
+        self._extended, self._append = extended, append
+        self._header: dict = {} if extended is None else read_header(folder)
+        self._place = self._folder.with_name(f".{self._folder.name}.{secrets.token_hex(4)}.tmp")
         try:
             self._place.mkdir()
         except OSError as error:
             raise type(error)(error.errno, error.strerror, str(folder)) from None
         paths = [self._place / str(j) for j in range(len(names))]
         self._columns = [_ColumnWriter(*column) for column in zip(names, dtypes, paths, strict=True)]
-        if append == "rows":
+
+    def go_on(self):
+        """Start from the rows of the table that gets more of them, if there is one."""
+        if self._append == "rows":
             for j, column in enumerate(self._columns):
-                column.go_on(extended, j)
+                column.go_on(self._extended, j)
 
     def append(self, arrays):
         """Add rows: an Arrow array for each column.
@@ -120,7 +125,7 @@ class TableWriter:
             n_rows += before["n_rows"]
         elif self._append == "columns":
             columns = before["columns"] + columns
-        if before is not None:
+        if before:
             sources = before["sources"] + sources
         header = {
             "format": FORMAT,
@@ -135,10 +140,10 @@ class TableWriter:
             json.dump(header, file, ensure_ascii=False)
             _sync(file)
         _sync_folder(self._place)
-        if before is None:
-            self._place.rename(self._folder)
-        else:
+        if before:
             self._replace(header)
+        else:
+            self._place.rename(self._folder)
         _sync_folder(self._folder.parent)
 
     def discard(self):
@@ -378,8 +383,8 @@ def arrow_columns(X, columns=None):
     import pyarrow as pa
 
     table, arrays = Table(X), []
-    for j in range(len(table.names)) if columns is None else columns:
-        name, dtype = table.names[j], table.dtypes[j]
+    for j in range(len(table.dtypes)) if columns is None else columns:
+        name, dtype = table.label(j), table.dtypes[j]
         if dtype.startswith("dictionary"):
             told = f"column {str(name)!r} has dtype {dtype}; convert it to pandas' own categories"
             raise TableError(told, column=name)
