@@ -89,10 +89,6 @@ class BoostedDestructor(NormalStates):
         nodes = self.column, self.low, self.high, self.children
         return Router(of_trees, self.n_categories, self.first_node, *nodes, self.first_leaf)
 
-    @cached_property
-    def _log_own(self):
-        return -elementary.log(self.scale[:, None] * FACTORS)
-
     def check(self):
         """Raise ValueError unless the arrays make trees and distributions; for what comes from a file."""
         super().check()

@@ -295,7 +295,7 @@ class Walk:
                 i = source - 1
                 z = normal_scores(*plain)[0] if self.density.sees_scores[i] else self.density.seen(i, j, x)
                 known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-                sides = self._within(source, j, rows, *self.density.normals[i].uniform(*known, t, z))
+                sides = self._within(source, j, rows, *self.density.normals[i].uniform(*known, t, z, self.threads))
                 sides = self._heard(source, j, rows, sides, bounded)
             if ("cells", first) not in self._ahead:
                 most = levels[np.flatnonzero(own)[-1]]
@@ -367,7 +367,7 @@ class Walk:
             else:
                 z = density.seen(i, j, x)
                 log_unit = -elementary.log(normal.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
-            log_density, low, high = normal.destroy(*known[i], t, z)
+            log_density, low, high = normal.destroy(*known[i], t, z, self.threads)
             log_density += log_unit - elementary.log(self._beyond(1 + i, j)[2][rows])
             told = log_density, *self._within(1 + i, j, rows, low, high)
             return *self._heard(1 + i, j, rows, told, marginal), z
@@ -421,8 +421,8 @@ class Walk:
         marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
         if source > 0:
             i, normal = source - 1, density.normals[source - 1]
-            known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-            x = density.unseen(i, j, normal.restore(*known, t, *self._of_all(source, j, rows, *of)))
+            known, told = (self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]), self._of_all(source, j, rows, *of)
+            x = density.unseen(i, j, normal.restore(*known, t, *told, self.threads))
             return self._heard(source, j, rows, [x], [marginal])[0]
         return marginal
 
@@ -440,7 +440,9 @@ class Walk:
                 else:
                     i, t = source - 1, int(density.place[j])
                     z = density.seen(i, j, np.array([end]))
-                    tail = density.normals[i].tail(self._of_elsewhere(i, j), self._before(i, j), t, z, upper)
+                    known = self._of_elsewhere(i, j), self._before(i, j)
+                    tail = density.normals[i].destroy(*known, t, np.repeat(z, len(self.codes)), self.threads)
+                    tail = tail[2 if upper else 1]
                 told.append(np.broadcast_to(tail, len(self.codes)))
             under, over = told
             self._ahead["beyond", source] = under, over, np.maximum(1 - under - over, LEAST_PROBABILITY)

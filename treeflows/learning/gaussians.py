@@ -13,7 +13,9 @@ SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to
 TOLERANCE = 2e-3  # nats per row that a step of EM must gain
 MOST_STEPS = 60
 ROUNDS = 3  # of moving centres to the rows next to them, before EM starts
-MOST_ROWS = 50_000
+MOST_ROWS = 50_000  # that EM learns from,
+SOME_ROWS = 8_192  # and so many before all of them, if these are more than
+MANY_TIMES = 5  # times as many
 
 
 class MixtureLearner:
@@ -67,16 +69,23 @@ class MixtureLearner:
         weight = np.bincount(away.argmin(axis=1), minlength=n_states) + 1.0
         return self._mixture(weight / weight.sum(), centres.T, cov, np.tile(self.marginal[:, None], n_states))
 
-    def improve(self, mixture, most_steps=MOST_STEPS):
-        """EM from a mixture until a step gains less than `TOLERANCE`."""
-        before, n_numbers = -np.inf, self.z.shape[1]
+    def learn(self, n_states, rng):
+        """A mixture by EM: on some of the rows until it gets nowhere, and then on all."""
+        mixture = self.start(n_states, rng)
+        if len(self.z) > MANY_TIMES * SOME_ROWS:
+            mixture = self.improve(mixture, SOME_ROWS)
+        return self.improve(mixture)
+
+    def improve(self, mixture, n_rows=MOST_ROWS):
+        """EM from a mixture, on the first so many rows, until a step gains less than `TOLERANCE`."""
+        before, n_numbers, z, cells = -np.inf, self.z.shape[1], self.z[:n_rows], self.cells[:n_rows]
         doubt = n_numbers + 2.0
         low = np.tril_indices(n_numbers)
-        for _ in range(most_steps):
+        for _ in range(MOST_STEPS):
             own = mixture.factor[np.arange(n_numbers) * (np.arange(n_numbers) + 3) // 2]
             base = elementary.log(mixture.weight) + elementary.log(own).sum(axis=0) - n_numbers * LOG_SQRT_2PI
             rows, first, second, counts, score = gaussians.expect(
-                self.z, self.cells, base, mixture.factor, mixture.shift, elementary.log(mixture.prob), self.threads
+                z, cells, base, mixture.factor, mixture.shift, elementary.log(mixture.prob), self.threads
             )
             some = np.maximum(rows, 1e-9)
             mean = first / some

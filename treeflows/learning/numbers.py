@@ -358,7 +358,7 @@ class MixedLearner:
         for i, (n_states, of_scores) in enumerate(kinds):
             learner = self._mixture_learner(rows, marginal, of_scores)
             draws = np.random.default_rng([self.seeds[0], n_states, of_scores])
-            learned.append(learner.improve(mixtures[i] if mixtures else learner.start(n_states, draws)))
+            learned.append(learner.improve(mixtures[i]) if mixtures else learner.learn(n_states, draws))
         bare = MixedDensity(
             n_categories=self.k,
             order=self.order,

@@ -365,7 +365,7 @@ class MixtureDestructor(Destructor):
         nothing = np.empty((len(z), 0), dtype=np.int32)
         k = np.ones(d, dtype=np.int32)
         learner = MixtureLearner(z, nothing, k, np.zeros(d), np.ones(d), n_threads(self.n_jobs))
-        return learner.improve(learner.start(n_states, np.random.default_rng([seed, n_states])))
+        return learner.learn(n_states, np.random.default_rng([seed, n_states]))
 
     def _numbers(self, x):
         """What the mixture sees of rows."""
