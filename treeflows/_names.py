@@ -3,6 +3,7 @@
 from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
 from .files.models import load, save
+from .machine.parts import parts
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
@@ -46,6 +47,7 @@ __all__ = [
     "check_destructor",
     "evaluate_synthetic",
     "load",
+    "parts",
     "save",
     "show_versions",
 ]

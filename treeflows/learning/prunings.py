@@ -7,6 +7,8 @@ from .._ext.averaging import INNER, LEAF, average_prunings
 from .._ext.growing import GrowthRules, grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
+from ..machine.parts import computed, digest, fingerprint, fingerprints, in_parts, pure
+from .costs import cost_table
 from .multisets import n_rows, repeated
 
 NEGLIGIBLE = 1e-4  # posterior probability of entering what lies below a node, under which it is not kept
@@ -15,6 +17,7 @@ N_CONCENTRATIONS = 4
 N_TABLED = 1024  # counts whose log Gamma is tabled
 COST_BITS = 40  # of the cost table's fixed point: the low ones serve to tell ties from rounding
 NO_LIMIT = 2**30  # depth of trees without a bound
+MOST_WORK = 1e8  # rows times columns that may be asked about, of the trees in one part: a tenth of a second
 
 
 def concentrations(n_categories):
@@ -67,7 +70,82 @@ def learn_conditionals(
     if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
         # each digit of the weights is counted by itself: then repetitions are fewer
         codes, weight = repeated(codes, weight), None
-    first, column, low, high, left, candidates, counts = grow_trees(
+    arrays = {"codes": codes, "n_categories": n_categories, "order": order}
+    arrays |= {"n_ordered": n_ordered, "weight": weight, "splitting": splitting}
+    options = {
+        "min_samples_leaf": int(min_samples_leaf),
+        "max_depth": int(max_depth),
+        "max_features": int(max_features),
+        "seed": int(seed),
+        "prior_split": float(prior_split),
+        "smoothing": smoothing if isinstance(smoothing, str) else float(smoothing),
+    }
+    if in_parts() and objective is None:
+        grown = _in_parts(arrays, options, n_threads, progress)
+    else:
+        places = {"objective": objective, "cost": cost, "stop": stop, "progress": progress, "threads": n_threads}
+        grown = [trees_of_places(**arrays, **options, **places)]
+    names = grown[0].keys()
+    of = {name: grown[0][name] if len(grown) == 1 else np.concatenate([g[name] for g in grown]) for name in names}
+    by_column = np.argsort(order)
+    return Conditionals(
+        n_categories=n_categories,
+        order=order,
+        first_node=starts(of.pop("n_nodes")),
+        first_leaf=starts(of.pop("n_leaves")),
+        evidence=of.pop("evidence")[by_column],
+        concentration=of.pop("concentration")[by_column],
+        **of,
+    )
+
+
+@pure
+def trees_of_places(
+    codes,
+    n_categories,
+    order,
+    n_ordered,
+    weight,
+    splitting,
+    *,
+    min_samples_leaf,
+    max_depth,
+    max_features,
+    seed,
+    prior_split,
+    smoothing,
+    first=0,
+    end=None,
+    threads=1,
+    cost=None,
+    objective=None,
+    stop=None,
+    progress=None,
+):
+    """Trees of some places of the order, averaged over their prunings; they depend on no later column.
+
+    Parameters
+    ----------
+    codes, n_categories, order, n_ordered, weight, splitting
+        As `learn_conditionals` takes them, and so the others.
+    min_samples_leaf, max_depth, max_features, seed, prior_split, smoothing, cost, objective, stop, progress
+        As `learn_conditionals` takes them.
+    first : int
+        Of the places.
+    end : int or None
+        After the last of them; None for all.
+    threads : int
+
+    Returns
+    -------
+    trees : dict of str to ndarray
+        The arrays of `Conditionals` that tell of nodes and leaves; by place the numbers of both, evidence and
+        concentration.
+    """
+    which = np.arange(first, len(order) if end is None else end, dtype=np.int32)
+    if cost is None:
+        cost, _bits = cost_table(n_rows(codes, weight), 1, COST_BITS)
+    first_node, column, low, high, left, candidates, counts = grow_trees(
         codes,
         n_categories,
         order,
@@ -75,16 +153,17 @@ def learn_conditionals(
         GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
         n_ordered=n_ordered,
         weight=weight,
+        which=which,
         splitting=splitting,
         stop=stop,
-        n_threads=n_threads,
+        n_threads=threads,
         progress=progress,
     )
-    k = n_categories[order]
+    k = n_categories[order[which]]
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])
     evidence, chosen, kind, prob = average_prunings(
-        first,
+        first_node,
         left,
         candidates,
         counts,
@@ -97,37 +176,71 @@ def learn_conditionals(
         prior_split,
         MOST_SPLIT,
         NEGLIGIBLE,
-        n_threads,
+        threads,
     )
-    by_column = np.argsort(order)
-    return Conditionals(
-        n_categories=n_categories,
-        order=order,
-        prob=prob,
-        evidence=evidence[by_column],
-        concentration=choices[grid, chosen][by_column],
-        **_compact(order, n_categories, first, column, low, high, left, counts, kind),
+    return {
+        "evidence": evidence,
+        "concentration": choices[grid, chosen],
+        "prob": prob,
+        **_compact(k, first_node, column, low, high, left, counts, kind),
+    }
+
+
+def _in_parts(arrays, options, threads, progress):
+    """Trees of all places by runs of them, each of which is named by the columns up to its end alone.
+
+    A column that is appended leaves all runs as they are, but for the last.
+    """
+    codes, k, order = arrays["codes"], arrays["n_categories"], arrays["order"]
+    of_column, weight = fingerprints(codes), arrays["weight"]
+    further = [[0] * len(k) if of is None else of.tolist() for of in (arrays["n_ordered"], arrays["splitting"])]
+    told = [options, len(codes), None if weight is None else fingerprint(weight)]
+    ends, cells, at = [], 0, 0
+    work = MOST_WORK / max(len(codes), 1)
+    for t in range(len(order)):
+        if t > at and cells + t > work:
+            ends.append(t)
+            at, cells = t, 0
+        cells += t
+    ends.append(len(order))
+    first, runs, depends = 0, [], []
+    for t, j in enumerate(order.tolist()):
+        told = [digest("columns", told), of_column[j], j, int(k[j]), *(of[j] for of in further)]
+        if t + 1 == ends[len(runs)]:
+            runs.append({"first": first, "end": t + 1})
+            depends.append([told, first])
+            first = t + 1
+    columns = [order[run["first"] : run["end"]].tolist() for run in runs]
+    done = None if progress is None else lambda n: progress(runs[n - 1]["end"] if n else 0)
+    return computed(
+        trees_of_places,
+        arrays,
+        options,
+        runs,
+        depends=depends,
+        columns=columns,
+        threads=threads,
+        progress=done,
     )
 
 
-def _compact(order, n_categories, first, column, low, high, left, counts, kind):
+def _compact(k, first, column, low, high, left, counts, kind):
     """Trees of numbered nodes to trees of the inner nodes and leaves that are kept, each numbered by themselves."""
-    n_columns = len(order)
-    tree = np.repeat(np.arange(n_columns), np.diff(first))
+    n_trees = len(k)
+    tree = np.repeat(np.arange(n_trees), np.diff(first))
     inner, leaf = kind == INNER, kind == LEAF
-    first_node = starts(np.bincount(tree[inner], minlength=n_columns))
-    first_leaf = starts(np.bincount(tree[leaf], minlength=n_columns))
+    n_nodes, n_leaves = (np.bincount(tree[of], minlength=n_trees) for of in (inner, leaf))
     number = np.where(
         inner,
-        np.cumsum(inner) - 1 - first_node[tree],
-        ~(np.cumsum(leaf) - 1 - first_leaf[tree]),
+        np.cumsum(inner) - 1 - starts(n_nodes)[tree],
+        ~(np.cumsum(leaf) - 1 - starts(n_leaves)[tree]),
     ).astype(np.int32)
     child = (left + first[tree])[inner]
-    sizes = np.repeat(n_categories[order], np.diff(first))
+    sizes = np.repeat(k, np.diff(first))
     rows = np.add.reduceat(counts, starts(sizes)[:-1], dtype=np.int32)
     return {
-        "first_node": first_node,
-        "first_leaf": first_leaf,
+        "n_nodes": n_nodes,
+        "n_leaves": n_leaves,
         "column": column[inner],
         "low": low[inner],
         "high": high[inner],
