@@ -7,6 +7,7 @@ import numpy as np
 from .._ext import elementary, products
 from ..densities.products import ProductMixture
 from ..densities.trees import starts
+from ..machine.parts import computed, in_parts, pure
 
 SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's
 TOLERANCE = 1e-3  # nats per row that a step of EM must gain
@@ -33,7 +34,7 @@ class Learner:
         n_columns, weight = codes.shape[1], np.ones(len(codes), dtype=np.int32) if weight is None else weight
         k, first_category = n_categories, starts(n_categories)
         n = int(first_category[-1])
-        self.threads = threads
+        self.rows, self.threads = {"codes": codes, "weight": weight}, threads
         self.n_categories, self.first_category, self.column = k, first_category, np.repeat(np.arange(n_columns), k)
         cells = codes + first_category[:-1].astype(np.int32)
         self.ends, self.weight = np.cumsum(weight, dtype=np.int64), weight.astype(np.float32)
@@ -61,7 +62,16 @@ class Learner:
         return ProductMixture(self.n_categories, np.tile(mixture.weight / 2, 2), prob)
 
     def improve(self, mixture, most_steps=MOST_STEPS):
-        """EM from a mixture until a step gains less than `TOLERANCE`."""
+        """EM from a mixture until a step gains less than `TOLERANCE`; a part, in parts."""
+        if not in_parts():
+            return self.climb(mixture, most_steps)
+        start = {"state_weight": mixture.weight, "prob": mixture.prob}
+        arrays = self.rows | {"n_categories": self.n_categories} | start
+        (found,) = computed(improved_products, arrays, {"most_steps": most_steps}, threads=self.threads)
+        return ProductMixture(self.n_categories, found["weight"], found["prob"])
+
+    def climb(self, mixture, most_steps):
+        """EM, here."""
         n_states, before = mixture.n_states, -np.inf
         extra = -n_states % LANES
         for _ in range(most_steps):
@@ -86,3 +96,11 @@ class Learner:
                 break
             before = score
         return mixture
+
+
+@pure
+def improved_products(codes, weight, n_categories, state_weight, prob, *, most_steps, threads=1):
+    """What `Learner.improve` makes of a mixture: dict of its arrays."""
+    learner = Learner(codes, n_categories, threads, weight)
+    mixture = learner.climb(ProductMixture(n_categories, state_weight, prob), most_steps)
+    return {"weight": mixture.weight, "prob": mixture.prob}

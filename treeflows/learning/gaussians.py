@@ -3,10 +3,13 @@
 A state's covariance is drawn to a small one of independent numbers, so that no state shrinks to a point.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from .._ext import elementary, gaussians
 from ..densities.destructors import LOG_SQRT_2PI, GaussianMixtureDestructor
+from ..machine.parts import computed, in_parts, pure
 
 NARROW = 1e-4  # variance, of the column's, that a state's covariance is drawn to
 SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's codes
@@ -14,6 +17,7 @@ TOLERANCE = 2e-3  # nats per row that a step of EM must gain
 MOST_STEPS = 60
 ROUNDS = 3  # of moving centres to the rows next to them, before EM starts
 MOST_ROWS = 50_000
+STATES = ("weight", "factor", "shift", "prob")  # of a mixture, what EM changes
 
 
 class MixtureLearner:
@@ -68,7 +72,16 @@ class MixtureLearner:
         return self._mixture(weight / weight.sum(), centres.T, cov, np.tile(self.marginal[:, None], n_states))
 
     def improve(self, mixture, most_steps=MOST_STEPS):
-        """EM from a mixture until a step gains less than `TOLERANCE`."""
+        """EM from a mixture until a step gains less than `TOLERANCE`; a part, in parts."""
+        if not in_parts():
+            return self.climb(mixture, most_steps)
+        own = {name: getattr(self, name) for name in ("z", "cells", "n_categories", "centre", "scale")}
+        arrays = own | {name: getattr(mixture, name) for name in STATES}
+        (found,) = computed(improved_gaussians, arrays, {"most_steps": most_steps}, threads=self.threads)
+        return replace(mixture, **found)
+
+    def climb(self, mixture, most_steps):
+        """EM, here."""
         before, n_numbers = -np.inf, self.z.shape[1]
         doubt = n_numbers + 2.0
         low = np.tril_indices(n_numbers)
@@ -99,6 +112,15 @@ class MixtureLearner:
         shift = (factor * mean).sum(axis=1)
         packed = np.ascontiguousarray(factor[np.tril_indices(len(mean))])
         return GaussianMixtureDestructor(self.n_categories, weight, packed, shift, prob, self.centre, self.scale)
+
+
+@pure
+def improved_gaussians(z, cells, n_categories, centre, scale, weight, factor, shift, prob, *, most_steps, threads=1):
+    """What `MixtureLearner.improve` makes of a mixture: dict of its arrays."""
+    learner = MixtureLearner(z, cells, n_categories, centre, scale, threads)
+    start = GaussianMixtureDestructor(n_categories, weight, factor, shift, prob, centre, scale)
+    mixture = learner.climb(start, most_steps)
+    return {name: getattr(mixture, name) for name in STATES}
 
 
 def _squares(z, centres):

@@ -7,6 +7,7 @@ measured by slopes alone, which a convex function allows. The sums of a library'
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._ext import elementary, logistic
 from ..densities.logistic import LANES, Cells, LogisticConditionals
 from ..densities.trees import starts
+from ..machine.parts import computed, in_parts, pure, together
 from .multisets import distinct, n_parts_of
 
 PENALTIES = 100.0 * 10.0 ** -np.arange(0, 3.6, 0.5)  # halves of which times the squared coefficients are added, nats
@@ -61,8 +63,10 @@ class LogisticLearner:
     def __init__(self, codes, n_categories, order, reference, threads=1, weight=None, told=None):
         self.n_categories, self.order, self.reference, self.threads = n_categories, order, reference, threads
         self.regressed = np.ones(len(order), dtype=bool) if told is None else told[order]
+        self.columns = {"n_categories": n_categories, "order": order, "reference": reference}
+        self.columns |= {"regressed": None if told is None else told.astype(np.uint8)}
         self.cells = Cells.of(n_categories, order, reference)
-        rows, weight = distinct(codes, weight)
+        rows, weight = self.rows = distinct(codes, weight)
         number = self.cells.number[rows[:, order] + starts(n_categories)[order]]
         told = number >= 0
         self.starts = np.concatenate(([0], np.cumsum(told.sum(axis=1)))).astype(np.int64)
@@ -82,14 +86,26 @@ class LogisticLearner:
 
     def improve(self, regressions, most_passes):
         """Regressions from where others are, with their penalties; whether all got to the end."""
-        improved, converged = Regressions(regressions.parameter.copy(), regressions.penalty), True
-        for columns in self.blocks():
-            block, every = _Block(self, columns), np.ones(len(columns), dtype=bool)
-            start, penalty = block.part(regressions.parameter), regressions.penalty[columns]
-            at, there = block.improve(start, penalty, every, most_passes)
-            block.write(at, improved.parameter, every)
-            converged = converged and there
-        return improved, converged
+        improved, blocks = Regressions(regressions.parameter.copy(), regressions.penalty), self.blocks()
+        found = together([partial(self._improved, regressions, columns, most_passes) for columns in blocks])
+        for columns, of in zip(blocks, found, strict=True):
+            self.part_of(improved, columns)[:] = of["parameter"]
+        return improved, all(bool(of["converged"][0]) for of in found)
+
+    def _improved(self, regressions, columns, most_passes):
+        """Those of a block of columns; a part, in parts."""
+        start = {"parameter": self.part_of(regressions, columns), "penalty": regressions.penalty[columns]}
+        if not in_parts():
+            return improve_block(self, columns, **start, most_passes=most_passes)
+        arrays = self.columns | dict(zip(("rows", "weight"), self.rows, strict=True)) | start
+        options = {"first": int(columns[0]), "end": int(columns[-1]) + 1, "most_passes": most_passes}
+        told = [self.order[columns].tolist()]
+        return computed(improved_regressions, arrays, options, columns=told, threads=self.threads)[0]
+
+    def part_of(self, regressions, columns):
+        """The parameters that a block of columns learns, of those of all cells: a view."""
+        first, end = self.cells.first[columns[0]], self.cells.first[columns[-1] + 1]
+        return regressions.parameter[: 1 + end, first:end]
 
     def finish(self, regressions):
         """The same, in as many passes as it takes; a warning tells if those are too many."""
@@ -139,26 +155,108 @@ def choose_penalties(learners, held_out):
     """
     n_choosing = n_parts_of(held_out, ENOUGH_HELD_OUT)
     choosing, held_out = learners[:n_choosing], held_out[:n_choosing]
-    best, n_rows = [learner.start() for learner in choosing], sum(map(len, held_out))
-    for columns in learners[0].blocks():
-        blocks, worse = [_Block(learner, columns) for learner in choosing], np.zeros(len(columns), dtype=np.int64)
-        at = [block.part(of.parameter) for block, of in zip(blocks, best, strict=True)]
-        start, least = _loss(blocks, at, held_out), np.zeros(len(columns))
-        for penalty in PENALTIES:
-            # a column that two weaker penalties in turn have told worse stays as it is
-            penalties = np.full(len(columns), penalty)
-            at = [block.improve(a, penalties, worse < 2, PASSES)[0] for block, a in zip(blocks, at, strict=True)]
-            more = _loss(blocks, at, held_out) - start
-            more += SHARED / n_rows * more.mean()
-            better = more < least
-            worse, least = np.where(better, 0, worse + 1), np.minimum(more, least)
-            for block, a, of in zip(blocks, at, best, strict=True):
-                of.penalty[columns[better]] = penalty
-                block.write(a, of.parameter, better)
-            if (worse >= 2).all():
-                break
+    best, blocks = [learner.start() for learner in choosing], learners[0].blocks()
+    for columns, found in zip(
+        blocks, together([partial(_chosen, choosing, held_out, columns) for columns in blocks]), strict=True
+    ):
+        for i, (learner, of) in enumerate(zip(choosing, best, strict=True)):
+            learner.part_of(of, columns)[:] = found[f"parameter{i}"]
+            of.penalty[columns] = found["penalty"]
     # the others' problems are convex too: where they start from is forgotten
-    return best + [learner.improve(best[0], PASSES)[0] for learner in learners[n_choosing:]]
+    rest = together([partial(learner.improve, best[0], PASSES) for learner in learners[n_choosing:]])
+    return best + [regressions for regressions, _ in rest]
+
+
+def _chosen(learners, held_out, columns):
+    """Those of a block of columns; a part, in parts."""
+    if not in_parts():
+        return choose_block(learners, held_out, columns)
+    arrays = dict(learners[0].columns)
+    for i, (learner, unseen) in enumerate(zip(learners, held_out, strict=True)):
+        rows, weight = learner.rows
+        arrays |= {f"rows{i}": rows, f"weight{i}": weight, f"unseen{i}": unseen}
+    options = {"first": int(columns[0]), "end": int(columns[-1]) + 1, "n_folds": len(learners)}
+    told = [learners[0].order[columns].tolist()]
+    return computed(chosen_regressions, arrays, options, columns=told, threads=learners[0].threads)[0]
+
+
+@pure
+def chosen_regressions(n_categories, order, reference, regressed, *, first, end, n_folds, threads=1, **folds):
+    """What `choose_block` makes of columns from ``first`` to ``end``, of rows of each fold."""
+    learners = [
+        _learner(folds[f"rows{i}"], folds[f"weight{i}"], n_categories, order, reference, regressed, threads)
+        for i in range(n_folds)
+    ]
+    return choose_block(learners, [folds[f"unseen{i}"] for i in range(n_folds)], np.arange(first, end))
+
+
+@pure
+def improved_regressions(
+    n_categories,
+    order,
+    reference,
+    regressed,
+    rows,
+    weight,
+    parameter,
+    penalty,
+    *,
+    first,
+    end,
+    most_passes,
+    threads=1,
+):
+    """What `improve_block` makes of columns from ``first`` to ``end``."""
+    learner = _learner(rows, weight, n_categories, order, reference, regressed, threads)
+    return improve_block(learner, np.arange(first, end), parameter, penalty, most_passes)
+
+
+def _learner(rows, weight, n_categories, order, reference, regressed, threads):
+    told = None if regressed is None else regressed.astype(bool)
+    return LogisticLearner(rows, n_categories, order, reference, threads, weight, told)
+
+
+def choose_block(learners, held_out, columns):
+    """Regressions of columns that are learned together, by the penalties that tell held-out rows best.
+
+    Returns
+    -------
+    found : dict of str to ndarray
+        ``"penalty"``, and of learner i ``"parameter{i}"``, of the block's cells.
+    """
+    best, n_rows = [learner.part_of(learner.start(), columns) for learner in learners], sum(map(len, held_out))
+    blocks, worse = [_Block(learner, columns) for learner in learners], np.zeros(len(columns), dtype=np.int64)
+    at = [block.centred(of) for block, of in zip(blocks, best, strict=True)]
+    start, least, chosen = _loss(blocks, at, held_out), np.zeros(len(columns)), np.full(len(columns), PENALTIES[0])
+    for penalty in PENALTIES:
+        # a column that two weaker penalties in turn have told worse stays as it is
+        penalties = np.full(len(columns), penalty)
+        at = [block.improve(a, penalties, worse < 2, PASSES)[0] for block, a in zip(blocks, at, strict=True)]
+        more = _loss(blocks, at, held_out) - start
+        more += SHARED / n_rows * more.mean()
+        better = more < least
+        worse, least = np.where(better, 0, worse + 1), np.minimum(more, least)
+        chosen[better] = penalty
+        for block, a, of in zip(blocks, at, best, strict=True):
+            block.write(a, of, better)
+        if (worse >= 2).all():
+            break
+    return {f"parameter{i}": of for i, of in enumerate(best)} | {"penalty": chosen}
+
+
+def improve_block(learner, columns, parameter, penalty, most_passes):
+    """Regressions of columns that are learned together, from where others are.
+
+    Returns
+    -------
+    found : dict of str to ndarray
+        ``"parameter"``, of the block's cells, and ``"converged"``.
+    """
+    block, every = _Block(learner, columns), np.ones(len(columns), dtype=bool)
+    at, there = block.improve(block.centred(parameter), penalty, every, most_passes)
+    improved = parameter.copy()
+    block.write(at, improved, every)
+    return {"parameter": improved, "converged": np.array([there], dtype=np.uint8)}
 
 
 def _loss(blocks, at, held_out):
@@ -192,17 +290,15 @@ class _Block:
         spread = learner.n_rows * np.append(1.0, frequency * (1 - frequency))
         self.curvature = (spread[:, None] * (self.marginal * (1 - self.marginal)) + PRIOR_ROWS).astype(np.float32)
 
-    def part(self, parameter):
-        """The part of the parameters of all cells that the block learns."""
+    def centred(self, part):
+        """The part of the parameters that the block learns, as it learns them."""
         at = np.zeros_like(self.free)
-        part = parameter[: len(at), self.first_output : len(at) - 1]
         at[:, : part.shape[1]] = part
         at[0] += (self.mean * at[1:]).sum(axis=0)
         return at
 
-    def write(self, at, parameter, which):
-        """Write the part of those columns into the parameters of all cells."""
-        part = parameter[: len(at), self.first_output : len(at) - 1]
+    def write(self, at, part, which):
+        """Write those of some columns into the part of the parameters that the block learns."""
         at = np.vstack([self._base(at), at[1:]])[:, : part.shape[1]]
         part[:] = np.where(which[self.column[: part.shape[1]]], at, part)
 

@@ -1,6 +1,7 @@
 """Learning densities of rows of numbers and codes: atoms, questions, destructors, trees of digits, shares."""
 
 from copy import copy
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from ..densities.mixed import MixedDensity, shares_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
+from ..machine.parts import together
 from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
@@ -127,10 +129,10 @@ def learn_mixed_apart(
     coded, *coded_apart = learner.learn_codes(learn_codes, held_out) if learn_codes else [()] * (1 + len(held_out))
     kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
-        known = []
-        for fold, pool in zip(held_out or [[]], coded_apart or [coded], strict=True):
-            known.append(learner.learn(np.delete(every, fold), kinds, coded=pool))
-            progress(len(known))
+        folds = zip(held_out or [[]], coded_apart or [coded], strict=True)
+        known = together(
+            [partial(learner.learn, np.delete(every, f), kinds, coded=pool) for f, pool in folds], progress
+        )
         share = learner.shares(known, held_out or [slice(0, len(table))])
         known = [density.with_shares(*share) for density in known]
         if not held_out:
@@ -315,11 +317,13 @@ class MixedLearner:
             for j in range(len(self.k))
         ]
         marginal = learn_marginals(columns, self.n_knots, self.k)
-        learned = []
-        for i, (n_states, of_scores) in enumerate(kinds):
+
+        def learn_mixture(i, n_states, of_scores):
             learner = self._mixture_learner(rows, marginal, of_scores)
             draws = np.random.default_rng([self.seeds[0], n_states, of_scores])
-            learned.append(learner.improve(mixtures[i] if mixtures else learner.start(n_states, draws)))
+            return learner.improve(mixtures[i] if mixtures else learner.start(n_states, draws))
+
+        learned = together([partial(learn_mixture, i, *kind) for i, kind in enumerate(kinds)])
         bare = MixedDensity(
             n_categories=self.k,
             order=self.order,
@@ -335,15 +339,13 @@ class MixedLearner:
         )
         codes, *residual_codes = bare.code_tables(self.spread[rows], self.threads)
         layout = CodeLayout(self.numbers, self.order, MARGINAL_BITS)
-        first, *others = self.seeds
-        told_apart = bool(coded)  # codes and kinds are
-        further = [
-            grow_on(codes, layout, told_apart, self.growth.of_further_trees(), seed, self.threads) for seed in others
-        ]
-        trees = grow_on(codes, layout, told_apart, self.growth, first, self.threads), *further
-        layout = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
-        residuals = [grow_on(codes, layout, True, self.growth, first, self.threads) for codes in residual_codes]
-        return bare.with_trees(trees, tuple(residuals))
+        of_residuals = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
+        growth, first, told_apart = self.growth, self.seeds[0], bool(coded)  # codes and kinds are
+        grow = [partial(grow_on, codes, layout, told_apart, growth, first)]
+        grow += [partial(grow_on, codes, layout, told_apart, growth.of_further_trees(), s) for s in self.seeds[1:]]
+        grow += [partial(grow_on, codes, of_residuals, True, growth, first) for codes in residual_codes]
+        grown = together([partial(task, self.threads) for task in grow])
+        return bare.with_trees(tuple(grown[: len(self.seeds)]), tuple(grown[len(self.seeds) :]))
 
     def _mixture_learner(self, rows, marginal, of_scores):
         z, n = self.noise[rows].copy(), len(self.in_order)

@@ -1,9 +1,8 @@
 """Parts: results of pure functions of arrays, kept in a folder under the name of all that they depend on.
 
-A part's name is a hash of its function, of the version of the package and of what the function is given, so nothing
-that is found under a name can be wrong for it, whoever computed it, when and where. A part is written once, whole, with a
-checksum; one that is damaged is as if it were not there. Workers are told names alone: of the folder, of a job (a function
-with what all its parts share) and of the part.
+A part's name is a hash of its function, of the version of the package and of what the function is given: what is found
+under a name is right, whoever computed it. A part is written once, whole, with a checksum; one that is damaged is as if it
+were not there. Workers are told names alone: of the folder, of a job (a function with what its parts share), of the part.
 """
 
 import contextlib
@@ -46,10 +45,10 @@ _of_columns: dict[str, list[str]] = {}  # by the names of tables
 def parts(folder, executor=None, *, threads=1, verbose=0):
     """Learn in parts that are kept in a folder, so that a fit that ends early goes on where it was, on any executor.
 
-    While this context is active, what models learn column by column, tree by tree and fold by fold is computed as parts:
-    by the workers of an executor, or here, one after the other, if there is none. Each part is a file under a name that
-    says all that it depends on. Fit again, after a crash, with other parameters or with columns appended, and parts that
-    are there are read instead of computed. The model is the same, byte for byte, as without parts.
+    While this context is active, what models learn column by column, tree by tree and fold by fold is computed as
+    parts: by the workers of an executor, or here, one after the other, if there is none. Each part is a file under a
+    name that says all that it depends on. Fit again, after a crash, with other parameters or with columns appended, and
+    parts that are there are read instead of computed. The model is the same, byte for byte, as without parts.
 
     Parameters
     ----------
@@ -170,11 +169,22 @@ def on_workers():
     return run is not None and run.workers is not None
 
 
-def together(tasks):
-    """Results of functions without arguments, in order: side by side if workers wait for parts, else one by one."""
+def together(tasks, progress=None):
+    """Results of functions without arguments, in order: side by side if they wait for workers, else one by one.
+
+    ``progress`` is told how many are there.
+    """
     if on_workers() and len(tasks) > 1:
-        return list(side_by_side(tasks, min(len(tasks), AT_ONCE)))
-    return [task() for task in tasks]
+        results = side_by_side(tasks, min(len(tasks), AT_ONCE))
+    else:
+        results = (task() for task in tasks)
+    there = []
+    with contextlib.closing(results):
+        for result in results:
+            there.append(result)
+            if progress is not None:
+                progress(len(there))
+    return there
 
 
 class Run:
@@ -289,7 +299,9 @@ class Run:
             if now - self.told > WAITS_TO_TELL:
                 self.told = now
                 told = "{computed} parts, {per_second:.1f} a second, {found} found, {workers_lost} workers lost"
-                self.show(self.n_found + self.n_computed, total=self.n_wanted, description=told.format(**self.figures()))
+                self.show(
+                    self.n_found + self.n_computed, total=self.n_wanted, description=told.format(**self.figures())
+                )
 
 
 class Store:
@@ -317,8 +329,8 @@ class Store:
         for other in sorted(self.folder.iterdir()):
             n_parts = sum(1 for _ in (other / "parts").glob("*.npz")) if other != self.root else 0
             if n_parts:
-                told = f"{self.folder} holds {n_parts:,} parts of treeflows {other.name}, which {self.root.name} cannot use"
-                warnings.warn(told, UserWarning, stacklevel=4)
+                told = f"parts of treeflows {other.name}, which are not used: this is {self.root.name}"
+                warnings.warn(f"{self.folder} holds {n_parts:,} {told}", UserWarning, stacklevel=4)
 
     def _sweep(self):
         probe = self.root / "starts" / secrets.token_hex(4)

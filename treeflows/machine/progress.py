@@ -18,8 +18,8 @@ class _Stopped(Exception):  # noqa: N818 - nothing is wrong: nobody waits for th
 def progress_bar(total, description, verbose):
     """A function of the number of steps done, with a bar on standard error if ``verbose`` and that is a terminal.
 
-    It takes a new ``total`` and ``description``, too. Without rich installed there is no bar, and none within another. In
-    work that `side_by_side` has stopped, the function raises.
+    It takes a new ``total`` and ``description``, too. Without rich installed there is no bar, and none within another.
+    In work that `side_by_side` has stopped, the function raises.
     """
     if verbose and sys.stderr is not None and sys.stderr.isatty() and not _shown.get():
         try:

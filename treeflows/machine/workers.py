@@ -1,8 +1,8 @@
 """Tasks on any `concurrent.futures.Executor`, through the deaths of its workers.
 
 A task catches what goes wrong in itself and returns it, so whatever a future raises is the engine's: a killed worker, a
-broken pool, a lost connection. Then the task is submitted again. Each start of a task is marked where the client sees it,
-since a pool that breaks fails all tasks that were ever submitted: only those that had started can be to blame.
+broken pool, a lost connection. Then the task is submitted again. Each start of a task is marked where the client sees
+it, since a pool that breaks fails all tasks that were submitted: only those that had started can be to blame.
 """
 
 import threading

@@ -16,6 +16,7 @@ from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
 from ..machine.errors import ParameterError, check_number
+from ..machine.parts import together
 from ..machine.progress import progress_bar
 from .base import CategoricalFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
@@ -270,11 +271,10 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             "splitting": splitting,
             "n_threads": threads,
         }
-        learned = []
         with progress_bar(n_columns * len(orders), "growing trees", self.verbose) as progress:
-            for i, order in enumerate(orders):
-                told = partial(_tell, progress, i * n_columns)
-                learned.append(learn_conditionals(codes, n_categories, order, cost, progress=told, **options))
+            learn = partial(learn_conditionals, codes, n_categories, cost=cost, **options)
+            told = [partial(_tell, progress, i * n_columns) for i in range(len(orders))]
+            learned = together([partial(learn, o, progress=tell) for o, tell in zip(orders, told, strict=True)])
         return max(learned, key=_evidence)
 
     def growth(self, n):

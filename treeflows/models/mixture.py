@@ -1,5 +1,6 @@
 """The tree flow with voices: at every column, trees, the states of a mixture and a logistic regression have a say."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..learning.multisets import distinct, folds
 from ..learning.numbers import learn_mixed, learn_mixed_apart
 from ..learning.voices import MOST_TREES, learn_voices
 from ..machine.errors import check_number
+from ..machine.parts import together
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import CategoricalFlow, learner, part_of
 from .parameters import check_n_jobs
@@ -334,8 +336,10 @@ class TreeFlowMixture(CategoricalFlow):
         flow, further = self._voices(first.order)
 
         def grow(rows, weight, n, splitting=None):
-            one = first if rows is codes else learn(flow, rows, weight, seeds[0])
-            return one, *(learn(further, rows, weight, seed, splitting) for seed in seeds[1:n])
+            others = [partial(learn, further, rows, weight, seed, splitting) for seed in seeds[1:n]]
+            if rows is codes:
+                return first, *together(others)
+            return tuple(together([partial(learn, flow, rows, weight, seeds[0]), *others]))
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
