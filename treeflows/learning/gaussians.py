@@ -3,8 +3,6 @@
 A state's covariance is drawn to a small one of independent numbers, so that no state shrinks to a point.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from .._ext import elementary, gaussians
@@ -78,7 +76,7 @@ class MixtureLearner:
         own = {name: getattr(self, name) for name in ("z", "cells", "n_categories", "centre", "scale")}
         arrays = own | {name: getattr(mixture, name) for name in STATES}
         (found,) = computed(improved_gaussians, arrays, {"most_steps": most_steps}, threads=self.threads)
-        return replace(mixture, **found)
+        return GaussianMixtureDestructor(self.n_categories, **found, centre=self.centre, scale=self.scale)
 
     def climb(self, mixture, most_steps):
         """EM, here."""

@@ -10,7 +10,7 @@ from ..densities.mixed import MixedDensity, shares_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
-from ..machine.parts import together
+from ..machine.parts import called, together
 from ..machine.progress import progress_bar
 from .costs import cost_table
 from .gaussians import MixtureLearner
@@ -307,7 +307,8 @@ class MixedLearner:
                 layout.write(codes, j, x.astype(np.uint8))
         parts = [parted(codes, rows) for rows in held_out]
         draws = np.random.default_rng(self.seeds[0])
-        whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
+        with called(layout.columns):
+            whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
         return [(whole,), *((pool,) for pool in known)]
 
     def learn(self, rows, kinds, mixtures=None, coded=()):

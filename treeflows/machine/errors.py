@@ -105,8 +105,8 @@ class PartError(DescribedError):
         return type(self), (self.problem, self.columns, self.kept)
 
     def of(self, names):
-        """The same error, of columns that are called by their names."""
-        return type(self)(self.problem, [names[j] for j in self.columns], self.kept)
+        """The same error, of columns that are called by their names, or by whose code columns they are."""
+        return type(self)(self.problem, dict.fromkeys(names[j] for j in self.columns), self.kept)
 
 
 def in_python(parameter, value):

@@ -1,8 +1,9 @@
 """Parts: results of pure functions of arrays, kept in a folder under the name of all that they depend on.
 
-A part's name is a hash of its function, of the version of the package and of what the function is given: what is found
-under a name is right, whoever computed it. A part is written once, whole, with a checksum; one that is damaged is as if it
-were not there. Workers are told names alone: of the folder, of a job (a function with what its parts share), of the part.
+A part's name is a hash of its function, of the version of the package and of what the function is given: what is
+found under a name is right, whoever computed it. A part is written once, whole, with a checksum; one that is damaged is
+as if it were not there. Workers are told names alone: of the folder, of a job (a function with what its parts share),
+of the part.
 """
 
 import contextlib
@@ -17,16 +18,17 @@ import warnings
 from contextvars import ContextVar
 from functools import lru_cache
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
 from .._version import __version__
 from .archives import read_archive, whole_file, write_archive
-from .errors import PartError
+from .errors import PartError, check_number
 from .progress import progress_bar, raise_if_stopped, side_by_side
 from .threads import n_threads
-from .workers import Task, Workers
+from .workers import Task, Workers, processes
 
 FORMAT = 1  # of parts and of what is in them; part of every name
 MOST_MENDED = 3  # times that a part is computed which cannot be read back
@@ -55,10 +57,11 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
     folder : str or path-like
         Where parts are kept; made if it is not there. Workers must see it under the same name. Several processes may
         use one folder at the same time.
-    executor : Executor, callable or None, default=None
+    executor : Executor, callable, int or None, default=None
         Any `concurrent.futures.Executor`: of processes, loky, MPI or Dask (``client.get_executor(pure=False)``). A
         process pool breaks when one of its workers is killed: a callable that makes one, such as
-        ``functools.partial(ProcessPoolExecutor, 2)``, lets the fit go on with another. None computes here.
+        ``functools.partial(ProcessPoolExecutor, 2)``, lets the fit go on with another. A number is that many processes
+        of this machine. None computes here.
     threads : int, default=1
         Of each worker. Without an executor, those of the model's ``n_jobs`` are used.
     verbose : int, default=0
@@ -101,6 +104,12 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
     >>> first.n_computed > 0, again.n_computed
     (True, 0)
     """
+    if isinstance(executor, Integral):
+        check_number(executor, "executor", Integral, min_val=1)
+        executor = processes(int(executor), sorted({name.partition(":")[0] for name in _functions}))
+    elif executor is not None and not hasattr(executor, "submit") and not callable(executor):
+        raise TypeError(f"executor must be an Executor, a function that makes one, or a number, got {executor!r}")
+    check_number(threads, "threads", Integral, min_val=1)
     store = Store(folder)
     store.open()
     workers = None if executor is None else Workers(work, executor)
@@ -156,6 +165,15 @@ def computed(function, arrays, options, own=({},), *, depends=None, columns=(), 
         return [function(**arrays, **options, **each, threads=threads) for each in own]
     told = columns or [()] * len(own)
     return run.results(function, arrays, options, list(own), depends, told, threads, progress or _ignore)
+
+
+@contextlib.contextmanager
+def called(names):
+    """Have errors of parts call columns by these names."""
+    try:
+        yield
+    except PartError as error:
+        raise error.of(names) from error.__cause__
 
 
 def in_parts():
@@ -258,19 +276,22 @@ class Run:
                 return results
             if job is None:
                 job = self.store.put_job(_name_of(function), options, arrays, hashes)
-            self._send(job, [(names[i], own[i], columns[i]) for i in missing], len(own) - len(missing), progress)
+            self._send(
+                function, job, [(names[i], own[i], columns[i]) for i in missing], len(own) - len(missing), progress
+            )
         raise PartError(
             f"a part in {self.store.folder} cannot be read, though it was written {MOST_MENDED} times",
             columns[missing[0]],
         )
 
-    def _send(self, job, wanted, n_before, progress):
+    def _send(self, function, job, wanted, n_before, progress):
         """Have workers compute parts."""
         client, store, done = secrets.token_hex(4), self.store, 0
         tasks = [
             Task(
                 (str(store.root), job, json.dumps(own), name, client, self.threads),
                 lambda name=name: store.n_starts(name, client),
+                function.__name__,
                 columns,
             )
             for name, own, columns in wanted

@@ -5,10 +5,15 @@ broken pool, a lost connection. Then the task is submitted again. Each start of 
 it, since a pool that breaks fails all tasks that were submitted: only those that had started can be to blame.
 """
 
+import multiprocessing
+import os
+import signal
 import threading
 import time
 from collections import deque
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import partial
+from multiprocessing.connection import wait
 
 from .errors import PartError
 
@@ -26,12 +31,13 @@ class Task:
         Of the function that workers run, which returns how often the task has started, and what it raised or None.
     starts : callable
         How often it has started by now: int.
+    what : str
     columns : sequence of int
-        Whose task it is, for errors.
+        What the task is and whose, for errors.
     """
 
-    def __init__(self, arguments, starts, columns):
-        self.arguments, self.starts, self.columns = arguments, starts, columns
+    def __init__(self, arguments, starts, what, columns):
+        self.arguments, self.starts, self.what, self.columns = arguments, starts, what, columns
         self.n_starts = self.n_failures = 0
         self.batch = None
 
@@ -176,7 +182,7 @@ class Workers:
             return
         if task.n_failures > MOST_FAILURES:
             times = f"failed {task.n_failures} times, the last time with {_told(error)}"
-            task.batch.failure = PartError(f"the workers of a part {times}", task.columns)
+            task.batch.failure = PartError(f"the workers of a part ({task.what}) {times}", task.columns)
             task.batch.failure.__cause__ = error
         elif task.n_failures >= ALONE and isinstance(error, BrokenExecutor):
             self.suspects.append(task)
@@ -203,6 +209,28 @@ class Workers:
         self.executor.shutdown(wait=False, cancel_futures=True)
         time.sleep(0.02 * (self.n_breaks - 1))  # what breaks as it starts shall not spin
         self.executor, self.broken = self.make(), None
+
+
+def processes(n, modules):
+    """What makes a pool of so many processes of this machine, which end when this one does.
+
+    Where the platform has it, a server that has imported ``modules`` is forked for each, so that another process takes
+    no time, and inherits no threads.
+    """
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload(list(modules))
+    return partial(ProcessPoolExecutor, n, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's to answer
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent():
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def _told(error):

@@ -12,6 +12,7 @@ from ..learning.multisets import repeated
 from ..learning.rows import check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import TableError
+from ..machine.parts import called
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import check_codes, check_told
@@ -362,11 +363,12 @@ def read_to_learn(estimator, X, sample_weight=None):
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
-    # two streams: what the model draws does not depend on what is missing
-    filling, learning = generator(random_state).spawn(2)
-    if domain.numeric.any():
-        values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
-        return model.learn_numbers(values, domain, learning, threads)
-    codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
-    n_ordered = domain.n_ordered if domain.n_ordered.any() else None
-    return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
+    with called(domain.column_names):
+        # two streams: what the model draws does not depend on what is missing
+        filling, learning = generator(random_state).spawn(2)
+        if domain.numeric.any():
+            values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
+            return model.learn_numbers(values, domain, learning, threads)
+        codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
+        n_ordered = domain.n_ordered if domain.n_ordered.any() else None
+        return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
