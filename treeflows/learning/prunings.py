@@ -17,7 +17,7 @@ N_CONCENTRATIONS = 4
 N_TABLED = 1024  # counts whose log Gamma is tabled
 COST_BITS = 40  # of the cost table's fixed point: the low ones serve to tell ties from rounding
 NO_LIMIT = 2**30  # depth of trees without a bound
-MOST_WORK = 1e8  # rows times columns that may be asked about, of the trees in one part: a tenth of a second
+MOST_WORK = 3e7  # rows times planes of both columns, of all pairs that the trees in one part count: tenths of a second
 
 
 def concentrations(n_categories):
@@ -195,13 +195,12 @@ def _in_parts(arrays, options, threads, progress):
     of_column, weight = fingerprints(codes), arrays["weight"]
     further = [[0] * len(k) if of is None else of.tolist() for of in (arrays["n_ordered"], arrays["splitting"])]
     told = [options, len(codes), None if weight is None else fingerprint(weight)]
-    ends, cells, at = [], 0, 0
-    work = MOST_WORK / max(len(codes), 1)
-    for t in range(len(order)):
-        if t > at and cells + t > work:
+    ends, n_pairs, n_planes, at = [], 0, 0, 0
+    for t, own in enumerate((k[order].astype(np.int64) - 1).tolist()):
+        if t > at and len(codes) * (n_pairs + n_planes * own) > MOST_WORK:
             ends.append(t)
-            at, cells = t, 0
-        cells += t
+            at, n_pairs = t, 0
+        n_pairs, n_planes = n_pairs + n_planes * own, n_planes + own
     ends.append(len(order))
     first, runs, depends = 0, [], []
     for t, j in enumerate(order.tolist()):
