@@ -3,6 +3,7 @@
 from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
 from .files.models import load, save
+from .files.packing import pack
 from .machine.parts import parts
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
@@ -19,6 +20,7 @@ from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
 from .report.synthetic import SyntheticQuality, evaluate_synthetic
+from .tables.packed import PackedTable
 
 __all__ = [
     "Anomalies",
@@ -34,6 +36,7 @@ __all__ = [
     "MarginalsDisplay",
     "MixtureDestructor",
     "MonteCarloWarning",
+    "PackedTable",
     "PairDisplay",
     "RotationDestructor",
     "SyntheticQuality",
@@ -47,6 +50,7 @@ __all__ = [
     "check_destructor",
     "evaluate_synthetic",
     "load",
+    "pack",
     "parts",
     "save",
     "show_versions",

@@ -54,6 +54,20 @@ class TableError(DescribedError):
         super().__init__(message, remedies)
         self.column, self.row, self.value = column, row, value
 
+    def at_row(self, row):
+        """The same error of a table of which this one's was a part, where its row has another number.
+
+        Parameters
+        ----------
+        row : int
+
+        Returns
+        -------
+        error : TableError
+        """
+        message = self.message.replace(f" at row {self.row}", f" at row {row}", 1)
+        return TableError(message, self.remedies, column=self.column, row=row, value=self.value)
+
 
 class ParameterError(DescribedError):
     """A parameter is out of range; the message starts with its name.

@@ -16,6 +16,7 @@ from ..machine.parts import called
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import check_codes, check_told
+from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from .questions import TableModel
 
@@ -353,12 +354,25 @@ def read_to_learn(estimator, X, sample_weight=None):
 
     Rows of weight 0 are as if they were not there.
     """
-    policy, table = TablePolicy.of(estimator), read_table(estimator, X, reset=True)
+    policy, packed = TablePolicy.of(estimator), as_packed(X)
+    if packed is not None:
+        return _read_packed(packed, policy, sample_weight)
+    table = read_table(estimator, X, reset=True)
     weight = check_weight(sample_weight, table.n_rows)
     if weight is not None and not weight.all():
         table, weight = table.rows(weight > 0), weight[weight > 0]
     domain = policy.learn_domain(table, weight)
     return domain, policy.encode(domain, table, n_threads(estimator.n_jobs)), weight
+
+
+def _read_packed(table, policy, sample_weight):
+    """As `read_to_learn`, of a packed table, whose rows are all there."""
+    weight = check_weight(sample_weight, table.n_rows)
+    if weight is not None and not weight.all():
+        row = int(np.argmin(weight))
+        raise ValueError(f"sample_weight is 0 at row {row}, and no row of a packed table is left out: pack without it")
+    domain = table.domain(policy, weight)
+    return domain, table.rows(domain), weight
 
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):

@@ -745,15 +745,19 @@ def _refuse_missing(table, j, why, remedies, missing=None):
         )
 
 
-def _declared(table, categories, numeric=()):
-    """Categories given by the user, one sequence a column, checked; None for quantities."""
-    n_columns = len(table.dtypes)
+def check_one_each(categories, n_columns):
+    """Raise unless a user gives something for each of the columns."""
     if isinstance(categories, (str, dict)) or not hasattr(categories, "__len__") or len(categories) != n_columns:
         raise ParameterError(
             f"categories must be 'auto' or a list with one sequence for each of the {n_columns} columns",
             parameter="categories",
             value=categories,
         )
+
+
+def _declared(table, categories, numeric=()):
+    """Categories given by the user, one sequence a column, checked; None for quantities."""
+    check_one_each(categories, len(table.dtypes))
     found = []
     for j, given in enumerate(categories):
         if j in numeric:

@@ -7,7 +7,7 @@ taken for codes of categories. A list in ``numeric`` says it all.
 """
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from numbers import Integral, Number, Real
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..machine.errors import ParameterError, TableError, check_number
 from .containers import NUMPY
-from .domain import Domain, column_number
+from .domain import Domain, check_one_each, column_number
 from .quantities import MOST_FEW, takes_few
 
 MISSING = ("category", "marginalize", "error")
@@ -84,7 +84,8 @@ class TablePolicy:
         """The domain of a table: Domain."""
         numeric, ordered = self.quantities(table)
         domain = Domain.learn(table, weight, **vars(self) | {"numeric": numeric, "ordered": ordered})
-        for j in numeric if self._is_auto else ():
+        once = weight is None or (weight == 1).all()
+        for j in numeric if self._is_auto and once else ():
             if names_rows(table, j, domain.columns[j]):
                 warnings.warn(
                     f"{table.column(j)} names the rows: its {table.n_rows:,} values are all distinct, in steps of one; "
@@ -93,6 +94,19 @@ class TablePolicy:
                     stacklevel=2,
                 )
         return domain
+
+    def by_column(self, names):
+        """The policy of each column of a table with these names, as a table by itself: list of TablePolicy."""
+        n_columns = len(names)
+        numeric: list = ["auto"] * n_columns
+        if not self._is_auto:
+            named = _named(self.numeric, names, n_columns)
+            numeric = [(0,) if j in named else () for j in range(n_columns)]
+        categories: list = ["auto"] * n_columns
+        if not (isinstance(self.categories, str) and self.categories == "auto"):
+            check_one_each(self.categories, n_columns)
+            categories = [[given] for given in self.categories]
+        return [replace(self, numeric=n, categories=c) for n, c in zip(numeric, categories, strict=True)]
 
     @property
     def _is_auto(self):
@@ -110,7 +124,7 @@ class TablePolicy:
         """
         n_columns = len(table.dtypes)
         if not self._is_auto:
-            return _named(self.numeric, table), ()
+            return _named(self.numeric, table.names, n_columns), ()
         if table.container == NUMPY and table.X.dtype == np.uint8:
             return (), ()
         declared: Any = self.categories
@@ -165,9 +179,8 @@ def names_rows(table, j, quantity):
     return n_values == table.n_rows > MOST_FEW and len(np.unique(cells)) == table.n_rows
 
 
-def _named(numeric, table):
+def _named(numeric, names, n_columns):
     """Numbers of columns that a user named, by names, numbers or a mask."""
-    n_columns = len(table.dtypes)
     named = None if isinstance(numeric, str) or not hasattr(numeric, "__iter__") else list(numeric)
     if named is None or isinstance(numeric, dict):
         raise ParameterError(
@@ -183,7 +196,7 @@ def _named(numeric, table):
                 value=numeric,
             )
         return tuple(np.flatnonzero(named).tolist())
-    chosen = [column_number(table.names, n_columns, each) for each in named]
+    chosen = [column_number(names, n_columns, each) for each in named]
     if len(set(chosen)) != len(chosen):
         raise ParameterError(f"numeric names a column twice: {numeric!r}", parameter="numeric", value=numeric)
     return tuple(sorted(chosen))
