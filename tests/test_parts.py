@@ -17,6 +17,7 @@ from conftest import random_table
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.command.main import main
 from treeflows.learning import prunings
 from treeflows.machine import parts as machine
 from treeflows.machine.errors import PartError
@@ -283,12 +284,35 @@ def test_a_full_disk_leaves_what_is_there(tmp_path):
 
 
 def test_parts_of_another_version_are_told_and_not_used(tmp_path, monkeypatch):
-    with treeflows.parts(tmp_path / "run"):
-        FLOW.fit(table())
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # one's own are not told
+        with treeflows.parts("run"):
+            FLOW.fit(table())
     monkeypatch.setattr(machine, "FORMAT", machine.FORMAT + 1)
     with pytest.warns(UserWarning, match="holds 1 parts of treeflows .* not used"), treeflows.parts(tmp_path / "run"):
         pass
-    monkeypatch.setattr(machine, "FORMAT", machine.FORMAT - 1)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"), treeflows.parts(tmp_path / "file"):
+        pass
+    with treeflows.parts(tmp_path / "run"):
+        model = FLOW.fit(table())
+    kept = [tmp_path / "run", *(tmp_path / "run").rglob("*")]
+    for path in kept:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        if os.access(tmp_path / "run", os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with treeflows.parts(tmp_path / "run") as run:
+            assert in_file(FLOW.fit(table()), tmp_path) == in_file(model, tmp_path)
+            with pytest.raises(PermissionError, match="no part can be kept in"):
+                FLOW.fit(table(200))
+        assert (run.n_found, run.n_computed) == (1, 0)
+    finally:
+        for path in kept:
+            path.chmod(0o755)
 
 
 def test_workers_make_nothing_but_parts(tmp_path):
@@ -302,4 +326,36 @@ def test_workers_make_nothing_but_parts(tmp_path):
     _, error = machine.work(str(store.root), job, "{}", "0" * 64, "me", 1)
     assert "damaged" in str(error)
     _, error = machine.work(str(tmp_path / "0.0.0-1"), job, "{}", "0" * 64, "me", 1)
-    assert "treeflows 0.0.0-1" in str(error) or "0.0.0-1 are wanted" in str(error)
+    assert "parts of 0.0.0-1 are wanted" in str(error)
+
+
+def test_processes_of_this_machine(tmp_path, capsys):
+    """The command line, with as many workers as one says: a server of processes, which end when it does."""
+    pd.DataFrame(table(n_columns=4).astype(str), columns=list("abcd")).to_csv(tmp_path / "x.csv", index=False)
+    fit = ["fit", str(tmp_path / "x.csv"), "--model", "tree", "--json"]
+    assert main([*fit, "-o", str(tmp_path / "whole")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "parts" not in told
+    for n_found in (0, 2):  # two orders
+        in_parts = ["--parts", str(tmp_path / "run"), "--workers", "1"]
+        assert main([*fit, "-o", str(tmp_path / "parts"), *in_parts]) == 0
+        told = json.loads(capsys.readouterr().out)["parts"]
+        assert (told["found"], told["computed"], told["left"], told["workers_lost"]) == (n_found, 2 - n_found, 0, 0)
+        assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert main([*fit, "--workers", "2"]) == 2
+    assert "--parts FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_dask(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    X = table()
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+        treeflows.parts(tmp_path / "run", client.get_executor(pure=False)) as run,
+    ):
+        model = FLOW.fit(X)
+    assert run.n_computed == 6
+    assert in_file(model, tmp_path) == in_file(FLOW.fit(X), tmp_path)

@@ -348,8 +348,8 @@ class Store:
             return  # what is there can be read
         self._sweep()
         for other in sorted(self.folder.iterdir()):
-            n_parts = sum(1 for _ in (other / "parts").glob("*.npz")) if other != self.root else 0
-            if n_parts:
+            n_parts = sum(1 for _ in (other / "parts").glob("*.npz"))
+            if n_parts and other.name != self.root.name:
                 told = f"parts of treeflows {other.name}, which are not used: this is {self.root.name}"
                 warnings.warn(f"{self.folder} holds {n_parts:,} {told}", UserWarning, stacklevel=4)
 
