@@ -12,6 +12,7 @@ from ..machine.parts import computed, in_parts, pure
 SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's
 TOLERANCE = 1e-3  # nats per row that a step of EM must gain
 MOST_STEPS = 60
+STEPS_OF_PART = 10
 LANES = 16  # of which the engine wants the number of states
 
 
@@ -62,17 +63,24 @@ class Learner:
         return ProductMixture(self.n_categories, np.tile(mixture.weight / 2, 2), prob)
 
     def improve(self, mixture, most_steps=MOST_STEPS):
-        """EM from a mixture until a step gains less than `TOLERANCE`; a part, in parts."""
+        """EM from a mixture until a step gains less than `TOLERANCE`; a few steps are a part."""
         if not in_parts():
-            return self.climb(mixture, most_steps)
-        start = {"state_weight": mixture.weight, "prob": mixture.prob}
-        arrays = self.rows | {"n_categories": self.n_categories} | start
-        (found,) = computed(improved_products, arrays, {"most_steps": most_steps}, threads=self.threads)
-        return ProductMixture(self.n_categories, found["weight"], found["prob"])
+            return self.climb(mixture, most_steps)[0]
+        score = -np.inf
+        for done in range(0, most_steps, STEPS_OF_PART):
+            start = {"state_weight": mixture.weight, "prob": mixture.prob, "before": np.array([score])}
+            arrays = self.rows | {"n_categories": self.n_categories} | start
+            options = {"most_steps": min(STEPS_OF_PART, most_steps - done)}
+            (found,) = computed(improved_products, arrays, options, threads=self.threads)
+            mixture = ProductMixture(self.n_categories, found["weight"], found["prob"])
+            score = float(found["score"][0])
+            if score == np.inf:
+                break
+        return mixture
 
-    def climb(self, mixture, most_steps):
-        """EM, here."""
-        n_states, before = mixture.n_states, -np.inf
+    def climb(self, mixture, most_steps, before=-np.inf):
+        """Steps of EM, here, and the score before the last; infinity if that gained too little to go on."""
+        n_states = mixture.n_states
         extra = -n_states % LANES
         for _ in range(most_steps):
             log_prob = elementary.log(mixture.prob)
@@ -93,14 +101,15 @@ class Learner:
             prob /= np.add.reduceat(prob, self.first_category[:-1], axis=0)[self.column]
             mixture = ProductMixture(self.n_categories, (rows + 1) / (rows + 1).sum(), prob)
             if score - before < TOLERANCE:
-                break
+                return mixture, np.inf
             before = score
-        return mixture
+        return mixture, before
 
 
 @pure
-def improved_products(codes, weight, n_categories, state_weight, prob, *, most_steps, threads=1):
-    """What `Learner.improve` makes of a mixture: dict of its arrays."""
+def improved_products(codes, weight, n_categories, state_weight, prob, before, *, most_steps, threads=1):
+    """What `Learner.climb` makes of a mixture: dict of arrays."""
     learner = Learner(codes, n_categories, threads, weight)
-    mixture = learner.climb(ProductMixture(n_categories, state_weight, prob), most_steps)
-    return {"weight": mixture.weight, "prob": mixture.prob}
+    start = ProductMixture(n_categories, state_weight, prob)
+    mixture, score = learner.climb(start, most_steps, float(before[0]))
+    return {"weight": mixture.weight, "prob": mixture.prob, "score": np.array([score])}

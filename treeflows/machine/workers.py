@@ -19,7 +19,7 @@ from .errors import PartError
 
 MOST_FAILURES = 5  # of the engine's, after each of which a task is submitted again
 ALONE = 2  # failures after which a task runs alone, so that it is known who kills workers
-MOST_BREAKS = 5  # of executors in a row, while nothing gets done and no task is to blame
+MOST_BREAKS = 5  # of executors in a row, while no task is begun
 
 
 class Task:
@@ -178,6 +178,8 @@ class Workers:
             blamed = max(new, 1)
         task.n_failures += blamed
         self.n_lost += new
+        if blamed:
+            self.n_breaks = 0
         if task.batch.is_over:
             return
         if task.n_failures > MOST_FAILURES:
@@ -203,7 +205,7 @@ class Workers:
                     "is made in its place"
                 )
             else:
-                told += f", {self.n_breaks} times in a row before any part was done"
+                told += f", {self.n_breaks} times in a row before it began a part"
             self.refusal = self.refusal or (told, error)
             return
         self.executor.shutdown(wait=False, cancel_futures=True)
