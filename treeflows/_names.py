@@ -4,6 +4,7 @@ from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
 from .files.models import load, save
 from .files.packing import pack
+from .machine.errors import PartError
 from .machine.parts import parts
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
@@ -38,6 +39,7 @@ __all__ = [
     "MonteCarloWarning",
     "PackedTable",
     "PairDisplay",
+    "PartError",
     "RotationDestructor",
     "SyntheticQuality",
     "TreeDestructor",

@@ -119,7 +119,17 @@ class PartError(DescribedError):
         return type(self), (self.problem, self.columns, self.kept)
 
     def of(self, names):
-        """The same error, of columns that are called by their names, or by whose code columns they are."""
+        """The same error, of columns that are called otherwise.
+
+        Parameters
+        ----------
+        names : sequence
+            Of each column its name, or whose code column it is.
+
+        Returns
+        -------
+        error : PartError
+        """
         return type(self)(self.problem, dict.fromkeys(names[j] for j in self.columns), self.kept)
 
 

@@ -69,8 +69,9 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
 
     Yields
     ------
-    run : Run
-        Counts parts as they are found, computed and lost.
+    run : object
+        Counts: ``n_found`` parts that were in the folder, ``n_computed`` since, ``n_lost`` workers that died;
+        ``figures()`` is a dict of these, of how many are left and how many are computed a second.
 
     Raises
     ------
@@ -208,6 +209,15 @@ def together(tasks, progress=None):
 class Run:
     """What happens to parts while `parts` is active.
 
+    Parameters
+    ----------
+    store : Store
+    workers : Workers or None
+    threads : int
+        Of each worker.
+    show : callable
+        As `progress_bar` gives it.
+
     Attributes
     ----------
     n_found : int
@@ -236,7 +246,12 @@ class Run:
         return time.monotonic() - self.began
 
     def figures(self):
-        """Counts, for programs: dict of str to number."""
+        """Counts, for programs.
+
+        Returns
+        -------
+        figures : dict of str to number
+        """
         return {
             "found": self.n_found,
             "computed": self.n_computed,
@@ -246,7 +261,17 @@ class Run:
         }
 
     def results(self, function, arrays, options, own, depends, columns, threads, progress):
-        """As `computed` has them."""
+        """Find or compute parts, as `computed` has them.
+
+        Parameters
+        ----------
+        function, arrays, options, own, depends, columns, threads, progress
+            As `computed` takes them.
+
+        Returns
+        -------
+        results : list of dict of str to ndarray
+        """
         hashes: dict = {}
         if depends is None or self.workers is not None:
             hashes = {name: None if array is None else fingerprint(array) for name, array in arrays.items()}

@@ -118,7 +118,7 @@ class Workers:
     def close(self):
         """End the executor, if it was made here, once the tasks that run have ended."""
         if self.make is not None:
-            self.executor.shutdown(wait=True, cancel_futures=True)
+            self.executor.shutdown(wait=True)
 
     def _step(self):
         """Take in what has ended, and submit what may run."""
@@ -208,7 +208,7 @@ class Workers:
                 told += f", {self.n_breaks} times in a row before it began a part"
             self.refusal = self.refusal or (told, error)
             return
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor.shutdown(wait=False)
         time.sleep(0.02 * (self.n_breaks - 1))  # what breaks as it starts shall not spin
         self.executor, self.broken = self.make(), None
 
