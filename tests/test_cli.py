@@ -1126,3 +1126,32 @@ def test_missing_cells_are_equal_whatever_stands_for_them():
     table = pd.DataFrame({"a": np.array(["x", None, "y"], dtype=object)}, dtype=object)
     ours, theirs = page._shared_codes(table, pd.DataFrame({"a": ["y", np.nan, "x"]}))
     assert ours[:, 0].tolist() == theirs[::-1, 0].tolist()
+
+
+def test_weights_are_a_column_of_the_table(said, tmp_path):
+    """A table of frequencies learns what the rows that it stands for teach."""
+    table = pd.DataFrame({"a": list("xyzxyz"), "b": list("uuuvvv"), "n": ["7", "0", "12", "3.0", "9", "4"]})
+    table.to_csv("counted.csv", index=False)
+    rows = table.loc[table.index.repeat(table["n"].astype(float).astype(int)), ["a", "b"]]
+    rows.to_csv("rows.csv", index=False)
+    for model in ("tree", "auto"):
+        counted = json.loads(said("fit", "counted.csv", "--weights", "n", "--model", model, "-o", "c", "--json"))
+        repeated = json.loads(said("fit", "rows.csv", "--model", model, "-o", "r", "--json"))
+        assert (tmp_path / "c").read_bytes() == (tmp_path / "r").read_bytes()
+        assert (counted["columns"], counted["rows"], counted["weight"]) == (2, 6, repeated["rows"])
+        for name in ("nll", "nll_independent"):
+            assert counted[name] == pytest.approx(repeated[name], abs=1e-12)
+
+
+def test_weights_that_are_none_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"a": ["x", "y"], "n": ["1", "many"], "m": ["1", None], "k": ["-1", "1"]}).to_csv("t.csv", index=False)
+    for column, told in {
+        "w": "no such column; the table has 'a', 'n', 'm', 'k'",
+        "n": "'many' stands at row 1",
+        "m": "None stands at row 1",
+        "k": "'-1' stands at row 0",
+    }.items():
+        assert told in run("fit", "t.csv", "--weights", column, cwd=tmp_path, code=2).stderr
+    pd.DataFrame({"n": ["1", "2"]}).to_csv("n.csv", index=False)
+    assert "no other column" in run("fit", "n.csv", "--weights", "n", cwd=tmp_path, code=2).stderr

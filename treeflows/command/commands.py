@@ -1,5 +1,6 @@
 """What the commands do, and what they print; `options.DESCRIPTIONS` tells what each is for."""
 
+import contextlib
 import errno
 import json
 import os
@@ -38,7 +39,7 @@ from ..machine.errors import DescribedError
 from ..machine.parts import parts
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
-from ..models.base import learn_density
+from ..models.base import check_model, learn_density, read_to_learn
 from ..models.baselines import INDEPENDENT, baselines
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
@@ -76,18 +77,21 @@ def one_line(error):
 
 
 def _fit(arguments):
-    from ..report.evaluation import read_domain
-
-    model, table = _to_learn(arguments)
+    table, weight = _read_to_learn(arguments), None
+    if arguments.weights is not None:
+        table, weight = _weighed(table, arguments.weights)
+    model, table = _to_learn(arguments, table)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
-    domain, rows = read_domain(model, table)
+    check_model(model)
+    domain, rows, weight = read_to_learn(model, table, weight)
     with _parts(arguments) as run:
-        model.take(domain, learn_density(model, rows, domain, arguments.seed, threads))
+        model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, weight))
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
         "kind": type(model).__name__,
         "rows": len(table),
+        "weight": len(table) if weight is None else float(weight.sum()),
         "columns": table.shape[1],
         "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
@@ -99,15 +103,17 @@ def _fit(arguments):
     if run is not None:
         figures["parts"] = run.figures()
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads)
+        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, weight)
         for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
             # a certain table has 0, not -0
-            figures[name] = 0.0 - float(log_likelihood(learned, rows, threads)[0].mean())
+            figures[name] = 0.0 - float(np.average(log_likelihood(learned, rows, threads)[0], weights=weight))
     if arguments.json:
         print(json.dumps(figures))
         return
-    told = "{rows:,} rows, {columns} columns, {categories} categories"
-    print((told + ", {numbers} columns of numbers" * (figures["numbers"] > 0)).format(**figures))
+    told = "{rows:,} rows" + " that stand for {weight:,g}" * (weight is not None)
+    told += ", {columns} columns, {categories} categories"
+    numbers = ", {numbers} column{s} of numbers" * (figures["numbers"] > 0)
+    print((told + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
     if rows.observed is None:
         print(
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
@@ -126,6 +132,21 @@ def _parts(arguments):
     if arguments.workers is not None:
         raise ValueError("--workers compute parts: say where these are kept with --parts FOLDER")
     return nullcontext()
+
+
+def _weighed(table, column):
+    """A table without the column that says how many rows each row stands for, and what that says."""
+    if column not in table:
+        raise ValueError(f"--weights {column}: there is no such column; the table has {listing(list(table), 20)}")
+    weight = np.full(len(table), np.nan)
+    for row, cell in enumerate(table[column]):
+        with contextlib.suppress(TypeError, ValueError):
+            weight[row] = float(cell)
+        if not 0 <= weight[row] < np.inf:
+            raise ValueError(f"--weights {column}: a number of rows is needed, and {cell!r} stands at row {row}")
+    if table.shape[1] == 1:
+        raise ValueError(f"--weights {column}: no other column is left to learn from")
+    return table.drop(columns=column), weight
 
 
 def _score(arguments):
@@ -213,7 +234,7 @@ def _evaluate(arguments):
     for name in ("test", "target"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} is an option of --synthetic")
-    model, table = _to_learn(arguments)
+    model, table = _to_learn(arguments, _read_to_learn(arguments))
     found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
     figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
@@ -235,7 +256,7 @@ def _evaluate_synthetic(arguments):
 
     if arguments.target is not None and arguments.test is None:
         raise ValueError("--target needs --test, a table of rows that the generator has not seen")
-    model, real = _to_learn(arguments)
+    model, real = _to_learn(arguments, _read_to_learn(arguments))
     others = {}
     for what in ("synthetic", "test"):
         path = getattr(arguments, what)
@@ -249,7 +270,7 @@ def _evaluate_synthetic(arguments):
 def _report(arguments):
     from ..report.page import report
 
-    model, table = _to_learn(arguments)
+    model, table = _to_learn(arguments, _read_to_learn(arguments))
     page, figures = report(model, table, Path(called(arguments.data)).name, seed=arguments.seed)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
@@ -311,11 +332,14 @@ def _table_of_cells(model, arguments):
     return read_file(arguments.data, arguments.na)
 
 
-def _to_learn(arguments):
-    """The unfitted model, and the table, that the options of fit ask for."""
-    model, source = _unfitted(arguments), called(arguments.data)
-    table = read_file(arguments.data, arguments.na, arguments.drop)
-    table = binned(table, dict.fromkeys(arguments.bin), source)
+def _read_to_learn(arguments):
+    return read_file(arguments.data, arguments.na, arguments.drop)
+
+
+def _to_learn(arguments, table):
+    """The unfitted model that the options of fit ask for, and a table that was read as it is to learn from it."""
+    model = _unfitted(arguments)
+    table = binned(table, dict.fromkeys(arguments.bin), called(arguments.data))
     numeric = _numeric(arguments, model)
     table = with_numbers(table, numeric) if numeric else as_text(table)
     text = [name for name in table.columns if is_text(table[name])]

@@ -47,6 +47,8 @@ def parser():
     data, learning = _data_options(), _learning_options()
 
     fit = command("fit", "learn a model of a table", data, learning, seed, jobs, as_json)
+    told = "a column that says how many rows each row stands for, as that of a frequency table; it is not modelled"
+    fit.add_argument("--weights", metavar="COLUMN", help=told)
     fit.add_argument("-o", "--output", metavar="MODEL", help="model file to write (default: DATA.treeflow)")
     apart = fit.add_argument_group("learning in parts, so that a fit that was killed goes on where it was")
     apart.add_argument("--parts", metavar="FOLDER", help="keep finished parts there, and take those that are there")

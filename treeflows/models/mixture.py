@@ -237,8 +237,9 @@ class TreeFlowMixture(CategoricalFlow):
     def _summary_of_numbers(self, density: MixedDensity):
         names = self.domain_.column_names
         states = [len(mixture.weight) for mixture in density.mixtures]
+        n = int(density.numbers.is_number.sum())
         lines = [
-            f"{density.numbers.is_number.sum()} columns of numbers; normal mixtures of {states} states",
+            f"{n} column{'s' * (n > 1)} of numbers; normal mixtures of {states} states",
             "\nshares of trees and of normal mixtures in what is said of each column:",
         ]
         shares = {}
