@@ -30,7 +30,7 @@ cdef inline int64_t choose(const Domain *domain, const Rules *rules, Node *node,
         return -1
     if rules.objective == NULL:
         domain.training.kernels.candidate_scores(node.table, domain.width, domain.width, node.counts, domain.n_targets,
-                                                 node.n, rules.min_samples_leaf, rules.cost, scores)
+                                                 node.n, rules.min_samples_leaf, &rules.costs, scores)
     elif objective_scores(domain, rules, node, scores, watch, failure) < 0:
         return -1
     for j in range(domain.n_ranges):
@@ -43,7 +43,7 @@ cdef inline int64_t choose(const Domain *domain, const Rules *rules, Node *node,
         column = domain.asked[j].column
         if scores[j] == INT64_MIN or column < 0:
             continue
-        if rules.max_features > 0 and draw_of_column(node.path, column) > limit:
+        if rules.max_features > 0 and draw_of_column(node.path, domain.training.numbers[column]) > limit:
             continue
         n += 1
         # among equals the first in the order of columns, which is not that of the cells
@@ -115,7 +115,7 @@ cdef inline int draw_columns(const Domain *domain, const Rules *rules, const Nod
         if scores[j] == INT64_MIN or domain.asked[j].column < 0 or domain.asked[j].column == column:
             continue
         column = domain.asked[j].column
-        key = draw_of_column(node.path, column)
+        key = draw_of_column(node.path, domain.training.numbers[column])
         i = n
         while i > 0 and lowest[i - 1] > key:
             i -= 1

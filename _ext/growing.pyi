@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-QUESTION: np.dtype[Any]
+from .costs import Costs
 
 class GrowthRules(NamedTuple):
     min_samples_leaf: int = 1
@@ -13,11 +13,16 @@ class GrowthRules(NamedTuple):
     seed: int = 0
     objective: Any = None
 
+class Start(NamedTuple):
+    numbers: NDArray[np.int32]
+    depth: int = 0
+    path: int | None = None
+
 def grow_trees(
     codes: NDArray[np.uint8],
     n_categories: NDArray[np.int32],
     order: NDArray[np.int32],
-    cost: NDArray[np.int64],
+    cost: Costs,
     rules: GrowthRules,
     *,
     n_ordered: NDArray[np.int32] | None = None,
@@ -25,6 +30,7 @@ def grow_trees(
     which: NDArray[np.int32] | None = None,
     splitting: NDArray[np.uint8] | None = None,
     stop: NDArray[np.uint8] | None = None,
+    start: Start | None = None,
     n_threads: int = 1,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[

@@ -23,19 +23,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from treeflows._ext.counting import aligned
-
 from _ext.arena cimport Arena, Mark, arena_free, arena_mark, arena_release, arena_take
-from _ext.asked cimport Question
 from _ext.choosing cimport Failure, choose
+from _ext.costs cimport tf_costs
 from _ext.grown cimport Grown, grown_append, grown_free
-from _ext.kernels cimport current_kernels, objective_function
+from _ext.kernels cimport objective_function
 from _ext.node_counts cimport (
-    Domain, Node, Training, count_node, first_domain, is_sparse, left_counts, narrow, narrow_rows, part, root_of,
-    take_away, take_table,
+    Domain, Node, Training, all_rows, count_node, count_target, first_domain, is_sparse, left_counts, narrow, narrow_rows,
+    part, take_away, take_table,
 )
 from _ext.rules cimport Rules, may_split, path_of_child, path_of_root
 from _ext.stopping cimport Stop, Watch, look, stopped
+from _ext.training cimport lay_out, pack_word
 
 cdef extern from "pythread.h" nogil:
     int PyThread_acquire_lock_timed(PyThread_type_lock, long long microseconds, int is_interrupted)
@@ -43,9 +42,6 @@ cdef extern from "pythread.h" nogil:
 cdef enum:
     PARALLEL_WORK = 65536  # rows x columns below which waking threads costs more than it saves
     WAIT = 1000            # microseconds between looks at whether the other threads are done
-
-
-QUESTION = np.dtype([("column", np.int32), ("low", np.uint8), ("high", np.uint8)], align=True)
 
 
 class GrowthRules(NamedTuple):
@@ -88,6 +84,9 @@ ctypedef struct Queue:
     PyThread_type_lock never       # is held from the start: to wait for it is to sleep
     const int32_t *which           # places of the order
     const uint8_t *splitting       # of each column; NULL if all may
+    int32_t depth                  # of the nodes to grow from
+    bint is_root                   # or else:
+    uint64_t path
     Grown *trees
     int64_t n
     int64_t n_taken
@@ -95,10 +94,27 @@ ctypedef struct Queue:
     PyObject *progress             # NULL for none
 
 
-def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, const int32_t[::1] order,
-               const int64_t[::1] cost, rules, *, const int32_t[::1] n_ordered=None, const int32_t[::1] weight=None,
-               const int32_t[::1] which=None, const uint8_t[::1] splitting=None, const uint8_t[::1] stop=None,
-               int n_threads=1, progress=None):
+class Start(NamedTuple):
+    """A node of a tree to grow from, as if its rows were the table.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n_columns,), int32
+        Of each column the number that it has in the table from which it is drawn.
+    depth : int
+    path : int
+        Of its place below the root, that columns are drawn by; None for a root.
+    """
+
+    numbers: object
+    depth: int = 0
+    path: object = None
+
+
+def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, const int32_t[::1] order, cost, rules, *,
+               const int32_t[::1] n_ordered=None, const int32_t[::1] weight=None, const int32_t[::1] which=None,
+               const uint8_t[::1] splitting=None, const uint8_t[::1] stop=None, start=None, int n_threads=1,
+               progress=None):
     """Grow the trees of columns on the columns before them.
 
     Parameters
@@ -106,8 +122,8 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
     codes : ndarray of shape (n_rows, n_columns), uint8
     n_categories, order : ndarray of shape (n_columns,), int32
         ``order[t]`` is the t-th column: its tree splits on ``order[:t]``.
-    cost : ndarray of shape (n + 1,), int64
-        c -> c log c in fixed point, up to the sum of the weights.
+    cost : Costs
+        c -> c log c in fixed point.
     rules : GrowthRules
     n_ordered : ndarray of shape (n_columns,), int32, or None
         Codes of each column, the first, that are in order: asked "<=" as well as "=".
@@ -119,6 +135,8 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
         0 of columns whose trees stay a root; None for none.
     stop : ndarray of shape (1,), uint8, or None
         Growth ends soon after another thread has set it.
+    start : Start or None
+        Where in the trees the rows are; None at the root.
     n_threads : int
     progress : callable or None
         Told the number of trees grown, now and then.
@@ -150,47 +168,23 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
     total = n_rows if weight is None else int(np.sum(weight, dtype=np.int64))
     if total >= 2**31:
         raise ValueError(f"{total:,} rows; at most {2**31 - 1:,} are supported")
-    cdef int32_t n_digits = 0 if weight is None else int(np.max(weight)).bit_length()
-    cdef int32_t[::1] in_order = np.zeros(n_columns, dtype=np.int32) if n_ordered is None else np.array(n_ordered)
     cdef const int32_t[::1] places_to_grow = np.arange(n_columns, dtype=np.int32) if which is None else which
     if len(places_to_grow) == 0:
         raise ValueError("no trees to grow")
 
     cdef Training training
-    training.kernels = current_kernels()
-    k = np.asarray(n_categories)[order]
-    wide = k > training.kernels.wide
-    planes_of = np.where(wide, 0, np.where(k > 2, k, k - 1))
-    ends = np.concatenate(([0], np.cumsum(planes_of))).astype(np.int32)
-    starts, places = np.empty(n_columns, dtype=np.int32), np.empty(n_columns, dtype=np.int32)
-    starts[order] = np.where(wide, -1, ends[:n_columns])
-    places[order] = np.arange(n_columns, dtype=np.int32)
-    cdef int32_t[::1] first_plane = starts, place = places, n_planes = ends
-    # one more than there are: the address of the first of none is asked for
-    cdef Question[::1] asked = np.zeros(ends[n_columns] + 1, dtype=QUESTION)
-    cdef int32_t i, v
-    for t in range(n_columns):
-        for v in range(n_planes[t], n_planes[t + 1]):
-            i = v - n_planes[t]
-            asked[v] = Question(order[t], <uint8_t> i, <uint8_t> i)
-    cdef int64_t n_words = (n_rows + 63) // 64, stride = (n_planes[n_columns] + n_digits + 32) // 32 * 32
-    cdef uint64_t[:, ::1] words = aligned((n_words, stride), np.uint64)
-    cdef uint8_t[:, ::1] columns = np.ascontiguousarray(np.asarray(codes).T if wide.any() else [[0]], dtype=np.uint8)
-    training.n_rows, training.n_columns, training.n_categories = n_rows, n_columns, &n_categories[0]
-    training.n_ordered, training.order, training.place = &in_order[0], &order[0], &place[0]
-    training.rows, training.codes = &codes[0, 0], &columns[0, 0]
-    training.weight = NULL
-    if weight is not None:
-        training.weight = &weight[0]
-    training.words, training.stride, training.n_words = &words[0, 0], stride, n_words
-    training.first_plane, training.n_planes, training.asked = &first_plane[0], &n_planes[0], &asked[0]
-    training.n_digits, training.first_digit = n_digits, n_planes[n_columns]
+    at = Start(numbers=np.arange(n_columns, dtype=np.int32)) if start is None else start
+    n_digits = 0 if weight is None else int(np.max(weight)).bit_length()
+    kept = lay_out(&training, np.asarray(codes), n_categories, order, n_ordered, weight, n_digits, at.numbers)
+    cdef int64_t n_words = training.n_words
     for t in prange(n_words, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_rows * n_columns > PARALLEL_WORK):
-        pack_word(&training, t, &words[t, 0])
+        pack_word(&training, t)
 
     cdef Rules growth
-    growth.cost, growth.min_samples_leaf, growth.max_depth = &cost[0], rules.min_samples_leaf, rules.max_depth
+    cdef const int64_t[::1] tabled = cost.table
+    growth.costs = tf_costs(&tabled[0], tabled.shape[0], 2.0**<int> cost.bits)
+    growth.min_samples_leaf, growth.max_depth = rules.min_samples_leaf, rules.max_depth
     growth.max_features, growth.seed, growth.objective = rules.max_features, rules.seed, NULL
     if rules.objective is not None:
         growth.objective = <objective_function> <uintptr_t> rules.objective.address
@@ -202,6 +196,7 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
     cdef Queue queue
     queue.n, queue.n_taken, queue.n_grown, queue.which = len(places_to_grow), 0, 0, &places_to_grow[0]
     queue.splitting, queue.progress = NULL, NULL
+    queue.depth, queue.is_root, queue.path = at.depth, at.path is None, at.path or 0
     if splitting is not None:
         queue.splitting = &splitting[0]
     if progress is not None:
@@ -269,27 +264,6 @@ cdef collect(Grown *trees, int64_t n_trees):
     return first_node, columns, lows, highs, lefts, among, counts
 
 
-cdef void pack_word(const Training *training, int64_t w, uint64_t *words) noexcept nogil:
-    """Codes of 64 rows to planes, of which the second of two codes has none; then the digits of their weights."""
-    cdef int64_t n_rows = min(64, training.n_rows - 64 * w), n_columns = training.n_columns, r, j
-    cdef int32_t digit
-    cdef const int32_t *n_categories = training.n_categories
-    cdef const int32_t *first_plane = training.first_plane
-    cdef const int32_t *weight = training.weight + 64 * w
-    cdef const uint8_t *codes = training.rows + 64 * w * n_columns
-    for r in range(n_rows):
-        for j in range(n_columns):
-            if n_categories[j] > 2:
-                if first_plane[j] >= 0:
-                    words[first_plane[j] + codes[j]] |= (<uint64_t> 1) << r
-            elif n_categories[j] == 2:
-                words[first_plane[j]] |= (<uint64_t> (1 - codes[j])) << r
-        codes += n_columns
-    for digit in range(training.n_digits):
-        for r in range(n_rows):
-            words[training.first_digit + digit] |= (<uint64_t> ((weight[r] >> digit) & 1)) << r
-
-
 # ---- the trees of a thread ----
 
 cdef void take_turns(Work *work, Queue *queue, bint is_caller) noexcept nogil:
@@ -339,16 +313,26 @@ cdef int grow_tree(Work *work, Queue *queue, int64_t i) noexcept nogil:
     cdef Node root
     cdef int64_t n_rows = work.training.n_rows
     cdef int64_t t = queue.which[i]
-    cdef int32_t target = work.training.order[t]
+    cdef int32_t target = work.training.order[t], v
     cdef Grown *tree = &queue.trees[i]
     cdef Mark mark = arena_mark(&work.arena)
+    cdef int32_t *all_counts
     work.tree = tree
     tree.n_categories = work.training.n_categories[target]
+    all_counts = <int32_t *> arena_take(&work.arena, tree.n_categories * sizeof(int32_t))
     root.counts = <int32_t *> arena_take(&work.arena, tree.n_categories * sizeof(int32_t))
-    root.path = path_of_root(work.rules, target)
-    if (root.counts == NULL or first_domain(&domain, work.training, t, root.counts, &work.arena) < 0
-            or root_of(&domain, &root, &work.arena) < 0):
+    if all_counts == NULL or root.counts == NULL:
         return -1
+    count_target(work.training, target, all_counts)
+    if (first_domain(&domain, work.training, t, all_counts, root.counts, &work.arena) < 0
+            or all_rows(&domain, &root, &work.arena) < 0):
+        return -1
+    root.n, root.depth, root.split, root.table = 0, queue.depth, -1, take_table(&domain, &work.arena)
+    if root.table == NULL:
+        return -1
+    for v in range(domain.n_targets):
+        root.n += root.counts[v]
+    root.path = path_of_root(work.rules, work.training.numbers[target]) if queue.is_root else queue.path
     if domain.n_coded > 0:
         work.buffer = <int32_t *> arena_take(&work.arena, n_rows * sizeof(int32_t))
         if work.buffer == NULL:

@@ -1,7 +1,5 @@
 #include "kernels.h"
 
-#include "elementary.h"
-
 #include <stddef.h>
 #include <string.h>
 

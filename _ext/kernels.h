@@ -6,6 +6,8 @@
 #ifndef TREEFLOWS_KERNELS_H
 #define TREEFLOWS_KERNELS_H
 
+#include "costs.h"
+
 #include <stdint.h>
 
 /* Candidate splits are scored this many at a time, one to a vector lane. */
@@ -31,7 +33,8 @@ typedef struct {
     const int32_t *local;         /* L of the same */
     const int32_t *others;        /* H of as many places of the cell, the highest */
     const int64_t *own;           /* cost of the candidate's own column after the split, [stride] */
-    const int64_t *cost;          /* c -> c log c, fixed point */
+    const tf_costs *costs;        /* c -> c log c, fixed point */
+    int32_t all_tabled;           /* whether all counts are */
     int32_t n_columns;
 } tf_node;
 
@@ -101,10 +104,10 @@ typedef struct {
     void (*compress_candidates)(const uint64_t *words, int64_t stride, const int32_t *which, int64_t n_which,
                                 const uint64_t *mask, int64_t n_words, uint64_t *out, int64_t out_stride);
 
-    /* log-likelihood of both sides of candidates: sums of cost[count] over the target's categories less cost[rows],
+    /* log-likelihood of both sides of candidates: costs of their counts of the target's categories less those of their rows,
      * without their TF_TIE_BITS low bits; INT64_MIN where a side has fewer than min_rows rows. table: [n_counts, stride], the last row those of the left side. */
     void (*candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
-                            int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost, int64_t *out);
+                            int32_t n_counts, int32_t n_rows, int32_t min_rows, const tf_costs *costs, int64_t *out);
 
     /* One step of EM for a mixture of products, over rows given by those of their cells that are told. The posterior of
      * the states in a row is proportional to exp(base[s] + sum of log_prob[cell, s] over its cells); it is added to

@@ -4,6 +4,8 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from _ext.costs cimport tf_costs
+
 cdef extern from "kernels.h" nogil:
     enum:
         TF_LANES
@@ -20,7 +22,8 @@ cdef extern from "kernels.h" nogil:
         const int32_t *local
         const int32_t *others
         const int64_t *own
-        const int64_t *cost
+        const tf_costs *costs
+        int32_t all_tabled
         int32_t n_columns
 
     ctypedef struct tf_layer:
@@ -67,7 +70,7 @@ cdef extern from "kernels.h" nogil:
         void (*compress_candidates)(const uint64_t *, int64_t, const int32_t *, int64_t, const uint64_t *, int64_t,
                                     uint64_t *, int64_t) noexcept nogil
         void (*candidate_scores)(const int32_t *, int64_t, int64_t, const int32_t *, int32_t, int32_t, int32_t,
-                                 const int64_t *, int64_t *) noexcept nogil
+                                 const tf_costs *, int64_t *) noexcept nogil
         double (*expect)(const int32_t *, const int64_t *, const float *, int64_t, const float *, const float *,
                          int64_t, float *, float *, float *) noexcept nogil
         void (*state_sums)(const double *, const double *, int64_t, int64_t, double *) noexcept nogil

@@ -260,9 +260,20 @@ static void TF_NAME(sort_lanes)(int32_t *x, int n)
     }
 }
 
+/* Adds the costs of counts, each times a sign, to as many sums: computed, a vector at a time. */
+static inline void TF_NAME(add_costs)(const tf_costs *of, const int32_t *count, int sign, int64_t *sum)
+{
+    double value[TF_LANES];
+    TF_SIMD
+    for (int l = 0; l < TF_LANES; l++)
+        value[l] = tf_scaled_cost((double)count[l], of->scale);
+    for (int l = 0; l < TF_LANES; l++)
+        sum[l] += sign * (int64_t)llrint(value[l]);
+}
+
 static void TF_NAME(split_costs)(const tf_node *node, int64_t first, int32_t *scratch, int64_t *costs)
 {
-    const int64_t *cost = node->cost;
+    const int64_t *cost = node->costs->table;
     const int32_t *n_left = node->n_left + first, *owner = node->plane_column + first;
     int64_t sum[TF_LANES] = {0}, value[TF_LANES];
     int32_t *left = scratch, *right = scratch + 256 * TF_LANES;
@@ -284,7 +295,17 @@ static void TF_NAME(split_costs)(const tf_node *node, int64_t first, int32_t *sc
             for (int l = 0; l < TF_LANES; l++) {
                 const int32_t a = row[l], b = n_left[l] - a, c = local[0] - a, d = local[1] - b;
                 const int32_t low = (a < b ? a : b) + (c < d ? c : d);
-                value[l] = cost[others[0] + low] + cost[others[1] + n - low];
+                left[l] = others[0] + low;
+                right[l] = others[1] + n - low;
+            }
+            if (node->all_tabled) {
+                TF_SIMD
+                for (int l = 0; l < TF_LANES; l++)
+                    value[l] = cost[left[l]] + cost[right[l]];
+            } else {
+                memset(value, 0, sizeof value);
+                TF_NAME(add_costs)(node->costs, left, 1, value);
+                TF_NAME(add_costs)(node->costs, right, 1, value);
             }
         } else {
             for (int32_t i = 0; i < k; i++) {
@@ -303,9 +324,17 @@ static void TF_NAME(split_costs)(const tf_node *node, int64_t first, int32_t *sc
             for (int32_t i = 0; i < k; i++) {
                 const int32_t *x = left + (int64_t)i * TF_LANES, *y = right + (int64_t)i * TF_LANES;
                 const int64_t *cost_above = cost + others[i];
-                TF_SIMD
-                for (int l = 0; l < TF_LANES; l++)
-                    value[l] += cost_above[x[l] + y[l]];
+                if (node->all_tabled) {
+                    TF_SIMD
+                    for (int l = 0; l < TF_LANES; l++)
+                        value[l] += cost_above[x[l] + y[l]];
+                } else {
+                    int32_t all[TF_LANES];
+                    TF_SIMD
+                    for (int l = 0; l < TF_LANES; l++)
+                        all[l] = others[i] + x[l] + y[l];
+                    TF_NAME(add_costs)(node->costs, all, 1, value);
+                }
             }
         }
         TF_SIMD
@@ -518,11 +547,47 @@ static void TF_NAME(scores_of_many)(const int32_t *table, int64_t stride, int64_
     }
 }
 
-static void TF_NAME(candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
-                                     int32_t n_counts, int32_t n_rows, int32_t min_rows, const int64_t *cost,
+/* Of a node of so many rows that their cost is not tabled. */
+static void TF_NAME(scores_of_large)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
+                                     int32_t n_counts, int32_t n_rows, int32_t min_rows, const tf_costs *costs,
                                      int64_t *out)
 {
     const int32_t *n_left = table + (n_counts - 1) * stride;
+    for (int64_t i = 0; i < n_candidates; i += TF_LANES) {
+        int32_t rest[TF_LANES], right[TF_LANES], left[TF_LANES], possible[TF_LANES];
+        int64_t sum[TF_LANES] = {0};
+        for (int l = 0; l < TF_LANES; l++) {
+            possible[l] = (n_left[i + l] >= min_rows) & (n_rows - n_left[i + l] >= min_rows);
+            /* what lies past the last candidate is no count */
+            rest[l] = possible[l] ? n_left[i + l] : 0;
+            right[l] = n_rows - rest[l];
+        }
+        TF_NAME(add_costs)(costs, rest, -1, sum);
+        TF_NAME(add_costs)(costs, right, -1, sum);
+        for (int32_t v = 0; v < n_counts; v++) {
+            for (int l = 0; l < TF_LANES; l++) {
+                left[l] = v + 1 == n_counts ? rest[l] : possible[l] ? table[v * stride + i + l] : 0;
+                right[l] = counts[v] - left[l];
+                rest[l] -= left[l];
+            }
+            TF_NAME(add_costs)(costs, left, 1, sum);
+            TF_NAME(add_costs)(costs, right, 1, sum);
+        }
+        for (int l = 0; l < TF_LANES; l++)
+            out[i + l] = possible[l] ? (sum[l] + (1 << (TF_TIE_BITS - 1))) >> TF_TIE_BITS : INT64_MIN;
+    }
+}
+
+static void TF_NAME(candidate_scores)(const int32_t *table, int64_t stride, int64_t n_candidates, const int32_t *counts,
+                                     int32_t n_counts, int32_t n_rows, int32_t min_rows, const tf_costs *costs,
+                                     int64_t *out)
+{
+    const int32_t *n_left = table + (n_counts - 1) * stride;
+    const int64_t *cost = costs->table;
+    if (n_rows >= costs->n_tabled) {
+        TF_NAME(scores_of_large)(table, stride, n_candidates, counts, n_counts, n_rows, min_rows, costs, out);
+        return;
+    }
     if (n_counts >= TF_MANY) {
         TF_NAME(scores_of_many)(table, stride, n_candidates, counts, n_counts, n_rows, min_rows, cost, out);
         return;

@@ -27,6 +27,7 @@ ctypedef struct Training:
     const int32_t *n_ordered       # codes that are in order, the first of each column
     const int32_t *order
     const int32_t *place           # of each column in the order
+    const int32_t *numbers         # of each column, by which it is drawn
     const uint8_t *rows            # [n_rows, n_columns]
     const uint8_t *codes           # [n_columns, n_rows], where any column is counted row by row
     const int32_t *weight          # rows that each stands for; NULL for one
@@ -79,19 +80,21 @@ ctypedef struct Node:
 
 # ---- the first domain ----
 
-cdef inline int first_domain(Domain *domain, const Training *training, int64_t t, int32_t *counts,
-                             Arena *arena) noexcept nogil:
-    """All rows, for the tree of the t-th column; `counts` gets those of the targets. -1 if memory ran out."""
+cdef inline int first_domain(Domain *domain, const Training *training, int64_t t, const int32_t *all_counts,
+                             int32_t *counts, Arena *arena) noexcept nogil:
+    """All rows, for the tree of the t-th column; `counts` gets those of the targets. -1 if memory ran out.
+
+    `all_counts` are those of the target's categories: what does not occur has no place in a table.
+    """
     cdef int32_t target = training.order[t], k = training.n_categories[target], v, n = 0
     cdef int64_t i, j, r, width, n_ranged = 0
     cdef bint wide = training.first_plane[target] < 0
     cdef int32_t *coded = <int32_t *> arena_take(arena, t * sizeof(int32_t))
     cdef int32_t *first_coded = <int32_t *> arena_take(arena, (t + 1) * sizeof(int32_t))
     cdef uint8_t *cell_of_code
-    cdef int32_t *all_counts = <int32_t *> arena_take(arena, k * sizeof(int32_t))
     cdef int32_t *targets = <int32_t *> arena_take(arena, k * sizeof(int32_t))
     cdef int32_t *target_planes = <int32_t *> arena_take(arena, k * sizeof(int32_t))
-    if coded == NULL or first_coded == NULL or all_counts == NULL or targets == NULL or target_planes == NULL:
+    if coded == NULL or first_coded == NULL or targets == NULL or target_planes == NULL:
         return -1
     memset(domain, 0, sizeof(Domain))
     domain.training, domain.target, domain.n_rows = training, target, training.n_rows
@@ -135,7 +138,6 @@ cdef inline int first_domain(Domain *domain, const Training *training, int64_t t
             asked[domain.first_range + domain.n_ranges] = up_to(j, r)
             domain.n_ranges += 1
 
-    count_target(training, target, all_counts)
     for v in range(k):
         if all_counts[v] > 0:
             targets[n], target_planes[n], counts[n] = v, training.first_plane[target] + v, all_counts[v]
@@ -173,15 +175,12 @@ cdef inline void count_target(const Training *training, int32_t target, int32_t 
         counts[k - 1] -= counts[v]
 
 
-cdef inline int root_of(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
-    """All rows of the first domain, whose counts are known; -1 if memory ran out."""
+cdef inline int all_rows(const Domain *domain, Node *node, Arena *arena) noexcept nogil:
+    """Give a node all rows of the first domain; -1 if memory ran out."""
     cdef int32_t v
-    node.n, node.n_rows, node.depth, node.split, node.rows = 0, domain.n_rows, 0, -1, NULL
-    for v in range(domain.n_targets):
-        node.n += node.counts[v]
+    node.n_rows, node.rows = domain.n_rows, NULL
     node.mask = <uint64_t *> arena_take(arena, domain.n_words * sizeof(uint64_t))
-    node.table = take_table(domain, arena)
-    if node.mask == NULL or node.table == NULL:
+    if node.mask == NULL:
         return -1
     if domain.n_words > 0:
         fill_mask(node.mask, domain.n_rows)

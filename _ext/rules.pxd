@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from _ext.costs cimport tf_costs
 from _ext.kernels cimport objective_function
 
 cdef enum:
@@ -9,7 +10,7 @@ cdef enum:
 
 
 ctypedef struct Rules:
-    const int64_t *cost            # c -> c log c in fixed point
+    tf_costs costs                 # c -> c log c in fixed point
     objective_function objective   # a user's own cost instead; NULL for the likelihood
     int32_t min_samples_leaf
     int32_t max_depth

@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .costs import Costs
+
 def best_splits(
     tables: list[NDArray[np.int32]],
     first: int,
@@ -10,7 +12,7 @@ def best_splits(
     total: NDArray[np.int32],
     local: NDArray[np.int32],
     cells: NDArray[np.uint8],
-    cost: NDArray[np.int64],
+    cost: Costs,
     min_samples_leaf: int,
     n_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...

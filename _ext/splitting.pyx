@@ -14,12 +14,13 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from _ext.costs cimport tf_cost, tf_costs
 from _ext.kernels cimport OBJECTIVE_BITS, TF_LANES, current_kernels, objective_function, tf_kernels, tf_node
 
 
 def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] first_plane,
                 const int32_t[::1] first_category, const int32_t[::1] total, const int32_t[:, ::1] local,
-                const uint8_t[:, ::1] cells, const int64_t[::1] cost, int64_t min_samples_leaf, int n_threads):
+                const uint8_t[:, ::1] cells, cost, int64_t min_samples_leaf, int n_threads):
     """Best of the splits first .. end - 1 of every node.
 
     Parameters
@@ -35,7 +36,7 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
         Counts in each node (L).
     cells : ndarray of shape (n_nodes, n), uint8
         1 where the node's cell allows the category.
-    cost : ndarray of shape (n_rows + 1,), int64
+    cost : Costs
         c -> c log c in fixed point.
     min_samples_leaf : int
         Rows that a split must leave on both sides.
@@ -62,6 +63,9 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
     planes, gains = np.empty(n_nodes, dtype=np.int64), np.empty(n_nodes, dtype=np.int64)
     cdef int64_t[::1] stay = np.empty(n_nodes, dtype=np.int64), best = planes, gain = gains
     cdef const tf_kernels *kernels = current_kernels()
+    cdef const int64_t[::1] tabled = cost.table
+    cdef tf_costs costs_of = tf_costs(&tabled[0], tabled.shape[0], 2.0**<int> cost.bits)
+    cdef bint all_tabled = np.sum(total[: first_category[1]], dtype=np.int64) < tabled.shape[0]
     cdef int32_t[:, ::1] scratch = np.empty((n_threads, 2 * 256 * TF_LANES), dtype=np.int32)
     cdef tf_node *nodes = <tf_node *> malloc(max(1, n_nodes) * sizeof(tf_node))
     if nodes == NULL:
@@ -75,10 +79,10 @@ def best_splits(list tables, int64_t first, int64_t end, const int32_t[::1] firs
         nodes[i].n_left, nodes[i].plane_column, nodes[i].own = &n_left[i, first], &plane_column[first], &own[i, first]
         nodes[i].cell_first, nodes[i].cell_plane = &cell_first[i, 0], &cell_lists[i, 0, 0]
         nodes[i].local, nodes[i].others = &cell_lists[i, 1, 0], &cell_lists[i, 2, 0]
-        nodes[i].cost, nodes[i].n_columns = &cost[0], n_columns
+        nodes[i].costs, nodes[i].all_tabled, nodes[i].n_columns = &costs_of, all_tabled, n_columns
     with nogil, parallel(num_threads=n_threads, use_threads_if=n_nodes * width * n > 262144):
         for i in prange(n_nodes, schedule="dynamic"):
-            stay[i] = prepare(first_plane, first_category, total, local[i], cells[i], &cost[0], &n_left[i, 0],
+            stay[i] = prepare(first_plane, first_category, total, local[i], cells[i], &costs_of, &n_left[i, 0],
                               &own[i, 0], &cell_first[i, 0], &cell_lists[i, 0, 0], &cell_lists[i, 1, 0],
                               &cell_lists[i, 2, 0])
             memset(&n_left[i, end], 0, (padded - end) * sizeof(int32_t))
@@ -246,7 +250,7 @@ cdef void pick(const int64_t *costs, const int32_t *n_left, int64_t first, int64
 
 
 cdef int64_t prepare(const int32_t[::1] first_plane, const int32_t[::1] first_category, const int32_t[::1] total,
-                     const int32_t[::1] local, const uint8_t[::1] cell, const int64_t *cost, int32_t *n_left,
+                     const int32_t[::1] local, const uint8_t[::1] cell, const tf_costs *costs, int32_t *n_left,
                      int64_t *own, int32_t *cell_first, int32_t *cell_plane, int32_t *cell_local,
                      int32_t *cell_others) noexcept nogil:
     """What `tf_node` wants to know of a node; returns its cost rank-aligned as it is.
@@ -276,8 +280,8 @@ cdef int64_t prepare(const int32_t[::1] first_plane, const int32_t[::1] first_ca
             continue
         absent = 0
         for i in range(n_absent):
-            absent += cost[others[i]]
-        stay += own_costs(plane, counts, others, k, cost, own) - absent
+            absent += tf_cost(costs, others[i])
+        stay += own_costs(plane, counts, others, k, costs, own) - absent
         for i in range(k):
             if plane[i] >= 0:
                 own[plane[i]] -= absent
@@ -292,7 +296,7 @@ cdef int64_t prepare(const int32_t[::1] first_plane, const int32_t[::1] first_ca
 
 
 cdef int64_t own_costs(const int32_t *plane, const int32_t *local, const int32_t *others, int32_t k,
-                       const int64_t *cost, int64_t *own) noexcept nogil:
+                       const tf_costs *costs, int64_t *own) noexcept nogil:
     """Cost of a column after each split on itself: the category keeps its place, the others are sorted around it.
 
     Returns the cost of the whole column sorted.
@@ -308,19 +312,19 @@ cdef int64_t own_costs(const int32_t *plane, const int32_t *local, const int32_t
             at -= 1
         order[at] = count
     for i in range(k):
-        stay += cost[others[i] + order[i]]
+        stay += tf_cost(costs, others[i] + order[i])
     for at in range(k):
         if plane[at] < 0:
             continue
         rank = 0
         while order[rank] != local[at]:
             rank += 1
-        sum = cost[others[at] + local[at]]
+        sum = tf_cost(costs, others[at] + local[at])
         for i in range(k):
             # place i holds the next smallest of the others, the place `at` and the rank of its count left out
             if i < at:
-                sum += cost[others[i] + order[i if i < rank else i + 1]]
+                sum += tf_cost(costs, others[i] + order[i if i < rank else i + 1])
             elif i > at:
-                sum += cost[others[i] + order[i - 1 if i <= rank else i]]
+                sum += tf_cost(costs, others[i] + order[i - 1 if i <= rank else i])
         own[plane[at]] = sum
     return stay

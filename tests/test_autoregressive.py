@@ -99,7 +99,7 @@ def test_orders():
 
 
 def information(codes, n_categories, n_threads=1):
-    cost, _bits = cost_table(len(codes), 1, 40)
+    cost = cost_table(len(codes), 1, 40)
     return pairwise_information(codes.astype(np.uint8), np.array(n_categories, dtype=np.int32), cost, n_threads)
 
 

@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treeflows._ext.counting import Counter
+from treeflows._ext.growing import GrowthRules, grow_trees
 from treeflows._ext.permuting import Program, rank_tables
+from treeflows.learning import costs
 from treeflows.learning.costs import cost_table
 from treeflows.learning.layers import RandomCriterion, learn_layer, likelihood_criterion
+from treeflows.learning.orders import pairwise_information
 
 
 def learn(counter, n_categories, min_samples_leaf=1, min_gain=0.0, **options):
@@ -95,14 +98,37 @@ def test_random_criterion_draws_only_splits_that_leave_rows_on_both_sides():
 
 
 def test_cost_table_is_exact_and_cannot_overflow():
-    cost, bits = cost_table(1000, 5)
+    cost = cost_table(1000, 5)
     c = np.arange(1, 1001)
-    np.testing.assert_allclose(cost[1:] / 2.0**bits, c * np.log(c), atol=2.0**-bits)
-    assert cost[0] == 0
-    for n_rows, n_columns in [(1, 1), (2, 1), (50_000, 784), (10**6, 10**5)]:
-        cost, bits = cost_table(n_rows, n_columns)
-        assert n_columns * int(cost[-1]) < 2**62
-        assert bits > 10
+    np.testing.assert_allclose(cost.of(c) / 2.0**cost.bits, c * np.log(c), atol=2.0**-cost.bits)
+    assert cost.of(0) == 0
+    for n_rows, n_columns in [(1, 1), (2, 1), (50_000, 784), (10**6, 10**5), (2**31 - 1, 1)]:
+        cost = cost_table(n_rows, n_columns)
+        assert n_columns * int(cost.of(n_rows)) < 2**62
+        assert cost.bits > 10
+
+
+def test_costs_are_the_same_whether_tabled_or_computed(each_isa, monkeypatch):
+    k = [2, 5, 3, 2, 30, 2]
+    codes = random_table(0, 4000, k).astype(np.uint8)
+    order = np.arange(6, dtype=np.int32)
+
+    def learned():
+        layer = learn_layer(
+            Counter(codes, k, 1), likelihood_criterion(4000, 6, 1, 0.0), max_depth=3, min_samples_split=9
+        )
+        trees = grow_trees(codes, np.array(k, dtype=np.int32), order, cost_table(4000, 1, 40), GrowthRules(5))
+        information = pairwise_information(codes, np.array(k), cost_table(4000, 1, 40))
+        return [layer.tables, layer.column, layer.counts, information, *trees]
+
+    tabled = learned()
+    monkeypatch.setattr(costs, "MOST_TABLED", 40)
+    for one, other in zip(tabled, learned(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_costs_of_many_rows_take_no_room():
+    assert cost_table(2**31 - 1, 1).table.nbytes < 2**23
 
 
 def test_rank_tables_order_by_count_then_category_within_the_cell():
@@ -120,6 +146,7 @@ import numpy as np
 from conftest import random_table
 from treeflows._ext.counting import Counter
 from treeflows._ext.splitting import best_splits
+from treeflows._ext.costs import Costs
 from treeflows.learning.costs import cost_table
 
 n_rows, k = 20_000, [2, 2, *[40] * 3]
@@ -128,7 +155,7 @@ table[:, 2:] = np.minimum(table[:, 2:], 1)  # the next slab's first categories h
 codes = table.astype(np.uint8)
 counter = Counter(codes, k, 1, 1)
 assert len(counter.slabs) == len(k)
-cost, _bits = cost_table(n_rows, len(k))
+cost, bits = cost_table(n_rows, len(k))
 mapped = mmap.mmap(-1, mmap.PAGESIZE * 64 + cost.nbytes)
 address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
 assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE * 64), 0) == 0
@@ -136,7 +163,7 @@ guarded = np.frombuffer(mapped, np.int64, len(cost), mmap.PAGESIZE * 64)
 guarded[:] = cost
 for slab in counter.slabs:
     best_splits(counter.cooccurrences([0], slab), *slab, counter.first_plane, counter.first_category,
-                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8), guarded, 1, 1)
+                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8), Costs(guarded, bits), 1, 1)
 """
 
 

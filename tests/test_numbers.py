@@ -333,7 +333,7 @@ def test_places_that_are_not_told_have_one_leaf():
     k, order = np.full(4, 2, dtype=np.int32), np.array([2, 0, 1, 3], dtype=np.int32)
     options = {"min_samples_leaf": 5, "max_depth": 9, "max_features": 0, "seed": 0, "prior_split": 1.0}
     options |= {"smoothing": "evidence"}
-    cost, _ = cost_table(500, 1, COST_BITS)
+    cost = cost_table(500, 1, COST_BITS)
     whole = learn_conditionals(codes, k, order, cost, **options)
     part = learn_conditionals(
         codes, k, order, cost, splitting=np.isin(np.arange(4), order[[1, 3]]).astype(np.uint8), **options

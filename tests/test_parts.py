@@ -20,7 +20,7 @@ from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows.command.main import main
 from treeflows.learning import logistic, prunings
 from treeflows.machine import parts as machine
-from treeflows.machine.errors import PartError
+from treeflows.machine.errors import PartError, TableError
 
 FLOW = AutoregressiveTreeFlow(order="natural")
 
@@ -239,6 +239,25 @@ def test_executors_that_take_no_more(tmp_path, forked):
     for wrong in ("two", 0):
         with pytest.raises((TypeError, ValueError), match="executor"), treeflows.parts(tmp_path, wrong):
             pass
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_of_a_packed_table_that_is_not_read_whole_the_path_travels(tmp_path):
+    X = pd.DataFrame(table(4000, 8).astype(str))
+    whole = in_file(FLOW.fit(X), tmp_path)
+    treeflows.pack(X, tmp_path / "table")
+    packed, executor = treeflows.PackedTable(tmp_path / "table", memory=20_000), Flaky()
+    with treeflows.parts(tmp_path / "run", executor) as run:
+        assert in_file(FLOW.fit(packed), tmp_path) == whole
+    assert run.n_computed == 2
+    assert max(path.stat().st_size for path in run.store.root.glob("arrays/*")) < 1000
+    with treeflows.parts(tmp_path / "run") as run:
+        assert in_file(FLOW.fit(packed), tmp_path) == whole
+    assert (run.n_found, run.n_computed) == (2, 0)
+    shutil.move(tmp_path / "table", tmp_path / "old")
+    treeflows.pack(X[::-1], tmp_path / "table")
+    with treeflows.parts(tmp_path / "other", executor), pytest.raises(TableError, match="has changed"):
+        FLOW.fit(packed)
 
 
 @pytest.mark.usefixtures("small_parts")

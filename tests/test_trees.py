@@ -28,7 +28,7 @@ def grow(codes, n_categories, order, n_threads=1, n_ordered=None, weight=None, s
         codes.astype(np.uint8),
         np.array(n_categories, dtype=np.int32),
         np.array(order, dtype=np.int32),
-        cost_table(n, 1, COST_BITS)[0],
+        cost_table(n, 1, COST_BITS),
         GrowthRules(**options),
         n_ordered=None if n_ordered is None else np.array(n_ordered, dtype=np.int32),
         weight=None if weight is None else np.array(weight, dtype=np.int32),

@@ -15,27 +15,25 @@ import numpy as np
 
 from ..files.models import load, save
 from ..files.numbers import numbers_of, odd_cell
+from ..files.packing import pack
 from ..files.tables import (
     STDIN,
-    STDOUT,
     as_text,
     binned,
     called,
-    check_ending,
     for_model,
     is_text,
     printable,
+    read_blocks,
     read_file,
-    to_frame,
     typed_like,
     value_of,
     with_numbers,
     without_ending,
-    write_file,
     written,
 )
 from ..machine.archives import whole_file
-from ..machine.errors import DescribedError
+from ..machine.errors import DescribedError, TableError
 from ..machine.parts import parts
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
@@ -46,6 +44,8 @@ from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
 from ..tables.domain import MAX_CATEGORIES, listing
+from ..tables.packed import BLOCK, PackedTable
+from ..tables.writing import STDOUT, check_ending, to_frame, writing
 
 MODELS = {
     "auto": TreeFlowMixture,
@@ -77,10 +77,14 @@ def one_line(error):
 
 
 def _fit(arguments):
-    table, weight = _read_to_learn(arguments), None
-    if arguments.weights is not None:
-        table, weight = _weighed(table, arguments.weights)
-    model, table = _to_learn(arguments, table)
+    weight = None
+    if _is_packed(arguments.data):
+        model, table = _packed_to_learn(arguments)
+    else:
+        table = _read_to_learn(arguments)
+        if arguments.weights is not None:
+            table, weight = _weighed(table, arguments.weights)
+        model, table = _to_learn(arguments, table)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     check_model(model)
     domain, rows, weight = read_to_learn(model, table, weight)
@@ -92,7 +96,7 @@ def _fit(arguments):
         "kind": type(model).__name__,
         "rows": len(table),
         "weight": len(table) if weight is None else float(weight.sum()),
-        "columns": table.shape[1],
+        "columns": len(domain.columns),
         "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
         "nll_independent": None,
@@ -149,21 +153,51 @@ def _weighed(table, column):
     return table.drop(columns=column), weight
 
 
-def _score(arguments):
-    model = _load(arguments)
-    scores = model.score_samples(_table_for(model, arguments))
-    if arguments.output:
-        write_file(arguments.output, to_frame(scores[:, None], ["log_likelihood"]))
-        if arguments.output == STDOUT:
-            return
-    mean = float(scores.mean())
-    standard_error = float(scores.std() / np.sqrt(len(scores))) if len(scores) > 1 else None
-    figures = {"rows": len(scores), "log_likelihood": mean, "standard_error": standard_error}
+def _pack(arguments):
+    options = {"append": arguments.append, "na": arguments.na, "drop": arguments.drop}
+    table = pack(arguments.data, arguments.folder, **options, verbose=1)
+    size = sum(path.stat().st_size for path in table.folder.iterdir())
+    figures = {"rows": table.n_rows, "columns": table.n_columns, "bytes": size, "folder": str(table.folder)}
     if arguments.json:
         print(json.dumps(figures))
     else:
+        print("{rows:,} rows, {columns} columns, {bytes:,} bytes in {folder}".format(**figures))
+
+
+def _score(arguments):
+    model = _load(arguments)
+    with contextlib.ExitStack() as stack:
+        append = stack.enter_context(writing(arguments.output)) if arguments.output else None
+        n, mean, squares = 0, 0.0, 0.0  # squared distances from the mean, whose sums over blocks are merged
+        for scores in model.scores_of(_rows_in_blocks(model, arguments)):
+            if append:
+                append(to_frame(scores[:, None], ["log_likelihood"]))
+            apart, before, n = float(scores.mean()) - mean, n, n + len(scores)
+            mean += apart * len(scores) / n
+            squares += float(scores.var()) * len(scores) + apart**2 * before * len(scores) / n
+    if arguments.output == STDOUT:
+        return
+    standard_error = float(np.sqrt(squares) / n) if n > 1 else None
+    if arguments.json:
+        print(json.dumps({"rows": n, "log_likelihood": mean, "standard_error": standard_error}))
+    else:
         error = "" if standard_error is None else f" ± {standard_error:.4f}"
-        print(f"{len(scores):,} rows, log-likelihood {mean:.4f}{error} nats per row")
+        print(f"{n:,} rows, log-likelihood {mean:.4f}{error} nats per row")
+
+
+def _rows_in_blocks(model, arguments):
+    """What a table says in terms of the domain of a model, block by block."""
+    if _is_packed(arguments.data):
+        _refuse_of_packed(arguments, "na")
+        yield from model.read_blocks(PackedTable(arguments.data))
+        return
+    row = 0
+    for table in _tables_of_cells(model, arguments, BLOCK):
+        try:
+            yield model.read(for_model(model, table, called(arguments.data)))
+        except TableError as error:
+            raise (error if error.row is None else error.at_row(row + error.row)) from None
+        row += len(table)
 
 
 def _sample(arguments):
@@ -174,8 +208,10 @@ def _sample(arguments):
         if column in given:
             raise ValueError(f"--given tells column {model.domain_.column_names[column]!r} twice")
         given[column] = value
-    rows = model.sample(arguments.rows, random_state=arguments.seed, given=given or None)
-    write_file(arguments.output, to_frame(rows, model.domain_.column_names))
+    names = model.domain_.column_names
+    with writing(arguments.output, to_frame(model.domain_.examples, names)) as append:
+        for rows in model.sampled_in_blocks(arguments.rows, arguments.seed, given or None):
+            append(to_frame(rows, names))
 
 
 def _given(model, told):
@@ -200,7 +236,8 @@ def _impute(arguments):
         table[name] = (
             table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
         )
-    write_file(arguments.output, table)
+    with writing(arguments.output) as append:
+        append(table)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
         print(f"filled {cells:,} cells of {rows:,} rows, wrote {arguments.output}")
@@ -325,11 +362,17 @@ def _table_for(model, arguments):
 
 
 def _table_of_cells(model, arguments):
-    """A table to ask a model about; what is missing in it must be no value of the model."""
+    """A table to ask a model about."""
+    [table] = _tables_of_cells(model, arguments, None)
+    return table
+
+
+def _tables_of_cells(model, arguments, n_rows):
+    """A table to ask a model about, in blocks; what is missing in it must be no value of the model."""
     for name, column in zip(model.domain_.column_names, model.domain_.columns, strict=True):
         for text in set(arguments.na).intersection(column.labels):
             raise ValueError(f"--na {text}: to the model that is a value of column {name!r}; fit with --na {text} too")
-    return read_file(arguments.data, arguments.na)
+    return read_blocks(arguments.data, arguments.na, n_rows=n_rows)
 
 
 def _read_to_learn(arguments):
@@ -349,6 +392,26 @@ def _to_learn(arguments, table):
         for name in text:
             _refuse_many(name, table[name].tolist())
     return model, table
+
+
+def _packed_to_learn(arguments):
+    """As `_to_learn`, of a packed table, whose columns are what they are."""
+    _refuse_of_packed(arguments, "na", "drop", "bin", "weights")
+    model = _unfitted(arguments)
+    if "numeric" in model.get_params():
+        model.set_params(numeric=_numeric(arguments, model))
+    return model, PackedTable(arguments.data)
+
+
+def _is_packed(path):
+    return Path(path).is_dir()
+
+
+def _refuse_of_packed(arguments, *names):
+    for name in names:
+        if getattr(arguments, name):
+            told = f"--{name} is for files, and {arguments.data} is a packed table"
+            raise ValueError(told + ": give it to treeflows pack" * (name in ("na", "drop")))
 
 
 def _numeric(arguments, model):
@@ -449,6 +512,7 @@ def _option(parameter, value):
 
 
 COMMANDS = {
+    "pack": _pack,
     "fit": _fit,
     "score": _score,
     "sample": _sample,

@@ -9,6 +9,7 @@ from .._version import __version__
 MODELS = ("auto", "tree", "ensemble", "dtf")
 PICTURES = ("curve", "tree", "dependence", "marginals", "pair", "anomalies")
 DESCRIPTIONS = {
+    "pack": "Write a table of any size to a folder, from where fit and score read it without having it in memory.",
     "fit": "Learn a model of a table, of numbers as such, and of every other value as it is written.",
     "score": "Print the mean log-likelihood of the rows of a table under a model.",
     "sample": "Draw rows from a model and write them as a table.",
@@ -45,6 +46,14 @@ def parser():
     model.add_argument("model", metavar="MODEL", help="file that fit wrote")
     rows.add_argument("-n", "--rows", type=int, default=10, metavar="N", help="how many (default: %(default)s)")
     data, learning = _data_options(), _learning_options()
+
+    pack = command("pack", "write a table of any size to a folder", as_json)
+    told = "Parquet, CSV or TSV file (CSV and TSV perhaps .gz, .bz2, .zst or .lz4), folder, or pattern in quotes"
+    pack.add_argument("data", metavar="SOURCE", help=told)
+    pack.add_argument("folder", metavar="FOLDER", help="folder to write, which fit and score take for DATA")
+    pack.add_argument("--append", choices=["rows", "columns"], help="add to the packed table in FOLDER")
+    _add_na(pack)
+    _add_drop(pack)
 
     fit = command("fit", "learn a model of a table", data, learning, seed, jobs, as_json)
     told = "a column that says how many rows each row stands for, as that of a frequency table; it is not modelled"
@@ -111,7 +120,8 @@ def parser():
 def _data_options():
     """Options of the commands that read a table."""
     options = _Parser(add_help=False)
-    told = "CSV, TSV or Parquet by its ending, perhaps .gz, .bz2, .xz or .zip; - is CSV from stdin"
+    told = "CSV, TSV or Parquet by its ending, perhaps .gz, .bz2, .xz or .zip; - is CSV from stdin; fit and score take "
+    told += "what pack wrote, too"
     options.add_argument("data", metavar="DATA", help=told)
     _add_na(options)
     return options
@@ -122,12 +132,14 @@ def _add_na(parser):
     parser.add_argument("--na", action="append", default=[], metavar="TEXT", help=told)
 
 
+def _add_drop(parser):
+    parser.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out (repeatable)")
+
+
 def _learning_options():
     """Options of the commands that learn a model."""
     options = _Parser(add_help=False)
-    options.add_argument(
-        "--drop", action="append", default=[], metavar="COLUMN", help="leave a column out (repeatable)"
-    )
+    _add_drop(options)
     options.add_argument(
         "--bin", action="append", default=[], metavar="COLUMN", help="cut a quantity at its deciles (repeatable)"
     )

@@ -5,7 +5,6 @@ the file says. What is text becomes a number when a table is learned from, or wh
 model learned from one kind of file reads the others.
 """
 
-import bz2
 import contextlib
 import csv
 import gc
@@ -19,20 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..machine.archives import MODEL_MEMBER, whole_file
+from ..machine.archives import MODEL_MEMBER
 from ..tables.bins import Bins
 from ..tables.containers import Table
 from ..tables.domain import listing
 from ..tables.policy import TablePolicy
 from ..tables.quantities import Quantity
+from ..tables.writing import COMPRESSED, DELIMITERS, OPENING, PARQUET, arrow, endings, pandas
 from .numbers import number_cells, numbers_of
 
-STDIN = STDOUT = "-"
-OPENING: dict = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-COMPRESSED = (*OPENING, ".zip")
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-PARQUET = (".parquet", ".pq")
-ENDINGS = (*DELIMITERS, ".txt", *PARQUET)  # of tables to write
+STDIN = "-"
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -60,9 +55,41 @@ def read_file(path, na=(), drop=()):
         If a row is not as long as the header, a name occurs twice, there is no column to drop, or the file is damaged
         or empty; the message says where.
     """
-    _pandas()  # before any work is done
     with _no_garbage_collection():
-        header, columns = _read_parquet(path, drop) if _kind(path)[0] in PARQUET else _read_csv(path)
+        [table] = read_blocks(path, na, drop, None)
+    return table
+
+
+def read_blocks(path, na=(), drop=(), n_rows=2**16):
+    """The table of a file in blocks of rows, as `read_file` has them all: yields DataFrame.
+
+    Parameters
+    ----------
+    path : str
+    na, drop : sequence of str
+    n_rows : int or None
+        Most rows of a block; None for all in one.
+    """
+    pandas()  # before any work is done
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder; of packed tables, only fit and score take them")
+    absent = {"", *na}
+    blocks = _read_parquet(path, drop, n_rows) if endings(path)[0] in PARQUET else _read_csv(path, n_rows)
+    for header, columns in blocks:
+        _check_names(path, header, drop)
+        table = {}
+        for name, cells in zip(header, columns, strict=True):
+            if name in drop:
+                continue
+            if isinstance(cells, pandas().Series):
+                table[name] = cells.mask(_text_of(cells).isin(list(absent))) if na else cells
+                continue
+            some = not absent.isdisjoint(cells)
+            table[name] = [None if cell in absent else cell for cell in cells] if some else cells
+        yield _of_objects(table)
+
+
+def _check_names(path, header, drop):
     for j, name in enumerate(header):
         if name in header[:j]:
             raise ValueError(f"{path}: column names must be unique; {name!r} occurs more than once")
@@ -71,17 +98,6 @@ def read_file(path, na=(), drop=()):
             raise ValueError(f"{path} has no column {name!r}; it has {listing(header, 20)}")
     if not set(header).difference(drop):
         raise ValueError(f"{path}: no column is left")
-    absent = {"", *na}
-    table = {}
-    for name, cells in zip(header, columns, strict=True):
-        if name in drop:
-            continue
-        if isinstance(cells, _pandas().Series):
-            table[name] = cells.mask(_text_of(cells).isin(list(absent))) if na else cells
-            continue
-        some = not absent.isdisjoint(cells)
-        table[name] = [None if cell in absent else cell for cell in cells] if some else cells
-    return _of_objects(table)
 
 
 def as_text(table):
@@ -120,7 +136,7 @@ def with_numbers(table, numeric):
         return as_text(table)
     text = as_text(table)
     # of others a model file keeps whole numbers as such, and no dates or decimals
-    ordered = [j for j in ordered if _pandas().api.types.is_numeric_dtype(typed.dtypes.iloc[j])]
+    ordered = [j for j in ordered if pandas().api.types.is_numeric_dtype(typed.dtypes.iloc[j])]
     kept = [table.columns[j] for j in (*quantities, *ordered)]
     return text.assign(**{name: typed[name] for name in kept})
 
@@ -128,28 +144,6 @@ def with_numbers(table, numeric):
 def printable(text):
     """Text as a terminal can show it: its lines, with other control characters as Python escapes them."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
-
-
-def check_ending(path):
-    """ValueError if a table cannot be written as the ending of the path says; an ending that is not there is CSV."""
-    kind, _ = _kind(path)
-    if kind and kind not in ENDINGS:
-        raise ValueError(f"cannot write {path}: a table ends in {', '.join(ENDINGS)}, perhaps compressed")
-
-
-def write_file(path, table):
-    """Write a DataFrame as the ending of the path says; to standard output, as CSV, if it is None or "-"."""
-    if path in (None, STDOUT):
-        table.to_csv(sys.stdout, index=False)
-        return
-    kind, compression = _kind(path)
-    if kind in PARQUET:
-        _pyarrow()
-        with whole_file(path) as file:
-            table.to_parquet(file, engine="pyarrow", index=False)
-        return
-    with whole_file(path) as file, _compressed(file, compression, kind) as packed:
-        table.to_csv(packed, index=False, sep=DELIMITERS.get(kind, ","))
 
 
 def called(path):
@@ -203,7 +197,7 @@ def binned(table, columns, source):
     table = table.copy(deep=False)
     for name in columns:
         cells = _text_of(table[name]).tolist()
-        table[name] = _pandas().Series(Bins.of(cells, name).place(cells, name), dtype=object)
+        table[name] = pandas().Series(Bins.of(cells, name).place(cells, name), dtype=object)
     return table
 
 
@@ -234,24 +228,13 @@ def _number_of(text, column, known):
     return cell.item() if isinstance(cell, (np.integer, np.floating)) else cell  # as a message has them
 
 
-def to_frame(X, names):
-    """A table of any container as a DataFrame to write: null where a cell is missing."""
-    if isinstance(X, _pandas().DataFrame):
-        return X.set_axis(list(names), axis=1)
-    table, made = Table(X), {}
-    for j, name in enumerate(names):
-        values, holes = table.values(j)
-        made[name] = values if holes is None else np.where(holes, None, values)
-    return _pandas().DataFrame(made)
-
-
 def typed_like(table, other, source):
     """The columns of a table of a file that another has, of text or of numbers as there; ValueError if one is not."""
     lacking = [name for name in other.columns if name not in table.columns]
     if lacking:
         raise ValueError(f"{source} has no column {lacking[0]!r}; it has {listing(list(table.columns), 20)}")
     names = list(other.columns)
-    return _pandas().DataFrame(
+    return pandas().DataFrame(
         {name: _text_of(table[name]) if is_text(other[name]) else _named_numbers(table, name) for name in names}
     )
 
@@ -262,7 +245,7 @@ def is_text(column):
 
 
 def written(column):
-    """Cells of a column of a DataFrame as `write_file` writes them: Series of str."""
+    """Cells of a column of a DataFrame as `writing` writes them: Series of str."""
     return column.astype(str)
 
 
@@ -294,7 +277,7 @@ def _text_of(column):
     """A column of a file with every cell as its text, or None."""
     if column.dtype == object:
         return column
-    pyarrow = _pyarrow()
+    pyarrow = arrow()
     cells = pyarrow.array(column)
     try:
         text = cells.cast(pyarrow.string()).to_pylist()
@@ -302,7 +285,7 @@ def _text_of(column):
         raise ValueError(
             f"column {column.name!r} holds {cells.type}, which has no text to be a category: --drop {column.name}"
         ) from None
-    return _pandas().Series(np.fromiter(text, dtype=object, count=len(text)), column.index, dtype=object)
+    return pandas().Series(np.fromiter(text, dtype=object, count=len(text)), column.index, dtype=object)
 
 
 def _categories(cells, known, column):
@@ -320,18 +303,11 @@ def _categories(cells, known, column):
     return [meant.get(cell, cell) for cell in cells]
 
 
-def _kind(path):
-    """Endings of a path in lower case: that of its kind, and that of its compression."""
-    endings = [ending.lower() for ending in Path(path).suffixes[-2:]]
-    compression = endings.pop() if endings and endings[-1] in COMPRESSED else ""
-    return (endings[-1] if endings else ""), compression
-
-
-def _read_csv(path):
-    """Header and columns of a CSV or TSV file; ValueError if any row is not as long as the header."""
-    kind, compression = _kind(path)
+def _read_csv(path, n_rows):
+    """Header and columns of a CSV or TSV file, of so many rows at a time; ValueError if a row is not as the header."""
+    kind, compression = endings(path)
     delimiter = DELIMITERS.get(kind, ",")
-    source, rows = called(path), []
+    source, rows, is_first = called(path), [], True
     try:
         with _opened(path, compression) as file:
             reader = csv.reader(file, strict=True, delimiter=delimiter)
@@ -346,6 +322,9 @@ def _read_csv(path):
                         raise csv.Error(f"{len(row)} values, but the header names {len(header)} columns")
                     if row:
                         rows.append(row)
+                        if len(rows) == n_rows:
+                            yield header, list(zip(*rows, strict=True))
+                            rows, is_first = [], False
             except csv.Error as error:
                 raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
     except UnicodeDecodeError as error:
@@ -353,10 +332,12 @@ def _read_csv(path):
     except (gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{source} is damaged, or not compressed as its name says ({error})") from None
     if not rows:
-        raise ValueError(f"{source} has a header but no rows")
-    if len(header) == 1 and delimiter != "," and header[0].count(",") == rows[0][0].count(","):
+        if is_first:
+            raise ValueError(f"{source} has a header but no rows")
+        return
+    if is_first and len(header) == 1 and delimiter != "," and header[0].count(",") == rows[0][0].count(","):
         _refuse_separators(header[0], ",", source)  # a comma may well be text, unless all rows have it
-    return header, list(zip(*rows, strict=True))
+    yield header, list(zip(*rows, strict=True))
 
 
 def _refuse_separators(name, marks, source):
@@ -405,36 +386,33 @@ def _opened(path, compression):
             text.detach()  # so that standard input stays open
 
 
-@contextlib.contextmanager
-def _compressed(file, compression, kind):
-    """A file of text to write, around a binary one."""
-    with contextlib.ExitStack() as stack:
-        packed = file
-        if compression == ".gz":  # without a date: equal tables give equal files
-            packed = stack.enter_context(gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0))
-        elif compression == ".zip":
-            archive = stack.enter_context(zipfile.ZipFile(file, "w"))
-            member = zipfile.ZipInfo(f"table{kind or '.csv'}")
-            member.compress_type = zipfile.ZIP_DEFLATED
-            packed = stack.enter_context(archive.open(member, "w", force_zip64=True))
-        elif compression:
-            packed = stack.enter_context(OPENING[compression](file, "wb"))
-        text = io.TextIOWrapper(packed, encoding="utf-8", newline="")
-        yield text
-        text.detach()  # writes what is left; others close the file
+def _read_parquet(path, drop, n_rows):
+    """Names and columns of a Parquet file, of so many rows at a time.
 
-
-def _read_parquet(path, drop):
-    """Names and columns of a Parquet file: Series of numbers, lists of text, None for those to drop."""
-    pyarrow = _pyarrow()
+    Columns are Series of numbers, lists of text, None for those to drop.
+    """
+    pyarrow, n_read = arrow(), 0
     from pyarrow import parquet
 
     with Path(path).open("rb") as file:
         try:
-            table = parquet.read_table(file)
+            if n_rows is None:
+                tables = iter([parquet.read_table(file)])
+            else:
+                batches = parquet.ParquetFile(file, buffer_size=2**20).iter_batches(n_rows)
+                tables = (pyarrow.Table.from_batches([batch]) for batch in batches)
+            for table in tables:
+                if table.num_rows and table.num_columns:
+                    n_read += table.num_rows
+                    yield table.column_names, _parquet_columns(table, drop, path)
         except pyarrow.ArrowException as error:
             raise ValueError(f"{path} is no Parquet file, or is damaged ({error})") from None
-    columns = []
+    if n_read == 0:
+        raise ValueError(f"{path} has no rows")
+
+
+def _parquet_columns(table, drop, path):
+    pyarrow, columns = arrow(), []
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name in drop:
             columns.append(None)
@@ -451,14 +429,12 @@ def _read_parquet(path, drop):
                 f"{path}: column {name!r} holds {column.type}, which has no text to be a category: --drop {name}"
             ) from None
         columns.append(cells)
-    if table.num_rows == 0 or not columns:
-        raise ValueError(f"{path} has no rows")
-    return table.column_names, columns
+    return columns
 
 
 def _of_numbers(kind):
     """Whether an Arrow type is one of numbers, dates, times or durations."""
-    types = _pyarrow().types
+    types = arrow().types
     numbers = (types.is_integer, types.is_floating, types.is_decimal)
     return any(each(kind) for each in (*numbers, types.is_date, types.is_timestamp, types.is_duration))
 
@@ -467,20 +443,20 @@ def _arrow_series(column, name):
     """A column of numbers of Arrow; NaN is null there."""
     import pyarrow.compute as pc
 
-    pandas = _pandas()
-    if _pyarrow().types.is_floating(column.type):
+    pd = pandas()
+    if arrow().types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
-    return pandas.Series(column, dtype=pandas.ArrowDtype(column.type), name=name)
+    return pd.Series(column, dtype=pd.ArrowDtype(column.type), name=name)
 
 
 def _of_objects(columns):
     """A DataFrame of columns, Series as they are, and others of objects: pandas would make its own strings of them."""
-    pandas = _pandas()
-    return pandas.DataFrame(
+    pd = pandas()
+    return pd.DataFrame(
         {
             name: cells
-            if isinstance(cells, pandas.Series)
-            else pandas.Series(np.fromiter(cells, dtype=object, count=len(cells)), dtype=object)
+            if isinstance(cells, pd.Series)
+            else pd.Series(np.fromiter(cells, dtype=object, count=len(cells)), dtype=object)
             for name, cells in columns.items()
         }
     )
@@ -496,19 +472,3 @@ def _no_garbage_collection():
     finally:
         if enabled:
             gc.enable()
-
-
-def _pandas():
-    try:
-        import pandas
-    except ImportError:
-        raise ImportError("the command line needs pandas: pip install 'treeflows[cli]'") from None
-    return pandas
-
-
-def _pyarrow():
-    try:
-        import pyarrow
-    except ImportError:
-        raise ImportError("Parquet files need pyarrow: pip install 'treeflows[parquet]'") from None
-    return pyarrow

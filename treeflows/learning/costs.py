@@ -5,8 +5,9 @@ from math import frexp
 import numpy as np
 
 from .._ext import elementary
+from .._ext.costs import Costs, fixed_costs
 
-BLOCK = 2**16  # counts whose costs are computed together, in the cache
+MOST_TABLED = 2**18  # counts that are tabled
 
 
 def cost_table(n_rows, n_columns, most_bits=32):
@@ -17,15 +18,10 @@ def cost_table(n_rows, n_columns, most_bits=32):
 
     Returns
     -------
-    cost : ndarray of shape (n_rows + 1,), int64
-    bits : int
-        Costs are in units of 2**-bits nats.
+    cost : Costs
+        In units of 2**-bits nats.
     """
     most = n_rows * float(elementary.log(max(n_rows, 1)))
     mantissa, exponent = frexp(n_columns * most + 1.0)
     bits = min(most_bits, 61 - exponent + (mantissa == 0.5))
-    cost = np.empty(n_rows + 1, dtype=np.int64)
-    for start in range(0, n_rows + 1, BLOCK):
-        c = np.arange(start, min(start + BLOCK, n_rows + 1), dtype=np.float64)
-        cost[start : start + BLOCK] = np.rint(c * elementary.log(np.maximum(c, 1.0)) * 2.0**bits)
-    return cost, bits
+    return Costs(fixed_costs(np.arange(min(n_rows + 1, MOST_TABLED)), bits), bits)

@@ -5,10 +5,13 @@ from functools import reduce
 import numpy as np
 
 from .._ext.counting import Counter
+from .blocks import RowsInBlocks
 
 
 def counter_of(codes, n_categories, threads, weight=None):
     """What counts rows, and splits them into cells: a `Counter`, or a `WeightedCounter` that looks like one."""
+    if isinstance(codes, RowsInBlocks):
+        return CounterOfBlocks(codes, n_categories, threads)
     if weight is None or (weight == 1).all():
         return Counter(codes, n_categories, threads)
     return WeightedCounter(codes, n_categories, threads, weight)
@@ -66,6 +69,35 @@ class WeightedCounter:
         """Make the cells one again, each permuted by a table of its own."""
         for _, part in self.parts:
             part.merge(tables)
+
+
+class CounterOfBlocks:
+    """What a `Counter` tells of all rows in one cell, summed over blocks.
+
+    Parameters
+    ----------
+    rows : RowsInBlocks
+    n_categories : ndarray of shape (n_columns,), int32
+    threads : int
+    """
+
+    def __init__(self, rows, n_categories, threads):
+        def counters():
+            return (Counter(codes, n_categories, threads) for codes in rows.blocks())
+
+        first = next(counters())
+        self.slabs, self.n_planes, self.plane_column = first.slabs, first.n_planes, first.plane_column
+        self.first_category, self.first_plane = first.first_category, first.first_plane
+        self._counters = counters
+
+    @property
+    def counts(self):
+        """Rows of each category: ndarray of shape (1, sum of n_categories), int32."""
+        return reduce(np.add, (counter.counts for counter in self._counters()))
+
+    def cooccurrences(self, which, slab):
+        """The table of the one cell, as a `Counter` gives it."""
+        return [reduce(np.add, (counter.cooccurrences(which, slab)[0] for counter in self._counters()))]
 
 
 def _total(arrays):

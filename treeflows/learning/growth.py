@@ -69,7 +69,7 @@ def grow_on(codes, layout, digits_alone, growth, seed, threads=1):
     """
     k, splitting = layout.n_categories, np.zeros(len(layout.n_categories), dtype=np.uint8)
     splitting[layout.places(digits_alone)] = 1  # the others are asked about, and told by their counts alone
-    cost, _ = cost_table(len(codes), 1, COST_BITS)
+    cost = cost_table(len(codes), 1, COST_BITS)
     with called(layout.columns):
         return learn_conditionals(
             codes,

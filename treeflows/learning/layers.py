@@ -19,7 +19,7 @@ class GreedyCriterion:
     ----------
     search : callable
         `best_splits` or `best_splits_by_objective`.
-    cost : ndarray or Objective
+    cost : Costs or Objective
         What the search knows of the cost.
     gain_dtype : type
         Of the gains that the search finds.
@@ -64,8 +64,8 @@ class GreedyCriterion:
 
 def likelihood_criterion(n_rows, n_columns, min_samples_leaf, min_gain):
     """Greedy local permutation (GLP): the split that most raises the training likelihood under independent columns."""
-    cost, bits = cost_table(n_rows, n_columns)
-    return GreedyCriterion(best_splits, cost, np.int64, min_samples_leaf, min_gain * n_rows * 2.0**bits)
+    cost = cost_table(n_rows, n_columns)
+    return GreedyCriterion(best_splits, cost, np.int64, min_samples_leaf, min_gain * n_rows * 2.0**cost.bits)
 
 
 def objective_criterion(objective, n_rows, min_samples_leaf, min_gain):

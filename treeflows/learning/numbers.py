@@ -280,7 +280,7 @@ class MixedLearner:
             kind = self.numbers.kind_of(j, x)
             codes[:, j] = np.where(self.elsewhere[:, j], kind + self.numbers.questions(j, x), kind)
             k[j] += self.numbers.n_questions[j]
-        cost, _ = cost_table(len(codes), 1, COST_BITS)
+        cost = cost_table(len(codes), 1, COST_BITS)
         return informative_order(pairwise_information(codes, k, cost, self.threads))
 
     def can_have(self, n_states):

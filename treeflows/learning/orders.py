@@ -14,10 +14,10 @@ def pairwise_information(codes, n_categories, cost, threads=1, weight=None):
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
+    codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
     n_categories : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n + 1,), int64
-        c -> c log c in fixed point, up to the sum of the weights.
+    cost : Costs
+        c -> c log c in fixed point, of the sum of the weights.
     threads : int
     weight : ndarray of shape (n_rows,), int32, or None
         Rows that each row stands for.
@@ -44,13 +44,13 @@ def pairwise_information(codes, n_categories, cost, threads=1, weight=None):
             both = table[counter.first_plane[j] : counter.first_plane[j + 1], : len(in_column)]
             if binary[j]:
                 both = np.vstack([both, n_with - both])
-            cells = cost[both]
+            cells = cost.of(both)
             other = binary[in_column]
-            cells[:, other] += cost[(counts[first[j] : first[j + 1], None] - both)[:, other]] if len(both) else 0
+            cells[:, other] += cost.of((counts[first[j] : first[j + 1], None] - both)[:, other]) if len(both) else 0
             sums = np.concatenate(([0], np.cumsum(cells.sum(axis=0))))
             joint[j] += sums[ends[1:]] - sums[ends[:-1]]
-    marginal = np.add.reduceat(cost[counts], first[:-1])
-    information = joint - marginal[:, None] - marginal + cost[n_rows(codes, weight)]
+    marginal = np.add.reduceat(cost.of(counts), first[:-1])
+    information = joint - marginal[:, None] - marginal + cost.of(n_rows(codes, weight))
     np.fill_diagonal(information, 0)
     varied = n_categories > 1
     return np.where(varied & varied[:, None], information, 0) >> n_columns.bit_length()
@@ -70,9 +70,9 @@ def mutual_information(codes, n_categories, threads=1):
     information : ndarray of shape (n_columns, n_columns), float64
         Nats. The diagonal is 0.
     """
-    cost, bits = cost_table(len(codes), 1, COST_BITS)
+    cost = cost_table(len(codes), 1, COST_BITS)
     information = pairwise_information(codes, n_categories, cost, threads)
-    return np.ldexp(information.astype(np.float64), codes.shape[1].bit_length() - bits) / len(codes)
+    return np.ldexp(information.astype(np.float64), codes.shape[1].bit_length() - cost.bits) / len(codes)
 
 
 def informative_order(information):

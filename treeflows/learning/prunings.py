@@ -8,14 +8,17 @@ from .._ext.growing import GrowthRules, grow_trees
 from ..densities.conditionals import Conditionals
 from ..densities.trees import starts
 from ..machine.parts import computed, digest, fingerprint, fingerprints, in_parts, pure
+from .blocks import RowsInBlocks
 from .costs import cost_table
 from .multisets import n_rows, repeated
+from .passes import grow_in_passes
 
 NEGLIGIBLE = 1e-4  # posterior probability of entering what lies below a node, under which it is not kept
 MOST_SPLIT = 0.9  # bound of the prior probability that a node splits
 N_CONCENTRATIONS = 4
 N_TABLED = 1024  # counts whose log Gamma is tabled
 COST_BITS = 40  # of the cost table's fixed point: the low ones serve to tell ties from rounding
+FEWEST_IN_PASSES = 4  # trees in one part, where each pass over the rows is for all of them
 NO_LIMIT = 2**30  # depth of trees without a bound
 MOST_WORK = 3e7  # rows times planes of both columns, of all pairs that the trees in one part count: tenths of a second
 
@@ -49,10 +52,11 @@ def learn_conditionals(
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
+    codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
+        The latter have no weights.
     n_categories, order : ndarray of shape (n_columns,), int32
-    cost : ndarray of shape (n + 1,), int64
-        `cost_table` of one column, with `COST_BITS`, up to the sum of the weights.
+    cost : Costs
+        `cost_table` of one column, with `COST_BITS`, of the sum of the weights.
     min_samples_leaf, max_depth, max_features, seed, objective
         As `GrowthRules` has them.
     n_ordered, weight, splitting, stop, progress
@@ -80,7 +84,8 @@ def learn_conditionals(
         "prior_split": float(prior_split),
         "smoothing": smoothing if isinstance(smoothing, str) else float(smoothing),
     }
-    if in_parts() and objective is None:
+    can_be_named = objective is None and (not isinstance(codes, RowsInBlocks) or codes.packed is not None)
+    if in_parts() and can_be_named:
         grown = _in_parts(arrays, options, n_threads, progress)
     else:
         places = {"objective": objective, "cost": cost, "stop": stop, "progress": progress, "threads": n_threads}
@@ -117,6 +122,8 @@ def trees_of_places(
     first=0,
     end=None,
     threads=1,
+    packed=None,
+    lookup=None,
     cost=None,
     objective=None,
     stop=None,
@@ -135,6 +142,9 @@ def trees_of_places(
     end : int or None
         After the last of them; None for all.
     threads : int
+    packed : dict or None
+    lookup : ndarray or None
+        What `RowsInBlocks` told, in place of codes.
 
     Returns
     -------
@@ -142,23 +152,19 @@ def trees_of_places(
         The arrays of `Conditionals` that tell of nodes and leaves; by place the numbers of both, evidence and
         concentration.
     """
+    if packed is not None:
+        codes = RowsInBlocks.of_told(**packed, lookup=lookup)
     which = np.arange(first, len(order) if end is None else end, dtype=np.int32)
     if cost is None:
-        cost, _bits = cost_table(n_rows(codes, weight), 1, COST_BITS)
-    first_node, column, low, high, left, candidates, counts = grow_trees(
-        codes,
-        n_categories,
-        order,
-        cost,
-        GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
-        n_ordered=n_ordered,
-        weight=weight,
-        which=which,
-        splitting=splitting,
-        stop=stop,
-        n_threads=threads,
-        progress=progress,
-    )
+        cost = cost_table(n_rows(codes, weight), 1, COST_BITS)
+    how = n_categories, order, cost, GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective)
+    options = {"n_ordered": n_ordered, "which": which, "splitting": splitting, "stop": stop}
+    options |= {"n_threads": threads, "progress": progress}
+    if isinstance(codes, RowsInBlocks):
+        grown = grow_in_passes(codes, *how, **options)
+    else:
+        grown = grow_trees(codes, *how, weight=weight, **options)
+    first_node, column, low, high, left, candidates, counts = grown
     k = n_categories[order[which]]
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])
@@ -191,13 +197,21 @@ def _in_parts(arrays, options, threads, progress):
 
     A column that is appended leaves all runs as they are, but for the last.
     """
-    codes, k, order = arrays["codes"], arrays["n_categories"], arrays["order"]
-    of_column, weight = fingerprints(codes), arrays["weight"]
+    codes, k, order, weight, fewest = arrays["codes"], arrays["n_categories"], arrays["order"], arrays["weight"], 1
+    if isinstance(codes, RowsInBlocks):
+        packed, lookup, of_column = codes.told()
+        arrays, shared, fewest = (
+            arrays | {"codes": None, "lookup": lookup},
+            options | {"packed": packed},
+            FEWEST_IN_PASSES,
+        )
+    else:
+        of_column, shared = fingerprints(codes), options
     further = [[0] * len(k) if of is None else of.tolist() for of in (arrays["n_ordered"], arrays["splitting"])]
     told = [options, len(codes), None if weight is None else fingerprint(weight)]
     ends, n_pairs, n_planes, at = [], 0, 0, 0
     for t, own in enumerate((k[order].astype(np.int64) - 1).tolist()):
-        if t > at and len(codes) * (n_pairs + n_planes * own) > MOST_WORK:
+        if t >= at + fewest and len(codes) * (n_pairs + n_planes * own) > MOST_WORK:
             ends.append(t)
             at, n_pairs = t, 0
         n_pairs, n_planes = n_pairs + n_planes * own, n_planes + own
@@ -214,7 +228,7 @@ def _in_parts(arrays, options, threads, progress):
     return computed(
         trees_of_places,
         arrays,
-        options,
+        shared,
         runs,
         depends=depends,
         columns=columns,

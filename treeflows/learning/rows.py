@@ -183,7 +183,7 @@ def _filled_numbers(values, observed, domain, rng, threads):
 
 def _trees(codes, weight, n_categories, threads):
     """A tree for each column on those before it, in natural order."""
-    cost, _bits = cost_table(n_rows(codes, weight), 1, COST_BITS)
+    cost = cost_table(n_rows(codes, weight), 1, COST_BITS)
     return learn_conditionals(
         codes,
         n_categories,

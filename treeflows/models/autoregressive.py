@@ -125,6 +125,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
     """
 
     distribution_: Conditionals | MixedDensity
+    learns_in_passes = True
 
     def __init__(
         self,
@@ -244,7 +245,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
 
         Parameters
         ----------
-        codes : ndarray of shape (n_rows, n_columns), uint8
+        codes : ndarray of shape (n_rows, n_columns), uint8, or RowsInBlocks
         n_categories : ndarray of shape (n_columns,), int32
         rng : numpy.random.Generator
         threads : int
@@ -260,7 +261,7 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         distribution : Conditionals
         """
         n, n_columns = n_rows(codes, weight), codes.shape[1]
-        cost, _bits = cost_table(n, 1, COST_BITS)
+        cost = cost_table(n, 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
         max_features = self._columns_per_split(n_columns)
         options = vars(self.growth(n)) | {

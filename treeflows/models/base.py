@@ -8,14 +8,15 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
+from ..learning.blocks import REPEATED, RowsInBlocks, bytes_of_distinct, bytes_of_row, distinct_rows
 from ..learning.multisets import repeated
-from ..learning.rows import check_weight, numbers_to_learn_from, rows_to_learn_from
+from ..learning.rows import MOST_ROWS, check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import TableError
 from ..machine.parts import called
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
-from ..tables.domain import check_codes, check_told
+from ..tables.domain import Rows, check_codes, check_told
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from .questions import TableModel
@@ -31,7 +32,14 @@ class CategoricalDensity(TableModel):
 
     A model says ``check_parameters`` and ``learn``, and ``learn_numbers`` if it takes numbers; one that holds out rows
     itself says ``learn_and_score`` and ``learn_numbers_and_score`` too. This class does the rest.
+
+    Attributes
+    ----------
+    learns_in_passes : bool
+        Whether ``learn`` takes codes as `RowsInBlocks`, too.
     """
+
+    learns_in_passes = False
 
     def fit(self, X, y=None, sample_weight=None):
         """Learn the model.
@@ -59,7 +67,7 @@ class CategoricalDensity(TableModel):
             parameter out of range; the message names the column.
         """
         check_model(self)
-        domain, rows, weight = read_to_learn(self, X, sample_weight)
+        domain, rows, weight = read_to_learn(self, X, sample_weight, counted=True)
         return self.take(domain, learn_density(self, rows, domain, self.random_state, n_threads(self.n_jobs), weight))
 
     @property
@@ -349,14 +357,15 @@ def check_model(estimator):
     TablePolicy.of(estimator).check()
 
 
-def read_to_learn(estimator, X, sample_weight=None):
+def read_to_learn(estimator, X, sample_weight=None, *, counted=False):
     """The domain of a table under an estimator's parameters, what the table says in terms of it, and weights or None.
 
-    Rows of weight 0 are as if they were not there.
+    Rows of weight 0 are as if they were not there. Of a packed table the rows may be ``counted``: each that differs once,
+    with its weight, or in blocks if they do not fit into memory and the estimator learns from such.
     """
     policy, packed = TablePolicy.of(estimator), as_packed(X)
     if packed is not None:
-        return _read_packed(packed, policy, sample_weight)
+        return _read_packed(estimator, packed, policy, sample_weight, counted)
     table = read_table(estimator, X, reset=True)
     weight = check_weight(sample_weight, table.n_rows)
     if weight is not None and not weight.all():
@@ -365,14 +374,54 @@ def read_to_learn(estimator, X, sample_weight=None):
     return domain, policy.encode(domain, table, n_threads(estimator.n_jobs)), weight
 
 
-def _read_packed(table, policy, sample_weight):
+def _read_packed(estimator, table, policy, sample_weight, counted):
     """As `read_to_learn`, of a packed table, whose rows are all there."""
+    if table.n_rows > MOST_ROWS:
+        raise TableError(f"{table.folder} has {table.n_rows:,} rows; a model learns from {MOST_ROWS:,} at most")
     weight = check_weight(sample_weight, table.n_rows)
     if weight is not None and not weight.all():
         row = int(np.argmin(weight))
         raise ValueError(f"sample_weight is 0 at row {row}, and no row of a packed table is left out: pack without it")
     domain = table.domain(policy, weight)
-    return domain, table.rows(domain), weight
+    if not counted or domain.numeric.any():
+        return domain, table.rows(domain), weight
+    found = None if weight is not None else _distinct(table, domain, n_threads(estimator.n_jobs))
+    if found is not None:
+        return domain, *found
+    taken = table.n_rows * bytes_of_row(domain.n_categories)
+    if taken <= table.memory:
+        return domain, table.rows(domain), weight
+    why = None
+    if not estimator.learns_in_passes:
+        why = f"a {type(estimator).__name__} learns from rows in memory, an AutoregressiveTreeFlow from others too"
+    elif weight is not None:
+        why = "sample_weight is for rows in memory"
+    elif table.rows(domain, 0, 0).observed is not None:
+        why = 'missing="marginalize" is for rows in memory'
+    if why is not None:
+        raise TableError(
+            f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
+            f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
+        )
+    return domain, Rows(RowsInBlocks.of_packed(table, domain)), None
+
+
+def _distinct(table, domain, threads):
+    """The rows of a packed table that differ, and their weights; None if they are not much fewer, or too many."""
+    n, n_columns = table.n_rows, table.n_columns
+    holed = table.rows(domain, 0, 0).observed is not None
+
+    def read(start, stop, columns):
+        rows = table.rows(domain, start, stop)
+        return np.hstack([rows.codes, rows.observed.view(np.uint8)]) if holed else rows.codes
+
+    k = np.append(domain.n_categories, np.full(n_columns if holed else 0, 2))
+    most = min(n // REPEATED, table.memory // bytes_of_distinct(k))
+    found = distinct_rows(RowsInBlocks(read, (n, len(k)), table.memory), k, most, threads)
+    if found is None:
+        return None
+    codes, weight = np.ascontiguousarray(found[0][:, :n_columns]), found[1].astype(np.float64)
+    return Rows(codes, found[0][:, n_columns:].astype(bool) if holed else None), weight
 
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):

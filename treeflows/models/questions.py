@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
@@ -20,10 +21,13 @@ from ..machine.errors import ParameterError, TableError, check_number
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
-from ..tables.domain import Domain
+from ..tables.domain import Domain, listing
+from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
+from ..tables.writing import write_blocks
 
 SWEEPS = 20  # of Gibbs sampling
+BLOCK_CELLS = 4_000_000  # of rows that are read or written in blocks
 
 
 class MonteCarloWarning(UserWarning):
@@ -188,7 +192,8 @@ class TableModel(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array or dataframe of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns), PackedTable or path of one
+            A packed table is read in blocks of rows.
 
         Returns
         -------
@@ -204,16 +209,63 @@ class TableModel(DensityMixin, BaseEstimator):
             For a value outside the fitted domain; the message names column and value.
         """
         check_is_fitted(self)
-        scores, error = log_likelihood(self.distribution_, self.read(X), n_threads(self.n_jobs))
-        warn_of_estimates(error, self.distribution_.n_draws[0])
-        return scores
+        packed = as_packed(X)
+        blocks = [self.read(X)] if packed is None else self.read_blocks(packed)
+        return np.concatenate(list(self.scores_of(blocks)))
+
+    def scores_of(self, blocks):
+        """Exact log-likelihoods of rows that come in blocks, as `score_samples` has them.
+
+        Parameters
+        ----------
+        blocks : iterable of Rows
+            As `read` returns them.
+
+        Yields
+        ------
+        log_likelihood : ndarray of shape (n_rows_of_block,), float64
+            Nats.
+        """
+        errors, threads = [], n_threads(self.n_jobs)
+        for rows in blocks:
+            scores, error = log_likelihood(self.distribution_, rows, threads)
+            errors.append(error[error != 0])
+            yield scores
+        warn_of_estimates(np.concatenate(errors), self.distribution_.n_draws[0])
+
+    def read_blocks(self, packed):
+        """What a packed table says in terms of the domain, block by block.
+
+        Parameters
+        ----------
+        packed : PackedTable
+
+        Yields
+        ------
+        rows : Rows
+            As `read` returns them.
+
+        Raises
+        ------
+        ValueError
+            If it has other columns, or a value outside the fitted domain; the message names column and value.
+        """
+        domain = self.domain_
+        names = packed.column_names if domain.names is not None else domain.column_names
+        if names != domain.column_names or packed.n_columns != len(domain.columns):
+            told = f"{packed.folder} has the columns {listing(packed.column_names, 20)}, and the model has "
+            raise TableError(told + listing(domain.column_names, 20))
+        step = max(1, BLOCK_CELLS // packed.n_columns)
+        for start in range(0, packed.n_rows, step):
+            stop = min(start + step, packed.n_rows)
+            yield packed.rows(domain, start, stop, missing=self.missing, infer=False)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-likelihood of rows.
 
         Parameters
         ----------
-        X : array or dataframe of shape (n_rows, n_columns)
+        X : array or dataframe of shape (n_rows, n_columns), PackedTable or path of one
         y : None
             Ignored.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -227,7 +279,7 @@ class TableModel(DensityMixin, BaseEstimator):
         scores = self.score_samples(X)
         return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
 
-    def sample(self, n_samples=1, random_state=None, *, given=None):
+    def sample(self, n_samples=1, random_state=None, *, given=None, out=None):
         """Draw rows from the model.
 
         Parameters
@@ -241,10 +293,14 @@ class TableModel(DensityMixin, BaseEstimator):
             first in the order that the model was learned in, and one of them at most, the last, has a range; else rows
             are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
             cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
+        out : str or path-like, default=None
+            Where to write the rows instead, in blocks, so that they need not be in memory: a file that ends in .csv,
+            .tsv or .parquet, text perhaps compressed, or without an ending the folder of a packed table. Many rows are
+            other ones than without ``out``, drawn from the same model.
 
         Returns
         -------
-        X : ndarray or dataframe of shape (n_samples, n_columns)
+        X : ndarray or dataframe of shape (n_samples, n_columns), or None if ``out`` is given
             In the container and dtypes that fit saw. Under ``handle_unknown="reserve"``, a cell that came out as an
             unseen value is drawn again, given the rest of its row, among those that have names.
 
@@ -254,18 +310,52 @@ class TableModel(DensityMixin, BaseEstimator):
             If a given column or value is not in the domain.
         """
         check_is_fitted(self)
+        if out is None:
+            [X] = self.sampled_in_blocks(n_samples, random_state, given, most=None)
+            return X
+        blocks = self.sampled_in_blocks(n_samples, random_state, given)
+        return write_blocks(Path(out), blocks, self.domain_.column_names, self.domain_.examples)
+
+    def sampled_in_blocks(self, n_samples, random_state=None, given=None, most=BLOCK_CELLS):
+        """Rows as `sample` draws them, in blocks.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, RandomState or None, default=None
+        given : dict, default=None
+        most : int or None
+            Cells of a block; None for all in one.
+
+        Yields
+        ------
+        X : ndarray or dataframe of shape (n_rows_of_block, n_columns)
+        """
         if isinstance(n_samples, (bool, np.bool_)):
             raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
         check_number(n_samples, "n_samples", Integral, min_val=0)
-        rng = generator(self.random_state if random_state is None else random_state)
-        if given is not None:
-            return self._sample_given(n_samples, given, rng)
-        threads = n_threads(self.n_jobs)
+        rng, threads = generator(self.random_state if random_state is None else random_state), n_threads(self.n_jobs)
+        step = n_samples if most is None else most // len(self.domain_.columns)
+        effective, n_proposed = 0.0, 0
 
         def again(n):
             return self.distribution_.sample(n, rng, threads)
 
-        return self.domain_.decode(self._named(again(n_samples), again, rng), rng)
+        for start in range(0, max(n_samples, 1), max(step, 1)):
+            n = min(max(step, 1), n_samples - start)
+            if given is None:
+                yield self.domain_.decode(self._named(again(n), again, rng), rng)
+                continue
+            X, worth, proposed = self._sample_given(n, given, rng)
+            effective, n_proposed = effective + worth, n_proposed + proposed
+            yield X
+        if n_proposed:
+            warnings.warn(
+                "the given columns do not come first in the order that the model was learned in: rows are drawn by "
+                f"importance resampling, {effective:,.0f} effective rows out of {n_proposed:,} proposals",
+                MonteCarloWarning,
+                stacklevel=3,
+            )
 
     def read(self, X, *, infer=False):
         """What a table says in terms of the domain.
@@ -669,7 +759,7 @@ class TableModel(DensityMixin, BaseEstimator):
         return joint
 
     def _sample_given(self, n_samples, given, rng):
-        """Rows that have the given values."""
+        """Rows that have the given values; how many effective ones, out of how many proposals."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
         codes, observed, place_of, *within = domain.given(given)
         within = within if domain.numeric.any() else []
@@ -679,14 +769,8 @@ class TableModel(DensityMixin, BaseEstimator):
             return self.distribution_.given(codes[None], observed[None], n, rng, threads, *within)
 
         drawn, effective, n_proposed = told(n_samples)
-        if n_proposed:
-            warnings.warn(
-                "the given columns do not come first in the order that the model was learned in: rows are drawn by "
-                f"importance resampling, {effective:,.0f} effective rows out of {n_proposed:,} proposals",
-                MonteCarloWarning,
-                stacklevel=3,
-            )
-        return domain.decode(self._named(drawn, lambda n: told(n)[0], rng), rng, places)
+        X = domain.decode(self._named(drawn, lambda n: told(n)[0], rng), rng, places)
+        return X, effective, n_proposed
 
     def _named(self, codes, again, rng):
         """Rows whose unseen values, which have no names, are drawn again; of numbers whole rows, by ``again(n)``."""

@@ -8,7 +8,6 @@ from string import Template
 import numpy as np
 
 from .._version import __version__
-from ..files.tables import to_frame
 from ..learning.orders import mutual_information
 from ..learning.rows import numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
@@ -19,6 +18,7 @@ from ..pictures.samples import DependenceDisplay, MarginalsDisplay, PairDisplay,
 from ..pictures.saving import embedded, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
+from ..tables.writing import to_frame
 from .evaluation import INDEPENDENT, compare_split, read_domain
 
 HELD_OUT = 0.1  # of the rows

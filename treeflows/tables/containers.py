@@ -41,6 +41,8 @@ def read_table(estimator, X, *, reset):
     if not is_frame(X):
         if type(X).__name__ == "LazyFrame":
             raise TypeError("a LazyFrame holds no rows yet; collect() it first")
+        if type(X).__name__ == "PackedTable":
+            raise TypeError("this takes tables in memory, and a packed one is not: take some of its rows, table[:1000]")
         X = as_array(X) if isinstance(X, (list, tuple)) else X
         X = _unmasked(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
@@ -521,7 +523,7 @@ def _make_pandas(columns, index):
         else:
             values = pd.Series((_as_objects(known) if known.dtype.kind in "Mm" else known)[places])
             if (places < 0).any():
-                values = values.astype(object).mask(places < 0)
+                values = (values if dtype == known.dtype.str else values.astype(object)).mask(places < 0)
             made[name] = values.astype(dtype)
     made = pd.DataFrame(made)
     return made if index is None else made.set_axis(index)
@@ -540,6 +542,8 @@ def _make_polars(columns):
         return getattr(pl, name)(*rest)
 
     def series(name, dtype, known, places):
+        if known.dtype.name == dtype.lower() and (places >= 0).all():
+            return pl.Series(name, known[places])
         if known.dtype.kind not in "Mm" or dtype == "Object":
             return pl.Series(name, _with_nulls(known, places), native(dtype, known))
         values = pl.Series(name, _with_nat(known, places))
@@ -570,12 +574,13 @@ def _make_pyarrow(columns):
 def _arrow_array(known, places, dtype):
     import pyarrow as pa
 
-    if known.dtype.kind in "Mm":
-        return pa.array(known[places], mask=places < 0).cast(_arrow_type(dtype))
+    kind = _arrow_type(dtype)
+    if known.dtype.kind in "Mm" or (known.dtype.kind in "iuf" and pa.from_numpy_dtype(known.dtype) == kind):
+        return pa.array(known[places], mask=places < 0).cast(kind)
     cells = _with_nulls(known, places)
     if dtype == "halffloat":  # which older versions make of NumPy's scalars alone
         cells = [None if cell is None else np.float16(cell) for cell in cells]
-    return pa.array(cells, _arrow_type(dtype))
+    return pa.array(cells, kind)
 
 
 def _arrow_type(name):

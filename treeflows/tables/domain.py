@@ -321,6 +321,18 @@ class Domain:
             cells.append((column.values, column.places(told, rng) if given is None else given))
         return make_table(self.container, self.names, self.dtypes, cells, index)
 
+    @property
+    def examples(self):
+        """A table in which every value that has a name occurs, in the container that the domain was learned from."""
+        named = [c.low if isinstance(c, Quantity) else 0 for c in self.columns]
+        codes = np.tile(named, (MAX_CATEGORIES + 1, 1))
+        for j, column in enumerate(self.columns):
+            if isinstance(column, Quantity):
+                codes[0, j], codes[1, j] = column.high, np.nan if column.missing else column.low
+            else:
+                codes[:, j] = np.arange(len(codes)) % (column.n_named + column.missing)
+        return self.decode(codes if self.numeric.any() else codes.astype(np.uint8))
+
     def cells(self, table, j, *, missing):
         """Place of each cell of a column in what `Column.spread` makes; -1 where it is not observed.
 

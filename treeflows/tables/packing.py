@@ -13,10 +13,9 @@ import numpy as np
 
 from .._version import __version__
 from ..machine.errors import TableError
-from .containers import CATEGORICAL
+from .containers import CATEGORICAL, PANDAS, PYARROW, Table
 from .domain import listing
 from .packed import (
-    AS_NUMBERS,
     BLOCK,
     DECIMAL,
     FORMAT,
@@ -53,6 +52,8 @@ def packing(folder, names, dtypes, container, extended=None, append=None):
     append : "rows" or "columns", default=None
         Which of these.
     """
+    if extended is None:
+        check_free(folder)
     writer = TableWriter(folder, names, dtypes, container, extended, append)
     try:
         yield writer
@@ -171,21 +172,22 @@ class _ColumnWriter:
         self.bits, self.n_written, self.n_characters = 1, 0, 0
         self._pending: list = []  # rows that do not make a block yet
         self._n_pending = 0
+        self._plane = path.with_suffix(".plane")  # of numbers, those that are there
         path.touch()
 
     def go_on(self, table, j):
         """Start from a column of a packed table, whose last rows may make no whole block."""
         column, n = table.columns[j], table.n_rows // BLOCK * BLOCK
-        with (table.folder / column.file).open("rb") as old, self.path.open("wb") as new:
-            whole = column.size(n)
-            for at in range(0, whole, RUN):
-                new.write(old.read(min(RUN, whole - at)))
         self.kind, self.bits, self.n_written = column.kind, column.bits, n
         self._n_pending = table.n_rows - n
-        if column.bits == NUMBER:
-            cells, there = table.numbers(j, n, table.n_rows)
-            self._pending = [np.rec.fromarrays([cells, there], dtype=CELL).view(np.ndarray)]
-            return
+        with (table.folder / column.file).open("rb") as old:
+            if column.bits == NUMBER:
+                _copy(old, self.path, 8 * n)
+                old.seek(8 * table.n_rows)
+                _copy(old, self._plane, n // 8)
+                self._pending = [np.rec.fromarrays(table.numbers(j, n, table.n_rows), dtype=CELL).view(np.ndarray)]
+                return
+            _copy(old, self.path, column.size(n))
         self.place_of = {entry: place for place, entry in enumerate(column.entries)}
         self.n_characters = sum(len(entry) for entry in column.entries if isinstance(entry, str))
         places = np.array(table.places(j, n, table.n_rows))
@@ -207,10 +209,13 @@ class _ColumnWriter:
         """What the header tells of the column, whose file has its name: dict."""
         if self._n_pending:
             self._write(np.concatenate(self._pending))
-        if self.kind is None:
-            raise TableError(
-                f"column {str(self.name)!r} has no value that is not missing: leave it out", column=self.name
-            )
+        if self.bits != NUMBER and not any(entry is not None for entry in self.place_of):
+            told = f"column {str(self.name)!r} has no value that is not missing: leave it out"
+            raise TableError(told, column=self.name)
+        if self.bits == NUMBER:
+            with self._plane.open("rb") as plane:
+                _copy(plane, self.path, self._plane.stat().st_size)
+            self._plane.unlink()
         with self.path.open("rb+") as file:
             name = hashlib.file_digest(file, "sha256").hexdigest()
             _sync(file)
@@ -236,7 +241,7 @@ class _ColumnWriter:
 
         is_dictionary = pa.types.is_dictionary(array.type)
         array = array if is_dictionary else without_nan(array)
-        kind = _kind(array.type.value_type if is_dictionary else array.type, self.name)
+        kind = kind_of(array.type, self.name)
         if kind is not None and self.kind not in (None, kind):
             told = f"column {str(self.name)!r} holds {array.type} after values of kind {self.kind}: convert it to one"
             raise TableError(told, column=self.name)
@@ -265,7 +270,7 @@ class _ColumnWriter:
         if len(self.place_of) > n:
             self._check_new(list(self.place_of)[n:])
         if self.dtype.startswith(CATEGORICAL[True]):
-            self._check_order([place for place, entry in zip(lookup, entries, strict=True) if entry is not None])
+            self._check_order([place for place, entry in zip(lookup, entries, strict=True) if entry is not None], n)
         places = indices.to_numpy(zero_copy_only=False)
         if len(self.place_of) > 256:
             return np.array(lookup, dtype=np.uint16)[places]
@@ -289,23 +294,30 @@ class _ColumnWriter:
                 column=self.name,
             )
 
-    def _check_order(self, places):
-        """Raise unless categories come in their order."""
+    def _check_order(self, places, n):
+        """Raise unless categories come in the order of the first n of the dictionary, new ones last."""
         if any(a > b for a, b in pairwise(places)):
-            known = [value for value in self.place_of if value is not None]
-            told = f"column {str(self.name)!r} declares categories in another order than {listing(known)}"
-            raise TableError(told, column=self.name)
+            entries = list(self.place_of)
+            declared = listing([entries[place] for place in places])
+            told = f"column {str(self.name)!r} declares {declared} in this order, which does not go on from "
+            raise TableError(told + listing([e for e in entries[:n] if e is not None]), column=self.name)
 
     def _write(self, rows):
         """Write rows that make whole blocks, or are the last."""
         if self.bits != NUMBER:
             self._count(rows)
             if (bits := bits_for(len(self.place_of))) != self.bits:
-                self._rewrite(lambda places: _as_file(places, bits))
-                self.bits = bits
-        with self.path.open("ab") as file:
-            file.write(_as_file(rows, self.bits))
+                self._rewrite(bits)
+        self._append(rows)
         self.n_written += len(rows)
+
+    def _append(self, rows):
+        if self.bits == NUMBER:
+            with self._plane.open("ab") as file:
+                file.write(np.packbits(rows["there"], bitorder="little").data)
+            rows = np.ascontiguousarray(rows["cell"])
+        with self.path.open("ab") as file:
+            file.write(rows.data if self.bits == NUMBER else _as_file(rows, self.bits))
 
     def _count(self, places):
         """Note what occurs in further rows."""
@@ -320,19 +332,76 @@ class _ColumnWriter:
     def _become_numbers(self):
         """Have the numbers themselves instead of places in a dictionary of them."""
         cells = _numbers(list(self.place_of), self.kind)
-        self._rewrite(lambda places: _as_file(cells[places], NUMBER))
+        self._rewrite(NUMBER, cells)
         self._pending = [cells[places] for places in self._pending]
-        self.bits, self.place_of, self.counts, self.firsts = NUMBER, {}, self.counts[:0], self.firsts[:0]
+        self.place_of, self.counts, self.firsts = {}, self.counts[:0], self.firsts[:0]
 
-    def _rewrite(self, made):
-        """Write the file anew, of what is made of its places."""
-        if self.n_written == 0:
-            return
-        other = self.path.with_suffix(".tmp")
-        with self.path.open("rb") as old, other.open("wb") as new:
+    def _rewrite(self, bits, cells=None):
+        """Write the file anew, of places of other bits, or of what each place stands for."""
+        narrow, other = self.bits, self.path.with_suffix(".old")
+        self.path.replace(other)
+        self.path.touch()
+        self.bits = bits
+        with other.open("rb") as old:
             for row in range(0, self.n_written, RUN):
-                new.write(made(_places_from(old, min(RUN, self.n_written - row), self.bits)))
-        other.replace(self.path)
+                places = _places_from(old, min(RUN, self.n_written - row), narrow)
+                self._append(places if cells is None else cells[places])
+        other.unlink()
+
+
+def check_free(folder):
+    """Raise unless a packed table can take the name of a folder."""
+    if folder.exists() or folder.is_symlink():
+        told = f"{folder} is there already; name another folder, or append rows or columns to a packed table"
+        raise FileExistsError(told)
+
+
+def arrow_columns(X, columns=None):
+    """Columns of a dataframe as chunked arrays of Arrow.
+
+    Parameters
+    ----------
+    X : dataframe
+        Of pandas, polars or pyarrow.
+    columns : sequence of int, default=None
+        Their numbers; None for all.
+
+    Returns
+    -------
+    arrays : list of ChunkedArray
+
+    Raises
+    ------
+    TableError
+        For a column whose values are not of one kind, or neither categories nor numbers.
+    """
+    import pyarrow as pa
+
+    table, arrays = Table(X), []
+    for j in range(len(table.names)) if columns is None else columns:
+        name, dtype = table.names[j], table.dtypes[j]
+        if dtype.startswith("dictionary"):
+            told = f"column {str(name)!r} has dtype {dtype}; convert it to pandas' own categories"
+            raise TableError(told, column=name)
+        try:
+            if table.container == PANDAS:
+                array = pa.array(X[name], from_pandas=True)
+            else:
+                array = X.column(j).unify_dictionaries() if table.container == PYARROW else X[name].to_arrow()
+        except (pa.ArrowException, TypeError, OverflowError) as error:
+            told = f"column {str(name)!r} has values that are not of one kind ({error}): convert it to one dtype"
+            raise TableError(told, column=name) from None
+        arrays.append(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]))
+        kind_of(array.type, name)
+    return arrays
+
+
+def one_chunk(array):
+    """A chunked array of Arrow as one array."""
+    import pyarrow as pa
+
+    made = array.combine_chunks()
+    return made if isinstance(made, pa.Array) else made.chunk(0)
 
 
 def without_nan(array):
@@ -347,8 +416,14 @@ def without_nan(array):
     return pc.if_else(pc.is_nan(array), None, array)
 
 
-def _kind(dtype, name):
-    """Kind of the values of an Arrow type, None if it has none.
+def kind_of(dtype, name):
+    """Kind of the values of an Arrow type, as `PackedColumn` has it; None if it has none.
+
+    Parameters
+    ----------
+    dtype : DataType
+    name : str or int
+        Of the column, for messages.
 
     Raises
     ------
@@ -358,6 +433,8 @@ def _kind(dtype, name):
     import pyarrow as pa
 
     types = pa.types
+    if types.is_dictionary(dtype):
+        return kind_of(dtype.value_type, name)
     if types.is_null(dtype):
         return None
     if types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype):
@@ -442,16 +519,11 @@ def _counted(places, n):
 
 
 def _as_file(rows, bits):
-    """Places or numbers as the file of a column has them: bytes-like."""
-    if MOST_PLANES < bits < NUMBER:
+    """Places as the file of a column has them: bytes-like."""
+    if bits > MOST_PLANES:
         return np.ascontiguousarray(rows, dtype=f"<u{bits // 8}").data
     if len(rows) % BLOCK:
         rows = np.append(rows, np.zeros(-len(rows) % BLOCK, dtype=rows.dtype))
-    if bits == NUMBER:
-        blocks = np.empty(len(rows) // BLOCK, dtype=AS_NUMBERS)
-        blocks["cells"] = rows["cell"].reshape(-1, BLOCK)
-        blocks["there"] = np.packbits(rows["there"].reshape(-1, BLOCK), axis=1, bitorder="little")
-        return blocks.tobytes()
     blocks = rows.astype(np.uint8, copy=False).reshape(-1, BLOCK)
     planes = [np.packbits(blocks & np.uint8(1 << digit), axis=1, bitorder="little") for digit in range(bits)]
     return np.stack(planes, axis=1).data
@@ -464,6 +536,13 @@ def _places_from(file, n, bits):
     planes = np.frombuffer(file.read(-(-n // BLOCK) * bits * BLOCK // 8), dtype=np.uint8)
     digits = np.unpackbits(planes.reshape(-1, bits, BLOCK // 8), axis=2, bitorder="little")
     return np.bitwise_or.reduce(digits << np.arange(bits, dtype=np.uint8)[:, None], axis=1).ravel()[:n]
+
+
+def _copy(file, path, n):
+    """Append the next n bytes of an open file to another."""
+    with path.open("ab") as other:
+        for at in range(0, n, RUN):
+            other.write(file.read(min(RUN, n - at)))
 
 
 def _sync(file):
