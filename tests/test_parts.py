@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import random_table
+from sklearn.base import clone
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
@@ -114,6 +115,29 @@ def test_an_appended_column_keeps_all_earlier_parts(tmp_path):
         AutoregressiveTreeFlow(order="natural", min_samples_leaf=6).fit(X)  # other parameters: other parts
         assert run.n_computed == 14
     assert in_file(model, tmp_path) == in_file(FLOW.fit(X), tmp_path)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_partial_model_says_what_is_missing_and_answers_what_it_can(tmp_path):
+    X = pd.DataFrame(table(), columns=list("abcdef"))
+    kept = []
+    for n_columns in (2, 3, 6):
+        with treeflows.parts(tmp_path / "run"):
+            whole = clone(FLOW).fit(X.iloc[:, :n_columns])
+        kept.append(set(tmp_path.glob("run/*/parts/*.npz")))
+    (of_c,) = kept[1] - kept[0]
+    of_c.unlink()
+    with pytest.warns(UserWarning, match="no trees are in .* of 'c'"):  # noqa: SIM117
+        with treeflows.parts(tmp_path / "run", partial=True) as run:
+            model = clone(FLOW).fit(X)
+    assert (run.missing, run.n_found, run.n_computed) == (["c"], 5, 0)
+    codes = np.ascontiguousarray(X.to_numpy(dtype=np.uint8))
+    said, expected = (of.distribution_.probabilities(codes) for of in (model, whole))
+    others = [0, 1, 3, 4, 5]
+    np.testing.assert_array_equal(said[:, others], expected[:, others])
+    np.testing.assert_allclose(said[:, 2], np.bincount(codes[:, 2])[codes[:, 2]] / len(codes), atol=0.01)
+    with treeflows.parts(tmp_path / "none", partial=True), pytest.raises(PartError, match="no model does without"):
+        TreeFlowMixture(n_trees=1, n_components=8).fit(X)
 
 
 @pytest.mark.usefixtures("small_parts")

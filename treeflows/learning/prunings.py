@@ -200,11 +200,8 @@ def _in_parts(arrays, options, threads, progress):
     codes, k, order, weight, fewest = arrays["codes"], arrays["n_categories"], arrays["order"], arrays["weight"], 1
     if isinstance(codes, RowsInBlocks):
         packed, lookup, of_column = codes.told()
-        arrays, shared, fewest = (
-            arrays | {"codes": None, "lookup": lookup},
-            options | {"packed": packed},
-            FEWEST_IN_PASSES,
-        )
+        arrays, shared = arrays | {"codes": None, "lookup": lookup}, options | {"packed": packed}
+        fewest = FEWEST_IN_PASSES
     else:
         of_column, shared = fingerprints(codes), options
     further = [[0] * len(k) if of is None else of.tolist() for of in (arrays["n_ordered"], arrays["splitting"])]
@@ -234,6 +231,7 @@ def _in_parts(arrays, options, threads, progress):
         columns=columns,
         threads=threads,
         progress=done,
+        rest=lambda run: trees_of_places(**(arrays | {"splitting": np.zeros_like(k, np.uint8)}), **shared, **run),
     )
 
 

@@ -118,20 +118,6 @@ class PartError(DescribedError):
     def __reduce__(self):
         return type(self), (self.problem, self.columns, self.kept)
 
-    def of(self, names):
-        """The same error, of columns that are called otherwise.
-
-        Parameters
-        ----------
-        names : sequence
-            Of each column its name, or whose code column it is.
-
-        Returns
-        -------
-        error : PartError
-        """
-        return type(self)(self.problem, dict.fromkeys(names[j] for j in self.columns), self.kept)
-
 
 def in_python(parameter, value):
     """A parameter as a call gives it."""

@@ -39,12 +39,13 @@ MOST_TABLES = 64  # whose columns' hashes are remembered
 WAITS_TO_TELL = 0.2  # seconds between updates of the bar
 
 _run: ContextVar["Run | None"] = ContextVar("parts", default=None)
+_names: ContextVar[tuple] = ContextVar("names", default=())  # what columns are called, step by step
 _functions: dict = {}
 _of_columns: dict[str, list[str]] = {}  # by the names of tables
 
 
 @contextlib.contextmanager
-def parts(folder, executor=None, *, threads=1, verbose=0):
+def parts(folder, executor=None, *, threads=1, partial=False, verbose=0):
     """Learn in parts that are kept in a folder, so that a fit that ends early goes on where it was, on any executor.
 
     While this context is active, what models learn column by column, tree by tree and fold by fold is computed as
@@ -64,6 +65,9 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
         of this machine. None computes here.
     threads : int, default=1
         Of each worker. Without an executor, those of the model's ``n_jobs`` are used.
+    partial : bool, default=False
+        Whether to fit an `AutoregressiveTreeFlow` of the parts that are there, and to compute none: a column whose tree
+        is missing has its frequencies instead, whatever stands before it. Other columns lose nothing.
     verbose : int, default=0
         Whether to show a progress bar of parts, where there is a terminal.
 
@@ -71,7 +75,8 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
     ------
     run : object
         Counts: ``n_found`` parts that were in the folder, ``n_computed`` since, ``n_lost`` workers that died;
-        ``figures()`` is a dict of these, of how many are left and how many are computed a second.
+        ``figures()`` is a dict of these, of how many are left and how many are computed a second. ``missing`` are the
+        names of the columns whose trees are missing from a partial model.
 
     Raises
     ------
@@ -84,7 +89,7 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
     Warns
     -----
     UserWarning
-        If the folder holds parts of another version of the package, which are not used.
+        If the folder holds parts of another version of the package, which are not used, or a partial model lacks trees.
 
     Notes
     -----
@@ -116,12 +121,17 @@ def parts(folder, executor=None, *, threads=1, verbose=0):
     workers = None if executor is None else Workers(work, executor)
     try:
         with progress_bar(None, "parts", verbose) as show:
-            run = Run(store, workers, threads, show)
+            run = Run(store, workers, threads, show, partial)
             token = _run.set(run)
             try:
                 yield run
             finally:
                 _run.reset(token)
+        if run.missing:
+            told = ", ".join(map(repr, run.missing))
+            warnings.warn(
+                f"no trees are in {folder} of {told}, which are told by frequencies", UserWarning, stacklevel=3
+            )
     finally:
         if workers is not None:
             workers.close()
@@ -136,7 +146,7 @@ def pure(function):
     return function
 
 
-def computed(function, arrays, options, own=({},), *, depends=None, columns=(), threads=1, progress=None):
+def computed(function, arrays, options, own=({},), *, depends=None, columns=(), threads=1, progress=None, rest=None):
     """Results of a pure function for several sets of arguments, each a part while `parts` is active.
 
     Parameters
@@ -156,6 +166,8 @@ def computed(function, arrays, options, own=({},), *, depends=None, columns=(), 
         Of a function that is called here.
     progress : callable or None
         Told now and then how many results there are.
+    rest : callable or None
+        Of a result's own options, what stands in its place in a partial model.
 
     Returns
     -------
@@ -165,16 +177,29 @@ def computed(function, arrays, options, own=({},), *, depends=None, columns=(), 
     if run is None:
         return [function(**arrays, **options, **each, threads=threads) for each in own]
     told = columns or [()] * len(own)
-    return run.results(function, arrays, options, list(own), depends, told, threads, progress or _ignore)
+    return run.results(function, arrays, options, list(own), depends, told, threads, progress or _ignore, rest)
 
 
 @contextlib.contextmanager
 def called(names):
-    """Have errors of parts call columns by these names."""
+    """Have errors of parts call columns by these names, which further ones may call otherwise.
+
+    Parameters
+    ----------
+    names : sequence
+        Of each column its name, or whose code column it is.
+    """
+    token = _names.set((names, *_names.get()))
     try:
         yield
-    except PartError as error:
-        raise error.of(names) from error.__cause__
+    finally:
+        _names.reset(token)
+
+
+def _called(columns):
+    for names in _names.get():
+        columns = dict.fromkeys(names[j] for j in columns)
+    return list(columns)
 
 
 def in_parts():
@@ -217,6 +242,8 @@ class Run:
         Of each worker.
     show : callable
         As `progress_bar` gives it.
+    partial : bool
+        Whether nothing is computed.
 
     Attributes
     ----------
@@ -228,10 +255,13 @@ class Run:
         Workers that died over parts which others did later.
     seconds : float
         Since it began.
+    missing : list of str
+        Columns whose trees a partial model lacks.
     """
 
-    def __init__(self, store, workers, threads, show):
+    def __init__(self, store, workers, threads, show, partial=False):
         self.store, self.workers, self.threads, self.show = store, workers, threads, show
+        self.partial, self.missing = partial, []
         self.n_found = self.n_computed = self.n_wanted = 0
         self.lock, self.began, self.told = threading.Lock(), time.monotonic(), 0.0
 
@@ -260,12 +290,12 @@ class Run:
             "workers_lost": self.n_lost,
         }
 
-    def results(self, function, arrays, options, own, depends, columns, threads, progress):
+    def results(self, function, arrays, options, own, depends, columns, threads, progress, rest=None):
         """Find or compute parts, as `computed` has them.
 
         Parameters
         ----------
-        function, arrays, options, own, depends, columns, threads, progress
+        function, arrays, options, own, depends, columns, threads, progress, rest
             As `computed` takes them.
 
         Returns
@@ -291,6 +321,15 @@ class Run:
                 progress(len(own))
                 return results
             missing = left
+            if self.partial and rest is not None:
+                for i in missing:
+                    results[i] = rest(own[i])
+                    self.missing += [name for name in _called(columns[i]) if name not in self.missing]
+                return results
+            if self.partial:
+                raise PartError(
+                    f"a part ({function.__name__}) is not in {self.store.folder}, and no model does without"
+                )
             if self.workers is None:
                 for n, i in enumerate(missing):
                     raise_if_stopped()
@@ -306,7 +345,7 @@ class Run:
             )
         raise PartError(
             f"a part in {self.store.folder} cannot be read, though it was written {MOST_MENDED} times",
-            columns[missing[0]],
+            _called(columns[missing[0]]),
         )
 
     def _send(self, function, job, wanted, n_before, progress):
@@ -334,7 +373,7 @@ class Run:
             self.workers.run(tasks, tell)
         except PartError as error:
             kept = f"{store.n_parts():,} parts are kept in {store.folder}"
-            raise PartError(error.problem, error.columns, kept) from error.__cause__
+            raise PartError(error.problem, _called(error.columns), kept) from error.__cause__
 
     def _count(self, n_wanted=0, n_found=0, n_computed=0):
         with self.lock:
