@@ -283,10 +283,10 @@ class _Search:
     def arrays(self):
         """The search as a dict of arrays; one that is over tells no more than where it got."""
         told = {"at": self.at, "active": self.active.astype(np.uint8), "step": self.step, "scale": self.scale}
-        goes_on = self.direction is not None and self.active.any()
-        if goes_on:
+        pairs = self.pairs if self.active.any() else []
+        if self.slope is not None and self.direction is not None and self.active.any():
             told |= {"slope": self.slope, "direction": self.direction}
-        moved, bent, inverse = zip(*self.pairs, strict=True) if goes_on and self.pairs else ((), (), ())
+        moved, bent, inverse = zip(*pairs, strict=True) if pairs else ((), (), ())
         shape = (len(moved), *self.at.shape)
         told |= {
             "moved": np.reshape(moved, shape).astype(np.float32),

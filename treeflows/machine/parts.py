@@ -308,7 +308,7 @@ class Run:
         if depends is None:
             depends = [[hashes, options, each] for each in own]
         names = [digest(_name_of(function), on) for on in depends]
-        results, missing = [None] * len(own), range(len(own))
+        results, missing = [None] * len(own), list(range(len(own)))
         self._count(n_wanted=len(own))
         job = None
         for trial in range(1 + MOST_MENDED):

@@ -69,7 +69,7 @@ class Workers:
         self.lock, self.news = threading.Lock(), threading.Event()
         self.waiting, self.suspects, self.ended, self.in_flight = deque(), deque(), deque(), {}
         self.broken: BaseException | None = None
-        self.refusal: tuple[str, BaseException] | None = None
+        self.refusal: tuple[str, BaseException | None] | None = None
         self.n_breaks = self.n_lost = 0
 
     def run(self, tasks, tell):
@@ -231,8 +231,10 @@ def _end_with_parent():
 
 
 def _watch_parent():
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _told(error):
