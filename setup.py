@@ -17,7 +17,13 @@ def extension(name, *sources):
     return Extension(
         f"treeflows._ext.{name}",
         [f"_ext/{name}.pyx", *sources],
-        depends=["_ext/kernels.h", "_ext/kernels_isa.h", "_ext/elementary.h", "_ext/costs.h", *map(str, Path("_ext").glob("*.pxd"))],
+        depends=[
+            "_ext/kernels.h",
+            "_ext/kernels_isa.h",
+            "_ext/elementary.h",
+            "_ext/costs.h",
+            *map(str, Path("_ext").glob("*.pxd")),
+        ],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
         include_dirs=["_ext"],

@@ -70,13 +70,20 @@ def learn_conditionals(
     if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
         # each digit of the weights is counted by itself: then repetitions are fewer
         codes, weight = repeated(codes, weight), None
-    how = n_categories, order, cost, GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective)
-    options = dict(n_ordered=n_ordered, splitting=splitting, stop=stop, n_threads=n_threads, progress=progress)
-    if isinstance(codes, RowsInBlocks):
-        grown = grow_in_passes(codes, *how, **options)
-    else:
-        grown = grow_trees(codes, *how, weight=weight, **options)
-    first, column, low, high, left, candidates, counts = grown
+    in_passes = isinstance(codes, RowsInBlocks)
+    first, column, low, high, left, candidates, counts = (grow_in_passes if in_passes else grow_trees)(
+        codes,
+        n_categories,
+        order,
+        cost,
+        GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective),
+        n_ordered=n_ordered,
+        splitting=splitting,
+        stop=stop,
+        n_threads=n_threads,
+        progress=progress,
+        **({} if in_passes else {"weight": weight}),
+    )
     k = n_categories[order]
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])

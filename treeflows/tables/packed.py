@@ -163,7 +163,8 @@ class PackedTable:
     Raises
     ------
     ValueError
-        If ``memory`` is no positive number, or the folder holds no packed table, or one of another format version, or a file of it is not as long as it must
+        If ``memory`` is no positive number, or the folder holds no packed table, or one of another format version, or a
+        file of it is not as long as it must
         be; the message names it.
     OSError
         If it cannot be read.
