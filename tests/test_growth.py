@@ -163,7 +163,8 @@ guarded = np.frombuffer(mapped, np.int64, len(cost), mmap.PAGESIZE * 64)
 guarded[:] = cost
 for slab in counter.slabs:
     best_splits(counter.cooccurrences([0], slab), *slab, counter.first_plane, counter.first_category,
-                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8), Costs(guarded, bits), 1, 1)
+                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8),
+                Costs(guarded, bits), 1, 1)
 """
 
 

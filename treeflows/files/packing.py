@@ -156,8 +156,9 @@ def _opened(source, na, drop, extended, verbose):
 
 def _of_frame(X, drop):
     table = Table(X)
-    kept = _kept(table.names, drop, "the table")
-    columns = {table.names[j]: column for j, column in zip(kept, arrow_columns(X, kept), strict=True)}
+    names = table.names or ()
+    kept = _kept(names, drop, "the table")
+    columns = {names[j]: column for j, column in zip(kept, arrow_columns(X, kept), strict=True)}
 
     def batches(names):
         for start in range(0, table.n_rows, BATCH):
@@ -165,19 +166,18 @@ def _of_frame(X, drop):
             yield None, parts, start + len(parts[0])
 
     dtypes = tuple(table.dtypes[j] for j in kept)
-    return _Source(tuple(table.names[j] for j in kept), dtypes, table.container, table.n_rows, batches)
+    return _Source(tuple(columns), dtypes, table.container, table.n_rows, batches)
 
 
 def _of_parquet(paths, drop):
-    schema, names = None, ()
-    for path in paths:
+    with _in_file(paths[0]), _parquet(paths[0]) as file:
+        schema = file.schema_arrow
+        names = tuple(schema.names[j] for j in _kept(schema.names, drop, "the file"))
+        for name in names:
+            kind_of(schema.field(name).type, name)
+    for path in paths[1:]:
         with _in_file(path), _parquet(path) as file:
-            found = file.schema_arrow
-            if schema is None:
-                schema, names = found, tuple(found.names[j] for j in _kept(found.names, drop, "the file"))
-                for name in names:
-                    kind_of(found.field(name).type, name)
-            _check_same(found, schema, names, drop, paths[0])
+            _check_same(file.schema_arrow, schema, names, drop, paths[0])
     text = [name for name in names if kind_of(schema.field(name).type, name) == "text"]
     sizes = [path.stat().st_size for path in paths]
 

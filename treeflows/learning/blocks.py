@@ -1,4 +1,4 @@
-"""Rows that are not all in memory: read a block at a time, or in memory as the distinct ones of them, where these are few."""
+"""Rows that are not all in memory: read a block at a time, or counted as distinct ones, where these are few."""
 
 from functools import partial
 
@@ -76,7 +76,7 @@ class RowsInBlocks:
         return self.shape[0]
 
     def block(self, start, columns=None):
-        """Codes of the rows from one on: ndarray of shape (n, n_columns), uint8, zero in columns that are not asked for."""
+        """Codes of the rows from one on: ndarray of shape (n, n_columns), uint8; 0 in columns not asked for."""
         stop, n_columns = min(start + self.block_rows, len(self)), self.shape[1]
         if columns is None or len(columns) == n_columns:
             return np.ascontiguousarray(self.read(start, stop, range(n_columns)), dtype=np.uint8)

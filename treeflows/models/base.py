@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
@@ -360,8 +361,8 @@ def check_model(estimator):
 def read_to_learn(estimator, X, sample_weight=None, *, counted=False):
     """The domain of a table under an estimator's parameters, what the table says in terms of it, and weights or None.
 
-    Rows of weight 0 are as if they were not there. Of a packed table the rows may be ``counted``: each that differs once,
-    with its weight, or in blocks if they do not fit into memory and the estimator learns from such.
+    Rows of weight 0 are as if they were not there. Of a packed table the rows may be ``counted``: each that differs
+    once, with its weight, or in blocks if they do not fit into memory and the estimator learns from such.
     """
     policy, packed = TablePolicy.of(estimator), as_packed(X)
     if packed is not None:
@@ -403,7 +404,8 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
             f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
         )
-    return domain, Rows(RowsInBlocks.of_packed(table, domain)), None
+    codes: Any = RowsInBlocks.of_packed(table, domain)
+    return domain, Rows(codes), None
 
 
 def _distinct(table, domain, threads):
@@ -421,7 +423,12 @@ def _distinct(table, domain, threads):
     if found is None:
         return None
     codes, weight = np.ascontiguousarray(found[0][:, :n_columns]), found[1].astype(np.float64)
-    return Rows(codes, found[0][:, n_columns:].astype(bool) if holed else None), weight
+    if not holed:
+        return Rows(codes), weight
+    observed = found[0][:, n_columns:].astype(bool)
+    # what is missing is drawn for each row by itself
+    drawn = weight[~observed.all(axis=1)].sum()
+    return (Rows(codes, observed), weight) if drawn * bytes_of_row(domain.n_categories) <= table.memory else None
 
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):

@@ -163,7 +163,8 @@ class PackedTable:
     Raises
     ------
     ValueError
-        If ``memory`` is no positive number, or the folder holds no packed table, or one of another format version, or a file of it is not as long as it must
+        If ``memory`` is no positive number, or the folder holds no packed table, or one of another format version, or a
+        file of it is not as long as it must
         be; the message names it.
     OSError
         If it cannot be read.
@@ -296,7 +297,19 @@ class PackedTable:
         return Rows(codes, observed, log_share)
 
     def codes(self, domain, start, stop, columns=None):
-        """Codes of rows: ndarray of shape (stop - start, n), uint8; as those of `rows`."""
+        """Codes of rows.
+
+        Parameters
+        ----------
+        domain : Domain
+        start, stop : int
+        columns : sequence of int, default=None
+
+        Returns
+        -------
+        codes : ndarray of shape (stop - start, n), uint8
+            As those of `rows`; float64 if one of the columns is a quantity.
+        """
         return self.rows(domain, start, stop, columns).codes
 
     def lookups(self, domain):
@@ -315,7 +328,18 @@ class PackedTable:
         return codes
 
     def places(self, j, start, stop):
-        """Places of a column's values in its dictionary: ndarray of shape (stop - start,), uint8 or uint16."""
+        """Places of a column's cells in its dictionary.
+
+        Parameters
+        ----------
+        j : int
+            Number of the column.
+        start, stop : int
+
+        Returns
+        -------
+        places : ndarray of shape (stop - start,), uint8 or uint16
+        """
         bits, mapped = self.columns[j].bits, self._map(j)
         if bits > MOST_PLANES:
             return mapped[start:stop]
@@ -327,7 +351,21 @@ class PackedTable:
         return places[start - first * BLOCK : stop - first * BLOCK]
 
     def numbers(self, j, start, stop):
-        """Cells of a column of numbers as they are stored, and which are there: ndarrays of int64 and bool."""
+        """Cells of a column of numbers as they are stored.
+
+        Parameters
+        ----------
+        j : int
+            Number of the column.
+        start, stop : int
+
+        Returns
+        -------
+        cells : ndarray of shape (stop - start,), int64
+            What `PackedColumn.own` makes its values of.
+        there : ndarray of shape (stop - start,), bool
+            Which are not missing.
+        """
         cells, plane = self._map(j)
         first = start // 8
         there = np.unpackbits(plane[first : -(-stop // 8)], bitorder="little")

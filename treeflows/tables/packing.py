@@ -76,7 +76,7 @@ class TableWriter:
     def __init__(self, folder, names, dtypes, container, extended, append):
         self.n_rows, self.sources = 0, []
         self._folder, self._container, self._extended, self._append = folder, container, extended, append
-        self._header = None if extended is None else read_header(folder)
+        self._header: dict = {} if extended is None else read_header(folder)
         self._place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
         try:
             self._place.mkdir()
@@ -120,7 +120,7 @@ class TableWriter:
             n_rows += before["n_rows"]
         elif self._append == "columns":
             columns = before["columns"] + columns
-        if before is not None:
+        if before:
             sources = before["sources"] + sources
         header = {
             "format": FORMAT,
@@ -135,10 +135,10 @@ class TableWriter:
             json.dump(header, file, ensure_ascii=False)
             _sync(file)
         _sync_folder(self._place)
-        if before is None:
-            self._place.rename(self._folder)
-        else:
+        if before:
             self._replace(header)
+        else:
+            self._place.rename(self._folder)
         _sync_folder(self._folder.parent)
 
     def discard(self):
@@ -378,8 +378,8 @@ def arrow_columns(X, columns=None):
     import pyarrow as pa
 
     table, arrays = Table(X), []
-    for j in range(len(table.names)) if columns is None else columns:
-        name, dtype = table.names[j], table.dtypes[j]
+    for j in range(len(table.dtypes)) if columns is None else columns:
+        name, dtype = table.label(j), table.dtypes[j]
         if dtype.startswith("dictionary"):
             told = f"column {str(name)!r} has dtype {dtype}; convert it to pandas' own categories"
             raise TableError(told, column=name)

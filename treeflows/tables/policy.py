@@ -104,8 +104,9 @@ class TablePolicy:
             numeric = [(0,) if j in named else () for j in range(n_columns)]
         categories: list = ["auto"] * n_columns
         if not (isinstance(self.categories, str) and self.categories == "auto"):
-            check_one_each(self.categories, n_columns)
-            categories = [[given] for given in self.categories]
+            declared: Any = self.categories
+            check_one_each(declared, n_columns)
+            categories = [[given] for given in declared]
         return [replace(self, numeric=n, categories=c) for n, c in zip(numeric, categories, strict=True)]
 
     @property
