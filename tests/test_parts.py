@@ -19,7 +19,7 @@ from sklearn.base import clone
 import treeflows
 from treeflows import AutoregressiveTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows.command.main import main
-from treeflows.learning import logistic, prunings
+from treeflows.learning import grown, logistic
 from treeflows.machine import parts as machine
 from treeflows.machine.errors import PartError, TableError
 
@@ -29,13 +29,13 @@ FLOW = AutoregressiveTreeFlow(order="natural")
 @pytest.fixture
 def small_parts(monkeypatch):
     """One tree a part, however small the table."""
-    monkeypatch.setattr(prunings, "MOST_WORK", 1)
+    monkeypatch.setattr(grown, "MOST_WORK", 1)
 
 
 @pytest.fixture
 def on_trees(monkeypatch, small_parts):
     """Have something happen first whenever a tree is learned in parts, here and in workers that are forked."""
-    plain = prunings.trees_of_places
+    plain = grown.trees_of_places
 
     def have(happen):
         @functools.wraps(plain)
@@ -43,7 +43,7 @@ def on_trees(monkeypatch, small_parts):
             happen(options.get("first"))
             return plain(*arrays, **options)
 
-        monkeypatch.setattr(prunings, "trees_of_places", trees_of_places)
+        monkeypatch.setattr(grown, "trees_of_places", trees_of_places)
         monkeypatch.setitem(machine._functions, f"{plain.__module__}:{plain.__name__}", trees_of_places)
 
     return have
@@ -366,7 +366,7 @@ def test_workers_make_nothing_but_parts(tmp_path):
         job = store.put_job(function, {}, {}, {})
         _, error = machine.work(str(store.root), job, json.dumps({}), "0" * 64, "me", 1)
         assert isinstance(error, PartError)
-    job = store.put_job("treeflows.learning.prunings:trees_of_places", {}, {"codes": np.zeros(3)}, {"codes": "0" * 64})
+    job = store.put_job("treeflows.learning.grown:trees_of_places", {}, {"codes": np.zeros(3)}, {"codes": "0" * 64})
     _, error = machine.work(str(store.root), job, "{}", "0" * 64, "me", 1)
     assert "damaged" in str(error)
     _, error = machine.work(str(tmp_path / "0.0.0-1"), job, "{}", "0" * 64, "me", 1)

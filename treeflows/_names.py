@@ -15,6 +15,7 @@ from .models.destructors import IndependentDestructor, MixtureDestructor, Rotati
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
+from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
@@ -27,6 +28,7 @@ __all__ = [
     "Anomalies",
     "AnomaliesDisplay",
     "AutoregressiveTreeFlow",
+    "ColumnCodes",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",
@@ -40,6 +42,7 @@ __all__ = [
     "PackedTable",
     "PairDisplay",
     "PartError",
+    "PartyColumns",
     "RotationDestructor",
     "SyntheticQuality",
     "TreeDestructor",
@@ -51,6 +54,8 @@ __all__ = [
     "TreePermutation",
     "check_destructor",
     "evaluate_synthetic",
+    "join_columns",
+    "learn_columns",
     "load",
     "pack",
     "parts",
