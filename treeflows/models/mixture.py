@@ -355,10 +355,9 @@ class TreeFlowMixture(CountedFlow):
             return flow.learn_counts(*of)
 
         def in_order(learned):
-            counts, trees = zip(*learned, strict=True)
             if grown is not None:
-                grown.extend(of for of in counts if of is not None)
-            return trees
+                grown.extend(counts for counts, _ in learned if counts is not None)
+            return tuple(trees for _, trees in learned)
 
         (first,) = in_order([learn(estimator, codes, weight, seeds[0])])
         flow, further = self._voices(first.order)
