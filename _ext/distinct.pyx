@@ -48,7 +48,7 @@ cdef class DistinctRows:
         self.counts = np.zeros(n_places, dtype=np.int64)
 
     def add(self, const uint8_t[:, ::1] codes, const int64_t[::1] weight=None):
-        """Count rows, each as often as its weight says: False if there are too many distinct ones, and none may follow."""
+        """Count rows, each as often as its weight says: False if too many are distinct, and no more may be counted."""
         cdef int64_t r = 0
         if codes.shape[1] != self.words.n_columns:
             raise ValueError(f"rows of {codes.shape[1]} columns, where {self.words.n_columns} are counted")

@@ -29,8 +29,8 @@ from _ext.costs cimport tf_costs
 from _ext.grown cimport Grown, grown_append, grown_free
 from _ext.kernels cimport objective_function
 from _ext.node_counts cimport (
-    Domain, Node, Training, all_rows, count_node, count_target, first_domain, is_sparse, left_counts, narrow, narrow_rows,
-    part, take_away, take_table,
+    Domain, Node, Training, all_rows, count_node, count_target, first_domain, is_sparse, left_counts, narrow,
+    narrow_rows, part, take_away, take_table,
 )
 from _ext.rules cimport Rules, may_split, path_of_child, path_of_root
 from _ext.stopping cimport Stop, Watch, look, stopped
@@ -175,7 +175,7 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
     cdef Training training
     at = Start(numbers=np.arange(n_columns, dtype=np.int32)) if start is None else start
     n_digits = 0 if weight is None else int(np.max(weight)).bit_length()
-    kept = lay_out(&training, np.asarray(codes), n_categories, order, n_ordered, weight, n_digits, at.numbers)
+    _kept = lay_out(&training, np.asarray(codes), n_categories, order, n_ordered, weight, n_digits, at.numbers)
     cdef int64_t n_words = training.n_words
     for t in prange(n_words, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_rows * n_columns > PARALLEL_WORK):

@@ -95,7 +95,6 @@ cdef class Top:
 
     def __init__(self, t, n_categories, order, n_ordered, cost, rules, counts):
         cdef const int64_t[::1] tabled = cost.table
-        cdef int32_t v
         cdef int32_t target = order[t]
         numbers = np.arange(len(n_categories), dtype=np.int32)
         none = np.empty((0, len(n_categories)), dtype=np.uint8)
@@ -307,7 +306,8 @@ cdef class Top:
     def arrays(self):
         """The tree as it is, as `grow_trees` gives one: column, low, high, left, candidates, counts."""
         cdef int64_t n = self.tree.n_nodes, i
-        asked = np.array([(self.tree.asked[i].column, self.tree.asked[i].low, self.tree.asked[i].high) for i in range(n)])
+        asked = np.array([[self.tree.asked[i].column, self.tree.asked[i].low, self.tree.asked[i].high]
+                          for i in range(n)])
         left = np.array([self.tree.left[i] for i in range(n)], dtype=np.int32)
         candidates = np.array([self.tree.candidates[i] for i in range(n)], dtype=np.int32)
         counts = np.array(<int32_t[:n, :self.tree.n_categories]> self.tree.counts)

@@ -114,7 +114,9 @@ def test_costs_are_the_same_whether_tabled_or_computed(each_isa, monkeypatch):
     order = np.arange(6, dtype=np.int32)
 
     def learned():
-        layer = learn_layer(Counter(codes, k, 1), likelihood_criterion(4000, 6, 1, 0.0), max_depth=3, min_samples_split=9)
+        layer = learn_layer(
+            Counter(codes, k, 1), likelihood_criterion(4000, 6, 1, 0.0), max_depth=3, min_samples_split=9
+        )
         trees = grow_trees(codes, np.array(k, dtype=np.int32), order, cost_table(4000, 1, 40), GrowthRules(5))
         information = pairwise_information(codes, np.array(k), cost_table(4000, 1, 40))
         return [layer.tables, layer.column, layer.counts, information, *trees]
@@ -161,7 +163,8 @@ guarded = np.frombuffer(mapped, np.int64, len(cost), mmap.PAGESIZE * 64)
 guarded[:] = cost
 for slab in counter.slabs:
     best_splits(counter.cooccurrences([0], slab), *slab, counter.first_plane, counter.first_category,
-                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8), Costs(guarded, bits), 1, 1)
+                counter.counts[0], counter.counts, np.ones_like(counter.counts, dtype=np.uint8),
+                Costs(guarded, bits), 1, 1)
 """
 
 

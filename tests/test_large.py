@@ -60,7 +60,7 @@ def assert_same_trees(codes, k, block_rows, memory, order=None, n_threads=1, whi
     st.booleans(),
     st.randoms(),
 )
-def test_growth_in_passes_is_growth_in_memory(table, block_rows, memory, min_samples_leaf, max_features, ranged, random):
+def test_growth_in_passes_is_growth_in_memory(table, block_rows, memory, min_leaf, max_features, ranged, random):
     codes, k = table
     order = list(range(len(k)))
     random.shuffle(order)
@@ -70,7 +70,7 @@ def test_growth_in_passes_is_growth_in_memory(table, block_rows, memory, min_sam
         block_rows,
         memory,
         order,
-        min_samples_leaf=min_samples_leaf,
+        min_samples_leaf=min_leaf,
         max_features=max_features,
         n_ordered=[random.randint(0, each) for each in k] if ranged else None,
     )
@@ -230,7 +230,8 @@ def test_a_tree_flow_of_more_rows_than_memory_is_that_of_rows_in_memory(order, t
 
 def at_most(n, read):
     def rows(self, domain, start=0, stop=None, *args, **options):
-        assert stop is not None and stop - start <= n
+        assert stop is not None
+        assert stop - start <= n
         return read(self, domain, start, stop, *args, **options)
 
     return rows

@@ -1,8 +1,8 @@
 """Trees of tables that do not fit into memory: ``python -m benchmarks.large ROWS FOLDER [MEMORY]``.
 
-Rows are drawn from a tree flow of 16 columns of msnbc and packed to a folder, once; then a process of its own fits a tree
-flow in natural order and tells seconds, processor seconds, the most memory, and nats a row above the model that the rows
-are drawn from. With MEMORY, in bytes, rows are read in blocks instead of counted as distinct ones, where they take more.
+Rows are drawn from a tree flow of 16 columns of msnbc and packed to a folder, once; then a process of its own fits a
+tree flow in natural order and tells seconds, processor seconds, the most memory, and nats a row above the model that
+the rows are drawn from. MEMORY, in bytes, is what `PackedTable` takes.
 """
 
 import resource
@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 import numpy as np
-from .common import load
 
 from treeflows import AutoregressiveTreeFlow, PackedTable, pack
+
+from .common import load
 
 N_COLUMNS = 16
 STEP = 2**18  # rows
@@ -60,7 +61,7 @@ def fit(folder, memory=None):
     rows, log_prob = truth()
     flow_says = flow.distribution_.score(rows, 1)
     excess = float(np.sum(np.exp(log_prob) * (log_prob - flow_says)))
-    print(f"{table.n_rows:,} rows: {seconds:.1f} s, {used:.1f} s of processors, {most:.2f} GB, excess {excess:.2e} nats")
+    print(f"{table.n_rows:,} rows: {seconds:.1f} s, {used:.1f} s of CPU, {most:.2f} GB, excess {excess:.2e} nats")
 
 
 if __name__ == "__main__":

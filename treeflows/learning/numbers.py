@@ -1,6 +1,7 @@
 """Learning densities of rows of numbers and codes: atoms, questions, destructors, trees of digits, shares."""
 
 from copy import copy
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..densities.mixed import MixedDensity, shares_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
+from ..machine.parts import called, together
 from ..machine.progress import progress_bar
 from .boosting import BoostingLearner
 from .costs import cost_table
@@ -141,10 +143,8 @@ def learn_mixed_apart(
         seen = [np.delete(every, fold) for fold in held_out or [[]]]
         marginals = list(map(learner.marginal, seen))
         boosted, boost_all = learner.boost_apart(marginals, seen, held_out if boosts else [])
-        known = []
-        for rows, *parts in zip(seen, marginals, coded_apart or [coded], boosted, strict=True):
-            known.append(learner.learn(rows, kinds, *parts))
-            progress(len(known))
+        folds = zip(seen, marginals, coded_apart or [coded], boosted, strict=True)
+        known = together([partial(learner.learn, rows, kinds, *parts) for rows, *parts in folds], progress)
         share = learner.shares(known, held_out or [slice(0, len(table))])
         known = [density.with_shares(*share) for density in known]
         if not held_out:
@@ -312,7 +312,8 @@ class MixedLearner:
                 layout.write(codes, j, x.astype(np.uint8))
         parts = [parted(codes, rows) for rows in held_out]
         draws = np.random.default_rng(self.seeds[0])
-        whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
+        with called(layout.columns):
+            whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
         return [(whole,), *((pool,) for pool in known)]
 
     def marginal(self, rows):
@@ -354,11 +355,13 @@ class MixedLearner:
 
     def learn(self, rows, kinds, marginal, coded=(), boosted=(), mixtures=None):
         """The density of some rows, with equal shares; mixtures of kinds (states, of scores), anew or from others."""
-        learned = []
-        for i, (n_states, of_scores) in enumerate(kinds):
+
+        def learn_mixture(i, n_states, of_scores):
             learner = self._mixture_learner(rows, marginal, of_scores)
             draws = np.random.default_rng([self.seeds[0], n_states, of_scores])
-            learned.append(learner.improve(mixtures[i]) if mixtures else learner.learn(n_states, draws))
+            return learner.improve(mixtures[i]) if mixtures else learner.learn(n_states, draws)
+
+        learned = together([partial(learn_mixture, i, *kind) for i, kind in enumerate(kinds)])
         bare = MixedDensity(
             n_categories=self.k,
             order=self.order,
@@ -375,15 +378,13 @@ class MixedLearner:
         )
         codes, *residual_codes = bare.code_tables(self.spread[rows], self.threads)
         layout = CodeLayout(self.numbers, self.order, MARGINAL_BITS)
-        first, *others = self.seeds
-        told_apart = bool(coded)  # codes and kinds are
-        further = [
-            grow_on(codes, layout, told_apart, self.growth.of_further_trees(), seed, self.threads) for seed in others
-        ]
-        trees = grow_on(codes, layout, told_apart, self.growth, first, self.threads), *further
-        layout = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
-        residuals = [grow_on(codes, layout, True, self.growth, first, self.threads) for codes in residual_codes]
-        return bare.with_trees(trees, tuple(residuals))
+        of_residuals = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
+        growth, first, told_apart = self.growth, self.seeds[0], bool(coded)  # codes and kinds are
+        grow = [partial(grow_on, codes, layout, told_apart, growth, first)]
+        grow += [partial(grow_on, codes, layout, told_apart, growth.of_further_trees(), s) for s in self.seeds[1:]]
+        grow += [partial(grow_on, codes, of_residuals, True, growth, first) for codes in residual_codes]
+        grown = together([partial(task, self.threads) for task in grow])
+        return bare.with_trees(tuple(grown[: len(self.seeds)]), tuple(grown[len(self.seeds) :]))
 
     def _mixture_learner(self, rows, marginal, of_scores):
         z, n = self.noise[rows].copy(), len(self.in_order)

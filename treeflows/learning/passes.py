@@ -3,8 +3,8 @@
 The top of a tree grows node by node: in a pass over the rows, all blocks are counted at the nodes that are open, which
 then split as they would in memory (`_ext/levels.pyx`). A node whose rows fit into memory is closed; in a further pass
 its rows are taken out, and it grows there like a tree of its own that starts so far below the root. Nothing of this
-shows in the trees: counts are sums over blocks, columns are drawn by a node's path, and nodes are numbered as if all had
-been in memory.
+shows in the trees: counts are sums over blocks, columns are drawn by a node's path, and nodes are numbered as if all
+had been in memory.
 """
 
 from collections import defaultdict

@@ -1,6 +1,7 @@
 """How much memory there is."""
 
 import os
+from pathlib import Path
 
 SHARE = 0.5  # of what there is, that rows may take where nobody says how much
 UNKNOWN = 4 * 2**30  # where the system does not tell
@@ -15,8 +16,7 @@ def memory_for_rows():
         limits.append(UNKNOWN)
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
-            with open(path) as file:
-                told = file.read().strip()
+            told = Path(path).read_text(encoding="ascii").strip()
         except OSError:
             continue
         if told.isdigit():

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import asdict
-from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
@@ -14,6 +14,7 @@ from ..learning.multisets import repeated
 from ..learning.rows import MOST_ROWS, check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import TableError
+from ..machine.parts import called
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import Rows, check_codes, check_told
@@ -420,7 +421,8 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
             f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
         )
-    return domain, Rows(RowsInBlocks(partial(table.codes, domain), (table.n_rows, table.n_columns), table.memory)), None
+    codes: Any = RowsInBlocks.of_packed(table, domain)
+    return domain, Rows(codes), None
 
 
 def _distinct(table, domain, threads):
@@ -438,24 +440,31 @@ def _distinct(table, domain, threads):
     if found is None:
         return None
     codes, weight = np.ascontiguousarray(found[0][:, :n_columns]), found[1].astype(np.float64)
-    return Rows(codes, found[0][:, n_columns:].astype(bool) if holed else None), weight
+    if not holed:
+        return Rows(codes), weight
+    observed = found[0][:, n_columns:].astype(bool)
+    # what is missing is drawn for each row by itself
+    drawn = weight[~observed.all(axis=1)].sum()
+    return (Rows(codes, observed), weight) if drawn * bytes_of_row(domain.n_categories) <= table.memory else None
 
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
-    if domain.numeric.any():
-        filling, learning = _draws(random_state)
+    if not domain.numeric.any():
+        return learn_from_codes(model.learn, rows, domain, random_state, threads, weight)
+    filling, learning = _draws(random_state)
+    with called(domain.column_names):
         values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
         return model.learn_numbers(values, domain, learning, threads)
-    return learn_from_codes(model.learn, rows, domain, random_state, threads, weight)
 
 
 def learn_from_codes(learn, rows, domain, random_state, threads, weight=None):
     """What ``learn``, which takes what `CategoricalDensity.learn` does, makes of rows of categories."""
     filling, learning = _draws(random_state)
-    codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
-    n_ordered = domain.n_ordered if domain.n_ordered.any() else None
-    return learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
+    with called(domain.column_names):
+        codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
+        n_ordered = domain.n_ordered if domain.n_ordered.any() else None
+        return learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
 
 
 def _draws(random_state):

@@ -1,5 +1,6 @@
 """The tree flow with voices: at every column, trees, the states of a mixture and a logistic regression have a say."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..learning.multisets import distinct, folds
 from ..learning.numbers import learn_mixed, learn_mixed_apart
 from ..learning.voices import MOST_TREES, CountedVoices, learn_voices
 from ..machine.errors import check_number
+from ..machine.parts import together
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
@@ -350,17 +352,22 @@ class TreeFlowMixture(CountedFlow):
                 splitting = told.astype(np.uint8)
             of = rows, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting
             if grown is None or rows is not codes:
-                return flow.learn(*of)
-            counts, trees = flow.learn_counts(*of)
-            grown.append(counts)
-            return trees
+                return None, flow.learn(*of)
+            return flow.learn_counts(*of)
 
-        first = learn(estimator, codes, weight, seeds[0])
+        def in_order(learned):
+            if grown is not None:
+                grown.extend(counts for counts, _ in learned if counts is not None)
+            return tuple(trees for _, trees in learned)
+
+        (first,) = in_order([learn(estimator, codes, weight, seeds[0])])
         flow, further = self._voices(first.order)
 
         def grow(rows, weight, n, splitting=None):
-            one = first if rows is codes else learn(flow, rows, weight, seeds[0])
-            return one, *(learn(further, rows, weight, seed, splitting) for seed in seeds[1:n])
+            others = [partial(learn, further, rows, weight, seed, splitting) for seed in seeds[1:n]]
+            if rows is codes:
+                return first, *in_order(together(others))
+            return in_order(together([partial(learn, flow, rows, weight, seeds[0]), *others]))
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
