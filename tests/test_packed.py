@@ -444,13 +444,14 @@ def test_an_interrupt_leaves_nothing_half(append, tmp_path, monkeypatch):
     assert not (tmp_path / "table").exists() if append is None else PackedTable(tmp_path / "table").hashes == before
 
 
-def test_a_full_disk_leaves_nothing_half(tmp_path):
+@pytest.mark.parametrize("limit", [1000, 600_000])  # while the table is copied, and while more rows are written
+def test_a_full_disk_leaves_nothing_half(limit, tmp_path):
     resource = pytest.importorskip("resource")
     X = long(2 * BLOCK)
-    before = pack(X[:10], tmp_path / "table").hashes
+    before = pack(X[: BLOCK + 1], tmp_path / "table").hashes
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
     try:
         for folder, append in (("table", "rows"), ("other", None)):
             with pytest.raises(OSError, match="too large"):

@@ -202,7 +202,7 @@ def _parquet(path, text=()):
 
     with Path(path).open("rb") as file:
         try:
-            opened = parquet.ParquetFile(file, read_dictionary=list(text), buffer_size=2**20)
+            opened = parquet.ParquetFile(file, read_dictionary=list(text), buffer_size=2**20, pre_buffer=False)
         except arrow().ArrowException as error:
             raise TableError(f"it is no Parquet file, or is damaged ({error})") from None
         yield opened

@@ -399,7 +399,7 @@ def _read_parquet(path, drop, n_rows):
             if n_rows is None:
                 tables = iter([parquet.read_table(file)])
             else:
-                batches = parquet.ParquetFile(file, buffer_size=2**20).iter_batches(n_rows)
+                batches = parquet.ParquetFile(file, buffer_size=2**20, pre_buffer=False).iter_batches(n_rows)
                 tables = (pyarrow.Table.from_batches([batch]) for batch in batches)
             for table in tables:
                 if table.num_rows and table.num_columns:

@@ -56,6 +56,7 @@ def packing(folder, names, dtypes, container, extended=None, append=None):
         check_free(folder)
     writer = TableWriter(folder, names, dtypes, container, extended, append)
     try:
+        writer.go_on()
         yield writer
         writer.finish()
     finally:
@@ -75,18 +76,22 @@ class TableWriter:
 
     def __init__(self, folder, names, dtypes, container, extended, append):
         self.n_rows, self.sources = 0, []
-        self._folder, self._container, self._extended, self._append = folder, container, extended, append
+        self._folder, self._container = folder.resolve(), container
+        self._extended, self._append = extended, append
         self._header: dict = {} if extended is None else read_header(folder)
-        self._place = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        self._place = self._folder.with_name(f".{self._folder.name}.{secrets.token_hex(4)}.tmp")
         try:
             self._place.mkdir()
         except OSError as error:
             raise type(error)(error.errno, error.strerror, str(folder)) from None
         paths = [self._place / str(j) for j in range(len(names))]
         self._columns = [_ColumnWriter(*column) for column in zip(names, dtypes, paths, strict=True)]
-        if append == "rows":
+
+    def go_on(self):
+        """Start from the rows of the table that gets more of them, if there is one."""
+        if self._append == "rows":
             for j, column in enumerate(self._columns):
-                column.go_on(extended, j)
+                column.go_on(self._extended, j)
 
     def append(self, arrays):
         """Add rows: an Arrow array for each column.
