@@ -5,6 +5,13 @@ DROPPED: int
 LEAF: int
 INNER: int
 
+def add_counts(
+    first_node: NDArray[np.int64],
+    left: NDArray[np.int32],
+    n_categories: NDArray[np.int32],
+    at_leaves: NDArray[np.int32],
+    counts: NDArray[np.int32],
+) -> None: ...
 def average_prunings(
     first_node: NDArray[np.int64],
     left: NDArray[np.int32],

@@ -44,6 +44,42 @@ ctypedef struct Prior:
     const double *rising          # [n_concentrations, 2, n_tabled]
 
 
+def add_counts(const int64_t[::1] first_node, const int32_t[::1] left, const int32_t[::1] n_categories,
+               const int32_t[::1] at_leaves, int32_t[::1] counts):
+    """Count more rows in every node of every tree.
+
+    Parameters
+    ----------
+    first_node, left
+        Trees as `grow_trees` gives them.
+    n_categories : ndarray of shape (n_trees,), int32
+        Of each tree's target.
+    at_leaves : ndarray of shape (sum of n_leaves * n_categories,), int32
+        Rows of each category of the target that come to each leaf, leaf after leaf.
+    counts : ndarray of shape (sum of n_nodes * n_categories,), int32
+        To be added to, in place.
+    """
+    cdef int64_t t, i, n_nodes, at_count = 0, at_leaf = 0
+    cdef int32_t v, k
+    cdef int32_t *node
+    cdef const int32_t *below
+    with nogil:
+        for t in range(n_categories.shape[0]):
+            n_nodes, k = first_node[t + 1] - first_node[t], n_categories[t]
+            node = &counts[at_count]
+            for i in range(n_nodes):
+                if left[first_node[t] + i] == 0:
+                    for v in range(k):
+                        node[i * k + v] += at_leaves[at_leaf + v]
+                    at_leaf += k
+            for i in range(n_nodes - 1, -1, -1):  # children come after their parent
+                if left[first_node[t] + i] != 0:
+                    below = node + <int64_t> left[first_node[t] + i] * k
+                    for v in range(k):
+                        node[i * k + v] = below[v] + below[k + v]
+            at_count += n_nodes * k
+
+
 def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, const int32_t[::1] candidates,
                      const int32_t[::1] counts, const int32_t[::1] n_categories, const double[:, ::1] concentrations,
                      const double[:, :, :, ::1] rising, const int32_t[::1] grid, double prior_split, double most_split,

@@ -11,3 +11,14 @@ def draw(
     first_category: NDArray[np.int32],
     n_threads: int = 1,
 ) -> NDArray[np.uint8]: ...
+def draw_next(
+    prob: NDArray[np.float64],
+    ahead: NDArray[np.float64],
+    uniform: NDArray[np.float64],
+    is_drawn: NDArray[np.uint8],
+    told: NDArray[np.float64],
+    column: int,
+    parent: int,
+    codes: NDArray[np.uint8],
+    n_threads: int = 1,
+) -> NDArray[np.float64]: ...

@@ -92,3 +92,64 @@ cdef void draw_row(const double *uniform, const double *cumulative, const int32_
             else:
                 low = middle + 1
         out[j] = <uint8_t> (low - first_category[j])
+
+
+def draw_next(const double[:, ::1] prob, const double[:, ::1] ahead, const double[:, ::1] uniform,
+              const uint8_t[::1] is_drawn, const double[:, ::1] told, int64_t column, int64_t parent,
+              uint8_t[:, ::1] codes, int n_threads=1):
+    """Go on by one column with several draws of each row: where it is not observed, its code is drawn, in place.
+
+    Parameters
+    ----------
+    prob : ndarray of shape (n_rows * n_draws, n_categories), float64
+        Distribution of the column in each draw.
+    ahead : ndarray of shape (n_rows, n_categories), float64
+        What each value is weighed by besides.
+    uniform : ndarray of shape (n_rows, n_draws), float64 in [0, 1)
+    is_drawn : ndarray of shape (n_rows,), uint8
+        0 where the code that stands in the draws is observed.
+    told : ndarray of shape (n_rows, n_categories of the parent), float64
+        By what the column's weight is divided, for each value of its parent.
+    column, parent : int
+        The latter -1 for none.
+    codes : ndarray of shape (n_rows * n_draws, n_columns), uint8
+    n_threads : int
+
+    Returns
+    -------
+    total : ndarray of shape (n_rows, n_draws), float64
+        Weight of what was drawn: of all values together, or of the observed one.
+    """
+    result = np.empty((uniform.shape[0], uniform.shape[1]))
+    cdef double[:, ::1] out = result
+    cdef int64_t n_rows = uniform.shape[0], n_draws = uniform.shape[1], k = prob.shape[1], r
+    for r in prange(n_rows, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_rows * n_draws * k > 65536):
+        draw_of_row(&prob[r * n_draws, 0], &ahead[r, 0], &uniform[r, 0], is_drawn[r], &told[r, 0], column, parent,
+                    n_draws, k, codes.shape[1], &codes[r * n_draws, 0], &out[r, 0])
+    return result
+
+
+cdef void draw_of_row(const double *prob, const double *ahead, const double *uniform, bint is_drawn,
+                      const double *told, int64_t column, int64_t parent, int64_t n_draws, int64_t k,
+                      int64_t n_columns, uint8_t *codes, double *out) noexcept nogil:
+    cdef int64_t d
+    cdef int32_t v, value
+    cdef double total, wanted
+    cdef double cumulative[256]
+    for d in range(n_draws):
+        if is_drawn:
+            total = prob[0] * ahead[0]
+            cumulative[0] = total
+            for v in range(1, k):
+                total = total + prob[v] * ahead[v]
+                cumulative[v] = total
+            wanted, value = uniform[d] * total, 0
+            for v in range(k - 1):
+                value += wanted >= cumulative[v]
+            codes[column] = <uint8_t> value
+        else:
+            total = prob[codes[column]] * ahead[codes[column]]
+        out[d] = total if parent < 0 else total / told[codes[parent]]
+        prob += k
+        codes += n_columns

@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+SHARE_BITS: int
+
 def conditionals(
     rows: NDArray[np.uint8],
     order: NDArray[np.int32],
@@ -30,3 +32,11 @@ def expect(
     log_prob: NDArray[np.float32],
     n_threads: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]: ...
+def count_states(
+    rows: NDArray[np.uint8],
+    weight: NDArray[np.int32],
+    first_category: NDArray[np.int32],
+    log_prob: NDArray[np.float64],
+    log_weight: NDArray[np.float64],
+    n_threads: int = 1,
+) -> NDArray[np.int64]: ...

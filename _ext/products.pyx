@@ -13,10 +13,17 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from _ext.kernels cimport current_kernels, tf_kernels
 
+cdef extern from "elementary.h" nogil:
+    double exp "tf_exp"(double)
+
 cdef enum:
     BLOCKS = 16             # of rows at most, each with sums of its own
     BLOCK_SUMS = 16777216   # of all blocks together
     PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves
+    BLOCK_ROWS = 1024       # that a thread counts at a time
+
+cpdef enum:
+    SHARE_BITS = 31  # of the fixed point of `count_states`: shares of fewer than 2**31 rows add up in 64 bits
 
 
 def conditionals(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int32_t[::1] first_category,
@@ -160,6 +167,68 @@ def expect(const int32_t[::1] cells, const int64_t[::1] starts, const float[::1]
                                       &rows[block, 0])
     n = np.sum(weight, dtype=np.float64)
     return counted.sum(axis=0, dtype=np.float64), met.sum(axis=0, dtype=np.float64), scored.sum() / n
+
+
+def count_states(const uint8_t[:, ::1] rows, const int32_t[::1] weight, const int32_t[::1] first_category,
+                 const double[:, ::1] log_prob, const double[::1] log_weight, int n_threads=1):
+    """Posterior of the states in each row, summed up in fixed point: the same in any order and for any parts.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_columns), uint8
+    weight : ndarray of shape (n_rows,), int32
+        Rows that each row stands for.
+    first_category : ndarray of shape (n_columns + 1,), int32
+    log_prob : ndarray of shape (n_categories, n_states), float64
+    log_weight : ndarray of shape (n_states,), float64
+    n_threads : int
+
+    Returns
+    -------
+    counts : ndarray of shape (n_categories, n_states), int64
+        Posterior of the rows that have each category, in units of ``2**-SHARE_BITS`` rows.
+    """
+    cdef int64_t n_rows = rows.shape[0], n_states = log_weight.shape[0], n_blocks, b
+    counted = np.zeros((n_threads, log_prob.shape[0], n_states), dtype=np.int64)
+    cdef int64_t[:, :, ::1] counts = counted
+    cdef int64_t[:, ::1] shares = np.empty((n_threads, n_states), dtype=np.int64)
+    cdef double[:, ::1] joint = np.empty((n_threads, n_states))
+    n_blocks = (n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+    for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=n_rows * n_states > PARALLEL_WORK):
+        count_block(&rows[b * BLOCK_ROWS, 0], &weight[b * BLOCK_ROWS], min(BLOCK_ROWS, n_rows - b * BLOCK_ROWS),
+                    rows.shape[1], &first_category[0], &log_prob[0, 0], &log_weight[0], n_states,
+                    &joint[threadid(), 0], &shares[threadid(), 0], &counts[threadid(), 0, 0])
+    return counted.sum(axis=0)
+
+
+cdef void count_block(const uint8_t *rows, const int32_t *weight, int64_t n_rows, int64_t n_columns,
+                      const int32_t *first_category, const double *log_prob, const double *log_weight,
+                      int64_t n_states, double *joint, int64_t *shares, int64_t *counts) noexcept nogil:
+    cdef int64_t r, j, s
+    cdef double most, total
+    cdef const double *told
+    cdef int64_t *cell
+    for r in range(n_rows):
+        for s in range(n_states):
+            joint[s] = log_weight[s]
+        for j in range(n_columns):
+            told = log_prob + (first_category[j] + rows[j]) * n_states
+            for s in range(n_states):
+                joint[s] = joint[s] + told[s]
+        most, total = joint[0], 0.0
+        for s in range(1, n_states):
+            most = max(most, joint[s])
+        for s in range(n_states):
+            joint[s] = exp(joint[s] - most)
+            total = total + joint[s]
+        for s in range(n_states):
+            shares[s] = <int64_t> (joint[s] / total * (<int64_t> 1 << SHARE_BITS) + 0.5) * weight[r]
+        for j in range(n_columns):
+            cell = counts + (first_category[j] + rows[j]) * n_states
+            for s in range(n_states):
+                cell[s] += shares[s]
+        rows += n_columns
 
 
 cdef inline double meet(const tf_kernels *kernels, double *w, const double *theta, int64_t n_states) noexcept nogil:

@@ -124,6 +124,27 @@ cdef class Router:
             self.find_leaves(t, &rows[b * size, 0], min(size, n_rows - b * size), &out[b * size])
         return result
 
+    def count(self, const uint8_t[:, ::1] rows, const int32_t[::1] weight=None, int n_threads=1):
+        """How many rows of each category come to each leaf: ndarray of int32, arranged as the values of leaves are.
+
+        ``weight``, (n_rows,), are the rows that each row stands for, of a sum below 2**31; None for one each.
+        """
+        if weight is not None and weight.shape[0] != rows.shape[0]:
+            raise ValueError("each row needs a weight")
+        result = np.zeros(self.first_value[self.n_columns], dtype=np.int32)
+        cdef int32_t[::1] out = result
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b, t
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
+        cdef const int32_t *weights = NULL if weight is None else &weight[0]
+        # a tree's counts are one thread's; a block stays in the cache while all trees count it
+        for b in range(n_blocks):
+            for t in prange(self.n_columns, nogil=True, schedule="dynamic", num_threads=n_threads,
+                            use_threads_if=n_rows * self.n_columns > PARALLEL_WORK):
+                self.count_block(t, &rows[b * size, 0], min(size, n_rows - b * size),
+                                 NULL if weights == NULL else weights + b * size, &leaves[threadid(), 0],
+                                 &out[self.first_value[t]])
+        return result
+
     def look_up(self, const uint8_t[:, ::1] rows, const uint8_t[::1] tables, int n_threads=1):
         """Every value by the table of its leaf: ndarray of shape (n_rows, n_columns), uint8."""
         result = np.empty((rows.shape[0], rows.shape[1]), dtype=np.uint8)
@@ -219,6 +240,14 @@ cdef class Router:
                     v = rows[r * self.n_columns + j]
                     out[r * width + first + v] += of[<int64_t> leaves[r] * k + v]
             first += k
+
+    cdef void count_block(self, int64_t t, const uint8_t *rows, int64_t n_rows, const int32_t *weight,
+                          int32_t *leaves, int32_t *out) noexcept nogil:
+        cdef int64_t r
+        cdef int32_t j = self.order[t], k = self.n_categories[j]
+        self.find_leaves(t, rows, n_rows, leaves)
+        for r in range(n_rows):
+            out[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]] += 1 if weight == NULL else weight[r]
 
     cdef void look_up_block(self, const uint8_t *rows, int64_t n_rows, const uint8_t *tables, const uint8_t *codes,
                             int32_t *leaves, uint8_t *out) noexcept nogil:

@@ -329,7 +329,12 @@ LIES = {  # files that are true to every header, and no model
     ),
     "too small a probability": (AutoregressiveTreeFlow(), set_to("prob", 0, 5e-324), "array prob holds"),
     "evidence": (AutoregressiveTreeFlow(), set_to("evidence", 0, np.nan), "array evidence holds"),
-    "no rows": (AutoregressiveTreeFlow(), set_to("leaf_rows", 0, 0), "array leaf_rows holds"),
+    "fewer rows than none": (AutoregressiveTreeFlow(), set_to("leaf_rows", 0, -1), "array leaf_rows holds"),
+    "no rows": (
+        AutoregressiveTreeFlow(),
+        replaced("leaf_rows", lambda a: array_of(0 * a, a.dtype)),
+        "the leaves of tree 0 have no rows",
+    ),
     "counts": (DiscreteTreeFlow(1, min_samples_split=20), set_to("layers0_counts", 0, -1), "array counts holds"),
     "tables of other leaves": (
         DiscreteTreeFlow(1, min_samples_split=20),

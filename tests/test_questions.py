@@ -14,6 +14,7 @@ from sklearn.base import clone
 from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, MonteCarloWarning, TreeFlowEnsemble, TreeFlowMixture
+from treeflows._ext import encoding
 from treeflows.densities.density import Density
 from treeflows.densities.weighted import WeightedMean
 from treeflows.inference import estimates
@@ -657,3 +658,23 @@ def test_many_patterns_of_missing_cells():
     filled = model.impute(X)
     assert not np.isnan(filled).any()
     assert (filled == codes)[np.isnan(X)].mean() > 0.5
+
+
+def test_one_column_of_all_draws():
+    rng = np.random.default_rng(0)
+    prob, ahead, told = rng.random((4 * 50, 5)), rng.random((4, 5)), rng.random((4, 3))
+    uniform, is_drawn = rng.random((4, 50)), np.array([1, 0, 1, 0], dtype=np.uint8)
+    before = rng.integers(0, 3, (4 * 50, 2)).astype(np.uint8)
+    codes = before.copy()
+    total = encoding.draw_next(prob, ahead, uniform, is_drawn, told, 1, 0, codes, 2)
+    np.testing.assert_array_equal(codes[:, 0], before[:, 0])
+    for row in range(4):
+        for d in range(50):
+            i = 50 * row + d
+            joint = prob[i] * ahead[row]
+            if is_drawn[row]:
+                assert codes[i, 1] == min(np.searchsorted(np.cumsum(joint), uniform[row, d] * joint.sum(), "right"), 4)
+            else:
+                assert codes[i, 1] == before[i, 1]
+            weight = joint.sum() if is_drawn[row] else joint[codes[i, 1]]
+            assert total[row, d] == pytest.approx(weight / told[row, codes[i, 0]])

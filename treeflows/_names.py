@@ -13,6 +13,7 @@ from .models.destructors import IndependentDestructor, MixtureDestructor, Rotati
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
+from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
@@ -25,6 +26,7 @@ __all__ = [
     "Anomalies",
     "AnomaliesDisplay",
     "AutoregressiveTreeFlow",
+    "ColumnCodes",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",
@@ -37,6 +39,7 @@ __all__ = [
     "MonteCarloWarning",
     "PackedTable",
     "PairDisplay",
+    "PartyColumns",
     "RotationDestructor",
     "SyntheticQuality",
     "TreeDestructor",
@@ -48,6 +51,8 @@ __all__ = [
     "TreePermutation",
     "check_destructor",
     "evaluate_synthetic",
+    "join_columns",
+    "learn_columns",
     "load",
     "pack",
     "save",

@@ -98,7 +98,8 @@ class ConditionalTree:
         lines : list of (float, str)
             Shares and what has them: the most probable categories, at most ``most``, and the others as one.
         """
-        prob = np.average(self.prob[leaves], axis=0, weights=self.leaf_rows[leaves])
+        rows = self.leaf_rows[leaves]
+        prob = np.average(self.prob[leaves], axis=0, weights=rows if rows.any() else None)
         order = np.argsort(-prob, kind="stable")
         order = order[prob[order] >= RARE]
         shown = order if len(order) <= most + 1 else order[:most]

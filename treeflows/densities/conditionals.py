@@ -31,7 +31,7 @@ class Conditionals(OrderedDensity):
     children : ndarray of shape (n_inner, 2), int32
         If so, and if not: an inner node, or ``~leaf``, numbered within the tree.
     leaf_rows : ndarray of shape (n_leaves,), int32
-        Training rows.
+        Training rows; of a leaf that was grown by other rows than were counted maybe none.
     prob : ndarray of shape (sum of n_categories over the leaves,), float64
         Probability of each category at each leaf, leaf after leaf.
     evidence : ndarray of shape (n_columns,), float64
@@ -47,7 +47,7 @@ class Conditionals(OrderedDensity):
     low: Annotated[np.ndarray, Array(np.uint8, "nodes")]
     high: Annotated[np.ndarray, Array(np.uint8, "nodes")]
     children: Annotated[np.ndarray, Array(np.int32, "nodes", 2)]
-    leaf_rows: Annotated[np.ndarray, Array(np.int32, "leaves", low=1)]
+    leaf_rows: Annotated[np.ndarray, Array(np.int32, "leaves", low=0)]
     prob: Annotated[np.ndarray, Array(np.float64, "probabilities", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
     evidence: Annotated[np.ndarray, Array(np.float64, "columns", low=-MOST_NATS, high=MOST_NATS)]
     concentration: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=MOST_NATS)]
@@ -183,6 +183,8 @@ class Conditionals(OrderedDensity):
             raise ValueError("a tree asks a column for no category of it")
         for t in range(n_columns):
             check_tree(self.children[self.first_node[t] : self.first_node[t + 1]], f"tree {t}")
+            if not self.leaf_rows[self.first_leaf[t] : self.first_leaf[t + 1]].any():
+                raise ValueError(f"the leaves of tree {t} have no rows")
             prob = self.leaves(self.prob, t)
             if not np.allclose(prob.sum(axis=1), 1, rtol=0, atol=1e-9):
                 raise ValueError(f"the probabilities of tree {t} do not sum to one")

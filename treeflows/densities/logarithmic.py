@@ -116,3 +116,8 @@ class LogarithmicPool(OrderedDensity):
         super().check()
         if not np.array_equal(self.logistic.order, self.order):
             raise ValueError("the logistic regressions have another order than the trees")
+
+
+def average_in(pool):
+    """The average that a pool is, or that is a voice of it: Pool."""
+    return pool.average if isinstance(pool, LogarithmicPool) else pool

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._ext import elementary
+from .._ext import elementary, encoding
 from ..machine.log_sums import logsumexp, softmax
 
 MOST_SAMPLES, FEWEST_SAMPLES = 4096, 256  # that a forest is learned from, fewer the more pairs of columns there are:
@@ -197,30 +197,17 @@ def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
     exchanged = None
     for t in range(int(end.max(initial=0))):
         j, prob = walk.send(exchanged)
-        k = prob.shape[1]
-        s = forest.parent[j]
-        joint = prob.reshape(n_rows, n_draws, k) * ahead[j][:, None, :]
-        holes = np.flatnonzero(~observed[:, j])
-        total = np.empty((n_rows, n_draws))
-        values = drawn.reshape(n_rows, n_draws, n_columns)
-        if len(holes):
-            cumulative = np.cumsum(joint[holes], axis=2)
-            total[holes] = cumulative[:, :, -1]
-            uniform = np.stack([rngs[i].random(n_draws) for i in holes])
-            values[holes, :, j] = (uniform[:, :, None] * total[holes, :, None] >= cumulative[:, :, :-1]).sum(axis=2)
-        taken = values[:, :, j].astype(np.intp)
-        if len(holes) < n_rows:
-            whole = np.flatnonzero(observed[:, j])
-            total[whole] = np.take_along_axis(joint[whole], taken[whole, :, None], axis=2)[:, :, 0]
-        if s >= 0:
-            total /= np.take_along_axis(told[j], values[:, :, s].astype(np.intp), axis=1)
+        is_drawn, uniform = ~observed[:, j], np.empty((n_rows, n_draws))
+        for i in np.flatnonzero(is_drawn):
+            rngs[i].random(out=uniform[i])
+        of_column = np.ascontiguousarray(prob), ahead[j], uniform, is_drawn.view(np.uint8), told[j]
+        total = encoding.draw_next(*of_column, j, forest.parent[j], drawn, threads)
         counts = t < end
         with np.errstate(divide="ignore"):
             log_weight[counts] += elementary.log(total[counts])
         if not ordered:
-            of_forest += elementary.log(
-                np.take_along_axis(prob.reshape(n_rows, n_draws, k), taken[:, :, None], axis=2)[:, :, 0]
-            )
+            taken = np.take_along_axis(prob, drawn[:, [j]].astype(np.intp), axis=1)
+            of_forest += elementary.log(taken.reshape(n_rows, n_draws))
         exchanged = None
         share = shares(log_weight)
         for i in np.flatnonzero(ordered & counts & (t + 1 < end) & (2 * (share**2).sum(axis=1) * n_draws > 4)):

@@ -1,5 +1,6 @@
 """EM for mixtures of products (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977)."""
 
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -40,7 +41,7 @@ class Learner:
         counts = np.bincount(cells.ravel(), np.repeat(weight, n_columns), n)
         self.common = np.array([start + counts[start:end].argmax() for start, end in pairwise(first_category)])
         rare = cells != self.common
-        self.marginal = (counts + 0.5) / (self.ends[-1] + 0.5 * np.repeat(k, k))
+        self.marginal = _marginal(counts, k)
         self.starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1)))).astype(np.int64)
         self.rare = np.append(cells[rare], 0).astype(np.int32)  # not empty, whatever the table
 
@@ -79,10 +80,61 @@ class Learner:
             )
             counts, rows = counts[:, :n_states], rows[:n_states]
             counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
-            prob = np.maximum(counts, 0) + SMOOTHING * self.marginal[:, None]
-            prob /= np.add.reduceat(prob, self.first_category[:-1], axis=0)[self.column]
-            mixture = ProductMixture(self.n_categories, (rows + 1) / (rows + 1).sum(), prob)
+            mixture = _expected(self.n_categories, np.maximum(counts, 0), rows, self.marginal)
             if score - before < TOLERANCE:
                 break
             before = score
         return mixture
+
+
+@dataclass(frozen=True, eq=False)
+class CountedStates:
+    """What rows tell of the states of a mixture that stays: sums that more rows can be added to, in any order.
+
+    Attributes
+    ----------
+    mixture : ProductMixture
+        By which the states of the rows are told.
+    counts : ndarray of shape (n, n_states), int64
+        Posterior of the rows that have each category of each column, as `count_states` has it.
+    cells : ndarray of shape (n,), int64
+        Rows that have it.
+    """
+
+    mixture: ProductMixture
+    counts: np.ndarray
+    cells: np.ndarray
+
+    @classmethod
+    def of(cls, mixture):
+        """No rows so far."""
+        return cls(mixture, np.zeros(mixture.prob.shape, np.int64), np.zeros(len(mixture.prob), np.int64))
+
+    def counted(self, codes, weight, threads=1):
+        """With more rows: ``codes``, (n_rows, n_columns), uint8, and ``weight``, (n_rows,), int32."""
+        of = self.mixture
+        counts = products.count_states(
+            codes, weight, of.first_category, elementary.log(of.prob), elementary.log(of.weight), threads
+        )
+        cells = (codes + of.first_category[:-1]).ravel()
+        times = np.bincount(cells, np.repeat(weight, codes.shape[1]), len(self.cells))  # exact: whole numbers
+        return replace(self, counts=self.counts + counts, cells=self.cells + times.astype(np.int64))
+
+    def improved(self):
+        """The mixture after one step of EM by the rows that were counted, the largest state first."""
+        k, counts = self.mixture.n_categories, self.counts * 2.0**-products.SHARE_BITS
+        rows = counts[: k[0]].sum(axis=0)
+        return _expected(k, counts, rows, _marginal(self.cells, k)).by_weight()
+
+
+def _marginal(cells, k):
+    """Distributions of the columns by how many rows have each category."""
+    first = starts(k)
+    return (cells + 0.5) / (cells[: first[1]].sum() + 0.5 * np.repeat(k, k))
+
+
+def _expected(k, counts, rows, marginal):
+    """The mixture of these expected counts of categories and rows in each state: the M step of EM."""
+    prob = counts + SMOOTHING * marginal[:, None]
+    prob /= np.repeat(np.add.reduceat(prob, starts(k)[:-1], axis=0), k, axis=0)
+    return ProductMixture(k, (rows + 1) / (rows + 1).sum(), prob)

@@ -1,16 +1,20 @@
 """The voices of a mixture, pooled by what they say of rows that are held out of them."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from .._ext import elementary
-from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
+from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool, average_in
 from ..densities.pool import Pool, trees_say
 from ..densities.trees import starts
 from ..machine.progress import progress_bar
-from .em import Learner
+from .em import CountedStates, Learner
+from .grown import GrownTrees
 from .logistic import MOST_CELLS, LogisticLearner, choose_penalties
-from .multisets import Fold, at_most, repeated
+from .multisets import Fold, at_most, distinct, repeated
 from .pooling import learn_exponents, learn_shares
+from .prunings import average
 
 MOST_ROWS = 50_000  # that EM learns from
 LEAST_SHARE = 0.15  # of further trees, unless they gain so much:
@@ -175,9 +179,9 @@ def _with_regressions(codes, weight, parts, whole, known, threads, told):
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
     asked, few = np.tile(np.where(places, 2, 0).astype(np.uint8), (3, 1)), MOST_HEARD // int(k.sum())
     heard, values = [], []
-    for average, voice, part in zip(known, voices, parts, strict=True):
+    for pool, voice, part in zip(known, voices, parts, strict=True):
         rows = part.unseen[:few]
-        heard.append((*average.distributions(rows, asked, threads), voice.logits(rows, threads)))
+        heard.append((*pool.distributions(rows, asked, threads), voice.logits(rows, threads)))
         values.append(np.take(rows, order, axis=1))
     *said, logits = _heard(heard)
     shares = np.repeat(whole.share[order].T, k[order], axis=1)
@@ -197,3 +201,50 @@ def _with_regressions(codes, weight, parts, whole, known, threads, told):
     voice = learner.density(learner.finish(regressions[0]))
     known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
     return LogarithmicPool(k, whole, voice, exponent), known
+
+
+@dataclass(frozen=True, eq=False)
+class CountedVoices:
+    """A pool of voices whose trees and hidden column go on counting rows; all else in it stays.
+
+    Attributes
+    ----------
+    pool : Pool or LogarithmicPool
+        As it was learned.
+    trees : tuple of GrownTrees
+        Those of the pool.
+    states : CountedStates
+        Its hidden column's.
+    """
+
+    pool: Pool | LogarithmicPool
+    trees: tuple[GrownTrees, ...]
+    states: CountedStates
+
+    @classmethod
+    def of(cls, pool, trees, codes, weight, threads=1):
+        """A pool learned from rows that its trees know: ``codes`` and ``weight`` as `distinct` has them."""
+        states = CountedStates.of(average_in(pool).products)
+        return cls(pool, trees, states.counted(codes, weight, threads))
+
+    @property
+    def n_rows(self):
+        """How many rows were counted: int."""
+        return self.trees[0].n_rows
+
+    def counted(self, codes, weight=None, threads=1):
+        """With more rows, as `GrownTrees.counted` takes them."""
+        codes, weight = distinct(codes, weight)
+        trees = tuple(grown.counted(codes, weight, threads) for grown in self.trees)
+        return replace(self, trees=trees, states=self.states.counted(codes, weight, threads))
+
+    def emptied(self):
+        """Before any row was counted."""
+        trees = tuple(grown.emptied() for grown in self.trees)
+        return replace(self, trees=trees, states=CountedStates.of(self.states.mixture))
+
+    def density(self, threads=1):
+        """The pool by all rows that were counted."""
+        trees = tuple(average(grown, threads) for grown in self.trees)
+        pool = replace(average_in(self.pool), trees=trees, products=self.states.improved())
+        return replace(self.pool, average=pool) if isinstance(self.pool, LogarithmicPool) else pool

@@ -9,22 +9,23 @@ from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
 from ..densities.mixed import MixedDensity
 from ..learning.costs import cost_table
+from ..learning.grown import grow
 from ..learning.growth import Growth
 from ..learning.multisets import n_rows
 from ..learning.numbers import learn_trees_of_numbers
 from ..learning.objective import Objective
 from ..learning.orders import informative_order, pairwise_information
-from ..learning.prunings import COST_BITS, NO_LIMIT, learn_conditionals
+from ..learning.prunings import COST_BITS, NO_LIMIT, average
 from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
-from .base import CategoricalFlow
+from .counted import CountedFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
 
 MOST_PAIRED = 8_000  # columns, every two of which are compared for an order
 MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than the table
 
 
-class AutoregressiveTreeFlow(CategoricalFlow):
+class AutoregressiveTreeFlow(CountedFlow):
     """Autoregressive tree flow: an exact, invertible probability model of a table.
 
     By the chain rule, log p(x) is the sum over columns of log p(x_j | columns before j). Each conditional is a tree
@@ -259,6 +260,55 @@ class AutoregressiveTreeFlow(CategoricalFlow):
         -------
         distribution : Conditionals
         """
+        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
+        return max(map(partial(average, n_threads=threads), grown), key=_evidence)
+
+    def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None):
+        """Learn a density from codes, and keep the trees as they grew.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_categories : ndarray of shape (n_columns,), int32
+        rng : numpy.random.Generator
+        threads : int
+        n_ordered, weight, splitting : ndarray, default=None
+            As `learn` takes them.
+
+        Returns
+        -------
+        counts : GrownTrees
+        distribution : Conditionals
+        """
+        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
+        return max(((trees, average(trees, threads)) for trees in grown), key=lambda learned: _evidence(learned[1]))
+
+    def average_counts(self, counts, threads):
+        return average(counts, threads)
+
+    def grow_from(self, start, codes, n_categories, rng, threads, n_ordered=None):
+        """Grow the trees of the columns from one on, in the order of the table.
+
+        Parameters
+        ----------
+        start : int
+            Number of the first column to grow a tree for.
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        n_categories : ndarray of shape (n_columns,), int32
+        rng : numpy.random.Generator
+        threads : int
+        n_ordered : ndarray of shape (n_columns,), int32, default=None
+            As `learn` takes it.
+
+        Returns
+        -------
+        grown : GrownTrees
+        """
+        which = np.arange(start, codes.shape[1], dtype=np.int32)
+        return next(self._grown(codes, n_categories, rng, threads, n_ordered, None, None, which))
+
+    def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting, which=None):
+        """In each order that is to be tried, the trees as they grew; one order after the other."""
         n, n_columns = n_rows(codes, weight), codes.shape[1]
         cost = cost_table(n, 1, COST_BITS)
         orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
@@ -269,14 +319,13 @@ class AutoregressiveTreeFlow(CategoricalFlow):
             "n_ordered": n_ordered,
             "weight": weight,
             "splitting": splitting,
+            "which": which,
             "n_threads": threads,
         }
-        learned = []
         with progress_bar(n_columns * len(orders), "growing trees", self.verbose) as progress:
             for i, order in enumerate(orders):
                 told = partial(_tell, progress, i * n_columns)
-                learned.append(learn_conditionals(codes, n_categories, order, cost, progress=told, **options))
-        return max(learned, key=_evidence)
+                yield grow(codes, n_categories, order, cost, progress=told, **options)
 
     def growth(self, n):
         """How trees of numbers and codes grow.

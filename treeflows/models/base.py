@@ -194,7 +194,19 @@ class CategoricalDensity(TableModel):
         ValueError
             For a missing cell that has no code, or a value outside the domain.
         """
-        rows = self.read(X)
+        return self.whole(self.read(X))
+
+    def whole(self, rows):
+        """Codes of rows that are whole, as `whole_codes` has them.
+
+        Parameters
+        ----------
+        rows : Rows
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+        """
         if rows.observed is not None:
             row, j = np.argwhere(~rows.observed)[0]
             name = self.domain_.column_names[j]
@@ -363,18 +375,23 @@ def check_model(estimator):
 def read_to_learn(estimator, X, sample_weight=None, *, counted=False):
     """The domain of a table under an estimator's parameters, what the table says in terms of it, and weights or None.
 
-    Rows of weight 0 are as if they were not there. Of a packed table the rows may be ``counted``: each that differs
-    once, with its weight, or in blocks if they do not fit into memory and the estimator learns from such.
+    Of a packed table the rows may be ``counted``: each that differs once, with its weight, or in blocks if they do not
+    fit into memory and the estimator learns from such.
     """
     policy, packed = TablePolicy.of(estimator), as_packed(X)
     if packed is not None:
         return _read_packed(estimator, packed, policy, sample_weight, counted)
-    table = read_table(estimator, X, reset=True)
+    table, weight = weighed(read_table(estimator, X, reset=True), sample_weight)
+    domain = policy.learn_domain(table, weight)
+    return domain, policy.encode(domain, table, n_threads(estimator.n_jobs)), weight
+
+
+def weighed(table, sample_weight):
+    """A table without rows of weight 0, which are as if they were not there; weights of the others, or None."""
     weight = check_weight(sample_weight, table.n_rows)
     if weight is not None and not weight.all():
         table, weight = table.rows(weight > 0), weight[weight > 0]
-    domain = policy.learn_domain(table, weight)
-    return domain, policy.encode(domain, table, n_threads(estimator.n_jobs)), weight
+    return table, weight
 
 
 def _read_packed(estimator, table, policy, sample_weight, counted):
@@ -437,11 +454,21 @@ def _distinct(table, domain, threads):
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
-    # two streams: what the model draws does not depend on what is missing
-    filling, learning = generator(random_state).spawn(2)
     if domain.numeric.any():
+        filling, learning = _draws(random_state)
         values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
         return model.learn_numbers(values, domain, learning, threads)
+    return learn_from_codes(model.learn, rows, domain, random_state, threads, weight)
+
+
+def learn_from_codes(learn, rows, domain, random_state, threads, weight=None):
+    """What ``learn``, which takes what `CategoricalDensity.learn` does, makes of rows of categories."""
+    filling, learning = _draws(random_state)
     codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
     n_ordered = domain.n_ordered if domain.n_ordered.any() else None
-    return model.learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
+    return learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
+
+
+def _draws(random_state):
+    """Two streams: what the model draws does not depend on what is missing."""
+    return generator(random_state).spawn(2)

@@ -6,16 +6,17 @@ import numpy as np
 from sklearn.base import clone
 
 from ..densities.digits import n_number_voices
-from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool
+from ..densities.logarithmic import AVERAGE_ALONE, VOICES, LogarithmicPool, average_in
 from ..densities.mixed import MixedDensity
 from ..densities.pool import Pool
 from ..inference.estimates import blocks
 from ..learning.multisets import distinct, folds
 from ..learning.numbers import learn_mixed, learn_mixed_apart
-from ..learning.voices import MOST_TREES, learn_voices
+from ..learning.voices import MOST_TREES, CountedVoices, learn_voices
 from ..machine.errors import check_number
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
-from .base import CategoricalFlow, learner, part_of
+from .base import learner, part_of
+from .counted import CountedFlow
 from .parameters import check_n_jobs
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
@@ -26,7 +27,7 @@ DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 MOST_STATES = 4096
 
 
-class TreeFlowMixture(CategoricalFlow):
+class TreeFlowMixture(CountedFlow):
     """Tree flow with several voices a column: trees, a hidden column, logistic regressions.
 
     At every column, several voices say what it may be given the columns before it:
@@ -167,7 +168,7 @@ class TreeFlowMixture(CategoricalFlow):
     def _average(self):
         if isinstance(self.distribution_, MixedDensity):
             raise AttributeError("of a table with numbers there is no such part: its voices are told by summary()")
-        return self.distribution_.average if isinstance(self.distribution_, LogarithmicPool) else self.distribution_
+        return average_in(self.distribution_)
 
     @property
     def flows_(self):
@@ -288,6 +289,18 @@ class TreeFlowMixture(CategoricalFlow):
         held_out = folds(codes, weight, rng.spawn(1)[0])
         return self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)[0]
 
+    def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+        codes, weight = distinct(codes, weight)
+        held_out = folds(codes, weight, rng.spawn(1)[0])
+        grown: list = []
+        learned = self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered, grown=grown)[0]
+        n = len(average_in(learned).trees) - 1
+        trees = grown[0], *grown[len(grown) - n :]
+        return CountedVoices.of(learned, trees, codes, weight, threads), learned
+
+    def average_counts(self, counts, threads):
+        return counts.density(threads)
+
     def learn_numbers(self, values, domain, rng, threads):
         seed = int(rng.integers(2**31))
         return learn_mixed(values, seed=seed, **self._of_numbers(values, domain, rng, threads))
@@ -320,16 +333,26 @@ class TreeFlowMixture(CategoricalFlow):
         scores = [part.score(fold.unseen, threads) for part, fold in zip(known, held_out, strict=True)]
         return whole, np.concatenate(scores)
 
-    def _learn_apart(self, codes, weight, held_out, n_categories, rng, threads, n_ordered, order=None, told=None):
-        """What all rows tell, and what the rows outside each fold do; of columns ``told``, or all."""
+    def _learn_apart(
+        self, codes, weight, held_out, n_categories, rng, threads, n_ordered, order=None, told=None, grown=None
+    ):
+        """What all rows tell, and what the rows outside each fold do; of columns ``told``, or all.
+
+        Trees of all rows are put to a list ``grown`` as they grew: the tree flow's first, the others last.
+        """
         n_trees = None if self.n_trees == "auto" else int(self.n_trees)
         em_seed, *seeds = rng.integers(2**31, size=1 + (n_trees or MOST_TREES)).tolist()
         estimator = self._estimator() if order is None else clone(self._estimator()).set_params(order=order)
 
-        def learn(flow, codes, weight, seed, splitting=None):
+        def learn(flow, rows, weight, seed, splitting=None):
             if splitting is None and told is not None:
                 splitting = told.astype(np.uint8)
-            return flow.learn(codes, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting)
+            of = rows, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting
+            if grown is None or rows is not codes:
+                return flow.learn(*of)
+            counts, trees = flow.learn_counts(*of)
+            grown.append(counts)
+            return trees
 
         first = learn(estimator, codes, weight, seeds[0])
         flow, further = self._voices(first.order)
