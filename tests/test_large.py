@@ -244,6 +244,10 @@ def test_what_does_not_learn_in_passes_says_what_memory_it_needs(tmp_path):
         TreeFlowMixture(random_state=0).fit(table)
     with pytest.raises(ValueError, match="marginalize"):
         AutoregressiveTreeFlow(missing="marginalize").fit(table)
+    with pytest.raises(ValueError, match="here they are read into memory"):
+        AutoregressiveTreeFlow(numeric=["number"]).fit(
+            packed(X.assign(number=range(4000)), tmp_path / "numbers", 10**5)
+        )
     with pytest.raises(ValueError, match="sample_weight"):
         AutoregressiveTreeFlow().fit(table, sample_weight=np.full(4000, 2))
     with pytest.raises(ValueError, match="memory"):

@@ -22,6 +22,8 @@ from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from .questions import TableModel
 
+BYTES_OF_NUMBER = 24  # in memory, with what is made of it, about
+
 
 def table_defaults(estimator):
     """What the parameters of an estimator are by default that say what becomes of a table: dict."""
@@ -401,16 +403,18 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
         row = int(np.argmin(weight))
         raise ValueError(f"sample_weight is 0 at row {row}, and no row of a packed table is left out: pack without it")
     domain = table.domain(policy, weight)
-    if not counted or domain.numeric.any():
-        return domain, table.rows(domain), weight
-    found = None if weight is not None else _distinct(table, domain, n_threads(estimator.n_jobs))
-    if found is not None:
-        return domain, *found
-    taken = table.n_rows * bytes_of_row(domain.n_categories)
+    mixed = domain.numeric.any()
+    if counted and not mixed and weight is None:
+        found = _distinct(table, domain, n_threads(estimator.n_jobs))
+        if found is not None:
+            return domain, *found
+    taken = table.n_rows * (BYTES_OF_NUMBER * table.n_columns if mixed else bytes_of_row(domain.n_categories))
     if taken <= table.memory:
         return domain, table.rows(domain), weight
     why = None
-    if not estimator.learns_in_passes:
+    if mixed or not counted:
+        why = "here they are read into memory"
+    elif not estimator.learns_in_passes:
         why = f"a {type(estimator).__name__} learns from rows in memory, an AutoregressiveTreeFlow from others too"
     elif weight is not None:
         why = "sample_weight is for rows in memory"
