@@ -158,8 +158,8 @@ class NormalStates(Stored):
 
     def restore(self, posterior, before, t, below, above, threads=1):
         """Numbers at place t by their uniform ones."""
-        ends = (np.ascontiguousarray(side)[:, None] for side in (below, above))
-        return gaussians.restore(posterior, before, self._own(t)[None], *ends, threads)[:, 0]
+        low, high = (np.ascontiguousarray(side)[:, None] for side in (below, above))
+        return gaussians.restore(posterior, before, self._own(t)[None], low, high, threads)[:, 0]
 
     def _own(self, t):
         """What a number is multiplied by in each state."""

@@ -47,9 +47,9 @@ def draw_along(density, values, observed, n_draws, rngs, threads, last=None, wit
     for alike in np.unique(kind).tolist():
         rows = np.flatnonzero(kind == alike)
         for block in blocks(len(rows), n_draws, PARTICLES):
-            part = rows[block]
-            of = values[part], observed[part], [rngs[i] for i in part], *divmod(alike, n_columns + 1)
-            drawn[part], log_weight[part], root[part] = _along(density, *of, n_draws, threads, within or {})
+            part, (start, stop) = rows[block], divmod(alike, n_columns + 1)
+            of = density, values[part], observed[part], [rngs[i] for i in part]
+            drawn[part], log_weight[part], root[part] = _along(*of, start, stop, n_draws, threads, within or {})
     return Draws(drawn, log_weight, root)
 
 
