@@ -17,3 +17,26 @@ def predict(
     shift: NDArray[np.float64],
     n_threads: int = 1,
 ) -> NDArray[np.float64]: ...
+def destroy(
+    log_weight: NDArray[np.float64],
+    before: NDArray[np.float64],
+    own: NDArray[np.float64],
+    z: NDArray[np.float64],
+    n_threads: int = 1,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+def uniform(
+    log_weight: NDArray[np.float64],
+    before: NDArray[np.float64],
+    own: NDArray[np.float64],
+    z: NDArray[np.float64],
+    least: float,
+    n_threads: int = 1,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def restore(
+    log_weight: NDArray[np.float64],
+    before: NDArray[np.float64],
+    own: NDArray[np.float64],
+    below: NDArray[np.float64],
+    above: NDArray[np.float64],
+    n_threads: int = 1,
+) -> NDArray[np.float64]: ...

@@ -13,11 +13,22 @@ from libc.stdint cimport int32_t, int64_t
 
 from _ext.kernels cimport current_kernels, tf_gaussians, tf_kernels
 
+cdef extern from "elementary.h" nogil:
+    double tf_log(double)
+
+cdef double LOG_SQRT_2PI = 0.91893853320467274178
+cdef double SQRT_2PI = 2.50662827463100050242
+cdef double LEAST_DENSITY = 1e-250      # below which its logarithm is summed up from logarithms
+cdef double CLOSE = 4.5e-16             # of a step, relative, that ends the search for a number
+
 cdef enum:
+    FURTHEST = 39           # standard deviations from a state's mean, within which a number is looked for
+    MOST_STEPS = 200
     BLOCKS = 16             # of rows at most, each with sums of its own
     BLOCK_ROWS = 256        # and at least so many rows in each
     BLOCK_SUMS = 16777216   # of all blocks together
-    PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves
+    PARALLEL_WORK = 262144  # products below which waking threads costs more than it saves,
+    PARALLEL_STATES = 32768  # and numbers times states
 
 
 def expect(const double[:, ::1] z, const int32_t[:, ::1] cells, const double[::1] base, const double[:, ::1] factor,
@@ -103,3 +114,160 @@ def predict(const double[:, ::1] z, int64_t t, const double[:, ::1] factor, cons
             for k in range(n_states):
                 out[r, k] += x * factor[first + s, k]
     return result
+
+
+def destroy(const double[:, ::1] log_weight, const double[:, ::1] before, const double[::1] own, const double[::1] z,
+            int n_threads=1):
+    """Uniform numbers by mixtures of normal distributions, a mixture for each row.
+
+    Parameters
+    ----------
+    log_weight : ndarray of shape (n_rows, n_states), float64
+        Up to a constant of each row.
+    before : ndarray of shape (n_rows, n_states), float64
+    own : ndarray of shape (n_states,), float64
+        Above zero; ``before + own * z`` is a state's standard normal number.
+    z : ndarray of shape (n_rows,), float64
+    n_threads : int
+
+    Returns
+    -------
+    log_density, below, above : ndarray of shape (n_rows,), float64
+        log F'(z), nats; F(z); and 1 - F(z).
+    """
+    cdef int64_t n_rows = z.shape[0], n_states = own.shape[0], r
+    result = np.empty((3, n_rows))
+    cdef double[:, ::1] out = result, scratch = np.empty((n_threads, 4 * n_states + 3))
+    cdef const tf_kernels *kernels = current_kernels()
+    cdef double log_total
+    cdef double *told
+    for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states > PARALLEL_STATES):
+        told = &scratch[threadid(), 4 * n_states]
+        log_total = kernels.softmax(&log_weight[r, 0], n_states, &scratch[threadid(), 0])
+        kernels.normals(&scratch[threadid(), 0], &before[r, 0], &own[0], n_states, z[r],
+                        &scratch[threadid(), n_states], told)
+        if told[0] > LEAST_DENSITY:
+            out[0, r] = tf_log(told[0]) - LOG_SQRT_2PI
+        else:
+            out[0, r] = far_out(kernels, &log_weight[r, 0], &before[r, 0], &own[0], n_states, z[r],
+                                &scratch[threadid(), 0]) - log_total - LOG_SQRT_2PI
+        out[1, r], out[2, r] = told[1], told[2]
+    return tuple(result)
+
+
+cdef double far_out(const tf_kernels *kernels, const double *log_weight, const double *before, const double *own,
+                    int64_t n_states, double z, double *scratch) noexcept nogil:
+    """The logarithm of the sum of what states add to the density."""
+    cdef int64_t k
+    cdef double y
+    for k in range(n_states):
+        y = before[k] + own[k] * z
+        scratch[k] = log_weight[k] + tf_log(own[k]) - 0.5 * y * y
+    return kernels.softmax(scratch, n_states, scratch)
+
+
+def uniform(const double[:, ::1] log_weight, const double[:, ::1] before, const double[::1] own,
+            const double[:, ::1] z, double least, int n_threads=1):
+    """F(z) and 1 - F(z) of several numbers of each row: two ndarrays of shape (n_rows, n_places).
+
+    Parameters
+    ----------
+    log_weight, before, own
+        As `destroy` takes them.
+    z : ndarray of shape (n_rows, n_places), float64
+    least : float
+        Share of a state that is not left out.
+    n_threads : int
+    """
+    cdef int64_t n_rows = z.shape[0], n_places = z.shape[1], n_states = own.shape[0], n_left, r, i, k
+    below, above = np.empty((2, n_rows, n_places))
+    cdef double[:, ::1] low = below, high = above, scratch = np.empty((n_threads, 6 * n_states + 3))
+    cdef const tf_kernels *kernels = current_kernels()
+    cdef double *share
+    cdef double *told
+    for r in prange(n_rows, nogil=True, num_threads=n_threads,
+                    use_threads_if=n_rows * n_places * n_states > PARALLEL_STATES):
+        share = &scratch[threadid(), 0]
+        told = share + 6 * n_states
+        kernels.softmax(&log_weight[r, 0], n_states, share)
+        n_left = 0
+        for k in range(n_states):
+            if share[k] >= least:
+                share[n_left], share[n_states + n_left] = share[k], before[r, k]
+                share[2 * n_states + n_left] = own[k]
+                n_left = n_left + 1
+        for i in range(n_places):
+            kernels.normals(share, share + n_states, share + 2 * n_states, n_left, z[r, i],
+                            share + 3 * n_states, told)
+            low[r, i], high[r, i] = told[1], told[2]
+    return below, above
+
+
+def restore(const double[:, ::1] log_weight, const double[:, ::1] before, const double[:, ::1] own,
+            const double[:, ::1] below, const double[:, ::1] above, int n_threads=1):
+    """Numbers by their uniform ones, the inverse of `destroy`: ndarray of shape (n_rows, n_places).
+
+    By Newton's method on the logarithm of the smaller one, and by bisection where that leaves the interval that has
+    the number or gets on too slowly.
+
+    Parameters
+    ----------
+    log_weight, before
+        As `destroy` takes them.
+    own : ndarray of shape (n_rows, n_states) or (1, n_states), float64
+        That of each row, or of all.
+    below, above : ndarray of shape (n_rows, n_places), float64
+    n_threads : int
+    """
+    cdef int64_t n_rows = below.shape[0], n_places = below.shape[1], n_states = own.shape[1], r, i, apart
+    cdef double[:, ::1] scratch = np.empty((n_threads, 4 * n_states + 3))
+    result = np.empty((n_rows, n_places))
+    cdef double[:, ::1] out = result
+    cdef const tf_kernels *kernels = current_kernels()
+    apart = own.shape[0] > 1
+    for r in prange(n_rows, nogil=True, num_threads=n_threads,
+                    use_threads_if=n_rows * n_places * n_states > PARALLEL_STATES // 8):
+        kernels.softmax(&log_weight[r, 0], n_states, &scratch[threadid(), 0])
+        for i in range(n_places):
+            out[r, i] = found(kernels, &scratch[threadid(), 0], &before[r, 0], &own[apart * r, 0], n_states,
+                              below[r, i], above[r, i], &scratch[threadid(), n_states])
+    return result
+
+
+cdef double found(const tf_kernels *kernels, const double *share, const double *before, const double *own,
+                  int64_t n_states, double below, double above, double *scratch) noexcept nogil:
+    """Where a mixture has its uniform numbers."""
+    cdef int64_t k, _step, side = 2 if above < below else 1
+    cdef double *told = scratch + 3 * n_states
+    cdef double target = above if above < below else below
+    cdef double low = 0.0, high = 0.0, z, reach, step = 0.0, last, moved
+    for k in range(n_states):
+        reach = FURTHEST / own[k]
+        moved = -before[k] / own[k]
+        low = moved - reach if k == 0 or moved - reach < low else low
+        high = moved + reach if k == 0 or moved + reach > high else high
+    z = 0.5 * (low + high)
+    last = high - low
+    for _step in range(MOST_STEPS):
+        kernels.normals(share, before, own, n_states, z, scratch, told)
+        if told[side] == target:
+            break
+        if (told[side] > target) == (side == 1):
+            high = z
+        else:
+            low = z
+        moved = z
+        step = 0.0
+        if told[0] > 0.0 and told[side] > 0.0 and target > 0.0:
+            # the derivative of log F is the density over F
+            step = tf_log(target / told[side]) * told[side] / told[0] * SQRT_2PI
+            step = -step if side == 2 else step
+            moved = z + step
+        if not low < moved < high or 2.0 * (step if step > 0.0 else -step) > last:
+            moved = 0.5 * (low + high)
+        step = moved - z
+        step = step if step > 0.0 else -step
+        last, z = step, moved
+        if step <= CLOSE * (z if z > 1.0 else -z if z < -1.0 else 1.0):
+            break
+    return z

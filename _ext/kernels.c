@@ -71,6 +71,8 @@ TF_END_TARGET
      regress_##isa,                                                                               \
      respond_##isa,                                                                               \
      collect_##isa,                                                                               \
+     softmax_##isa,                                                                               \
+     normals_##isa,                                                                               \
      pool_slopes_##isa,                                                                           \
      cells,                                                                                       \
      wide}

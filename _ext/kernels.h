@@ -138,6 +138,14 @@ typedef struct {
     void (*collect)(const tf_gaussians *of, const double *numbers, const int32_t *cells, const double *share,
                     double *sums);
 
+    /* Shares that numbers have by their logarithms, up to a constant; returns the logarithm of their sum. */
+    double (*softmax)(const double *log_weight, int64_t n, double *share);
+
+    /* Density, up to 1 / sqrt(2 pi), and probability below and above z of a mixture of normal distributions, to the
+     * three places of out: before + own z is a state's standard normal number. scratch: 3 * n_states. */
+    void (*normals)(const double *weight, const double *before, const double *own, int64_t n_states, double z,
+                    double *scratch, double *out);
+
     /* What a column's rows add to the loss of a logarithmic pool, minus the log-probability of their values, and to its
      * derivatives: by each exponent, and by each two, TF_SLOPES sums. said, [n_others, TF_VOICES, stride]: how much
      * likelier, in logarithms, each voice thinks each other value than the row's own; stride: a multiple of TF_LANES,

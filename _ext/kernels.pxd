@@ -80,6 +80,9 @@ cdef extern from "kernels.h" nogil:
         double (*respond)(const tf_gaussians *, const double *, const int32_t *, double *, double *) noexcept nogil
         void (*collect)(const tf_gaussians *, const double *, const int32_t *, const double *,
                         double *) noexcept nogil
+        double (*softmax)(const double *, int64_t, double *) noexcept nogil
+        void (*normals)(const double *, const double *, const double *, int64_t, double, double *,
+                        double *) noexcept nogil
         void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, const double *, double *,
                             double *) noexcept nogil
         int64_t histogram_cells

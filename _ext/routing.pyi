@@ -36,6 +36,9 @@ class Router:
     def count(
         self, rows: NDArray[np.uint8], weight: NDArray[np.int32] | None = None, n_threads: int = 1
     ) -> NDArray[np.int32]: ...
+    def sum_leaves(
+        self, first: int, last: int, rows: NDArray[np.uint8], values: NDArray[np.int32], n_threads: int = 1
+    ) -> NDArray[np.int64]: ...
     def look_up(self, rows: NDArray[np.uint8], tables: NDArray[np.uint8], n_threads: int = 1) -> NDArray[np.uint8]: ...
     def look_up_in_turn(
         self, codes: NDArray[np.uint8], tables: NDArray[np.uint8], n_threads: int = 1

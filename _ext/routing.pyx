@@ -1,4 +1,4 @@
-"""Rows sent through one tree for each column: their leaves, and what the leaves say of the column's value."""
+"""Rows sent through trees, mostly one for each column: their leaves, and what the leaves say of the column's value."""
 
 import numpy as np
 
@@ -24,12 +24,12 @@ NODE = np.dtype([("column", np.int32), ("low", np.uint8), ("span", np.uint8), ("
 
 
 cdef class Router:
-    """The trees of all columns.
+    """The trees of all columns; where there are more or fewer, only `leaves` and `sum_leaves` can be asked.
 
     Parameters
     ----------
     order, n_categories : ndarray of shape (n_columns,), int32
-        ``order[t]`` is the t-th column; categories are by column.
+        ``order[t]`` is the column of tree t; categories are by column.
     first_node : ndarray of shape (n_columns + 1,), int64
         Where the inner nodes of each tree start, in the order of the trees.
     column : ndarray of shape (n_nodes,), int32
@@ -60,7 +60,7 @@ cdef class Router:
         self.owner["children"][slot] = below[:, ::-1]
         cdef const uint8_t[::1] packed = self.owner.view(np.uint8)
         self.nodes = <const Node *> &packed[0]
-        self.order, self.n_categories, self.n_columns = order, n_categories, len(order)
+        self.order, self.n_categories, self.n_columns = order, n_categories, len(n_categories)
         self.first_node, self.first_slot, self.first_value = first_node, first_slot, first_value
 
     def sum_values(self, const uint8_t[:, ::1] rows, const double[::1] values, int n_threads=1, int64_t start=0):
@@ -145,6 +145,24 @@ cdef class Router:
                                  &out[self.first_value[t]])
         return result
 
+    def sum_leaves(self, int64_t first, int64_t last, const uint8_t[:, ::1] rows, const int32_t[::1] values,
+                   int n_threads=1):
+        """Sum of the value of each row's leaf over the trees from ``first`` to before ``last``.
+
+        ``values`` holds those of the leaves, tree after tree. ndarray of shape (n_rows,), int64.
+        """
+        if not 0 <= first <= last < self.first_node.shape[0]:
+            raise IndexError(f"there are no trees {first} to {last}")
+        result = np.zeros(rows.shape[0], dtype=np.int64)
+        cdef int64_t[::1] out = result
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b
+        cdef int32_t[:, ::1] leaves = np.empty((n_threads, size), dtype=np.int32)
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * (last - first) > PARALLEL_WORK):
+            self.sum_leaves_block(first, last, &rows[b * size, 0], min(size, n_rows - b * size), &values[0],
+                                  &leaves[threadid(), 0], &out[b * size])
+        return result
+
     def look_up(self, const uint8_t[:, ::1] rows, const uint8_t[::1] tables, int n_threads=1):
         """Every value by the table of its leaf: ndarray of shape (n_rows, n_columns), uint8."""
         result = np.empty((rows.shape[0], rows.shape[1]), dtype=np.uint8)
@@ -208,6 +226,16 @@ cdef class Router:
             self.find_leaves(t, rows, n_rows, leaves)
             for r in range(n_rows):
                 out[r] += of[<int64_t> leaves[r] * k + rows[r * self.n_columns + j]]
+
+    cdef void sum_leaves_block(self, int64_t first, int64_t last, const uint8_t *rows, int64_t n_rows,
+                               const int32_t *values, int32_t *leaves, int64_t *out) noexcept nogil:
+        cdef int64_t t, r
+        cdef const int32_t *of
+        for t in range(first, last):
+            of = values + self.first_node[t] + t  # a tree has one more leaf than inner nodes
+            self.find_leaves(t, rows, n_rows, leaves)
+            for r in range(n_rows):
+                out[r] += of[leaves[r]]
 
     cdef void values_block(self, int64_t start, const uint8_t *rows, int64_t n_rows, const double *values,
                            int32_t *leaves, double *out) noexcept nogil:

@@ -8,7 +8,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
+from treeflows import (
+    AutoregressiveTreeFlow,
+    DiscreteTreeFlow,
+    TreeFlowEnsemble,
+    TreeFlowMixture,
+    TreeFlowRegressor,
+)
 
 MODELS = {
     "trees": AutoregressiveTreeFlow(order="random", random_state=0),
@@ -17,6 +23,12 @@ MODELS = {
     "mixture": TreeFlowMixture(n_components=8, n_trees=2, random_state=0),
     "ensemble": TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 3, random_state=0),
     "missing cells": AutoregressiveTreeFlow(missing="marginalize", random_state=0),
+}
+MODELS_OF_NUMBERS = {
+    "trees": AutoregressiveTreeFlow(numeric=[0, 1, 2], random_state=0),
+    "mixture": TreeFlowMixture(numeric=[0, 1, 2], random_state=0),
+    "ensemble": TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), 2, numeric=[0, 1], random_state=0),
+    "regressor": TreeFlowRegressor(numeric=[0, 1], random_state=0),
 }
 
 
@@ -30,11 +42,27 @@ def tables():
     return {"few": few.astype(float), "binary": binary.astype(float), "holes": holes}
 
 
+def table_of_numbers():
+    """A small table of a skewed number, one with an atom, whole numbers with missing cells, and codes.
+
+    Of sums, products and quotients of uniform numbers: the same bits everywhere.
+    """
+    rng = np.random.default_rng(1)
+    code = rng.integers(0, 3, 400)
+    skewed = (code + 1) / (0.05 + rng.random(400))
+    atom = np.where(rng.random(400) < 0.3, 0.0, skewed + rng.random(400) + rng.random(400) - 20)
+    whole = np.where(rng.random(400) < 0.1, np.nan, np.rint(10 * rng.random(400) + 5 * code))
+    return np.column_stack([skewed, atom, whole, code])
+
+
 if __name__ == "__main__":
     print(platform.machine(), np.__version__, flush=True)
+    cases = [(model, name, table, X) for table, X in tables().items() for name, model in MODELS.items()]
+    numbers = table_of_numbers()
+    cases += [(model, name, "numbers", numbers) for name, model in MODELS_OF_NUMBERS.items()]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        for table, X in tables().items():
-            for name, model in MODELS.items():
-                treeflows.save(model.fit(X), path)
-                print(hashlib.sha256(path.read_bytes()).hexdigest(), table, name, flush=True)
+        for model, name, table, X in cases:
+            fitted = model.fit(X[:, 1:], X[:, 0]) if isinstance(model, TreeFlowRegressor) else model.fit(X)
+            treeflows.save(fitted, path)
+            print(hashlib.sha256(path.read_bytes()).hexdigest(), table, name, flush=True)

@@ -91,7 +91,7 @@ def models_of_numbers():
     letter = rng.choice(["a", "b", "c"], 60)
     real = rng.normal(size=60) + (letter == "a")
     real[rng.random(60) < 0.2] = 0.0
-    whole = np.where(rng.random(60) < 0.1, np.nan, np.rint(5 * real + 30 * rng.random(60)))
+    whole = np.where(rng.random(60) < 0.1, np.nan, np.rint(np.abs(5 * real) + 30 * rng.random(60)))
     X = np.column_stack([letter.astype(object), real, whole])
     tree, mixture = (
         kind(numeric=[1, 2], handle_unknown="reserve", random_state=0)
@@ -103,6 +103,7 @@ def models_of_numbers():
         (mixture.fit(X), X),
         (of_numbers.fit(X), X),
         (TreeFlowRegressor(AutoregressiveTreeFlow(order="natural"), numeric=[1]).fit(X[:, :2], real), X[:, :2]),
+        (TreeFlowClassifier(AutoregressiveTreeFlow(), numeric=[0, 1]).fit(X[:, 1:], letter), X[:, 1:]),
     ]
 
 

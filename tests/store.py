@@ -6,7 +6,7 @@
 import json
 from pathlib import Path
 
-from fuzzing import models
+from fuzzing import models, models_of_numbers
 
 import treeflows
 from treeflows.files.models import VERSION
@@ -15,22 +15,22 @@ FOLDER = Path(__file__).parent / "stored"
 
 
 def write():
-    """Write a model of each kind, and what they say of a table."""
+    """Write a model of each kind, and what it says of some rows."""
     folder = FOLDER / str(VERSION)
     folder.mkdir()
     X, fitted = models()
-    told = {}
-    for i, model in enumerate(fitted):
-        name = f"{i}-{type(model).__name__}.treeflow"
-        treeflows.save(model, folder / name)
-        told[name] = answers(model, X)
-    (folder / "answers.json").write_text(json.dumps({"table": X[:20].tolist(), "answers": told}, indent=1) + "\n")
+    for i, (model, table) in enumerate([*((model, X) for model in fitted), *models_of_numbers()]):
+        path = folder / f"{i}-{type(model).__name__}.treeflow"
+        treeflows.save(model, path)
+        told = {"table": table[:20].tolist(), "answers": answers(model, table[:20])}
+        path.with_suffix(".json").write_text(json.dumps(told) + "\n")
 
 
 def answers(model, X):
-    """Log-likelihoods, or probabilities of classes, of some rows."""
-    asked = model.predict_proba if hasattr(model, "classes_") else model.score_samples
-    return asked(X[:20]).tolist()
+    """Log-likelihoods of rows, or probabilities of classes, or means of targets."""
+    if hasattr(model, "classes_"):
+        return model.predict_proba(X).tolist()
+    return (model.score_samples if hasattr(model, "score_samples") else model.predict)(X).tolist()
 
 
 if __name__ == "__main__":

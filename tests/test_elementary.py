@@ -1,10 +1,10 @@
-"""exp, log and log1p: bit by bit like the readable ones, and within one unit in the last place of the truth."""
+"""exp, log and log1p: bit by bit like the readable ones, and within one unit in the last place; normal numbers."""
 
 import numpy as np
 import pytest
 import readable_elementary
 
-from treeflows._ext import elementary
+from treeflows._ext import elementary, normal
 
 TINY, HUGE = 5e-324, np.finfo(float).max
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, TINY, -TINY, HUGE, -HUGE, 2.3e-308, 2.0**-53, -(2.0**-53)]
@@ -45,3 +45,23 @@ def test_special_values_and_shapes(name):
     assert getattr(elementary, name)(np.zeros((2, 0, 3))).shape == (2, 0, 3)
     assert getattr(elementary, name)(np.arange(6.0).reshape(2, 3).T).shape == (3, 2)
     assert getattr(elementary, name)(1).shape == ()
+
+
+def test_normal_distribution_and_its_inverse_in_both_tails():
+    mpmath = pytest.importorskip("mpmath")
+    x = np.concatenate([rng.uniform(-37, 37, 400), rng.normal(size=100), [0.67448975, 0.6744897500001, 32**0.5]])
+    p = np.concatenate([rng.random(150), 10.0 ** -rng.uniform(0, 300, 150), [0.075, 0.925, 1e-300]])
+    with mpmath.workprec(160):
+        wanted = [mpmath.ncdf(mpmath.mpf(value)) for value in x.tolist()]
+        told = normal.ndtr(x).tolist()
+        assert max(abs(a / b - 1) for a, b in zip(told, wanted, strict=True)) < 1e-15
+        for value, z in zip(p.tolist(), normal.ndtri(p).tolist(), strict=True):
+            lost = (mpmath.ncdf(mpmath.mpf(z)) - mpmath.mpf(value)) / mpmath.npdf(mpmath.mpf(z))
+            assert abs(lost) < 1e-15 * max(1, abs(z)), value
+
+
+def test_special_values_of_the_normal_distribution():
+    np.testing.assert_array_equal(normal.ndtr([-np.inf, -40, 0, 9, np.inf, np.nan]), [0, 0, 0.5, 1, 1, np.nan])
+    np.testing.assert_array_equal(normal.ndtri([0, 0.5, 1, -1, 2, np.nan]), [-np.inf, 0, np.inf, *[np.nan] * 3])
+    assert normal.ndtr(np.zeros((2, 0, 3))).shape == (2, 0, 3)
+    assert normal.ndtri(0.5).shape == ()

@@ -265,6 +265,34 @@ def test_damage_of_logistic_regressions_is_named(tmp_path, damage):
     assert_damage_is_named(mixture, tmp_path, *LOGISTIC_DAMAGES[damage])
 
 
+NUMBER_DAMAGES = {
+    "step": (0, replaced("numbers_step", lambda a: array_of(np.where(a == 0, 5e-324, a), "<f8")), "not those"),
+    "bound": (0, replaced("numbers_low", lambda a: array_of(a - 5, "<f8")), "not those"),
+    "missing": (0, with_json(lambda m: m["columns"][2].update(missing=False)), "not those"),
+    "columns": (0, with_json(lambda m: m.update(columns=[m["columns"][0]] * 3)), "not those"),
+    "slope": (0, replaced("smooth_slope", lambda a: array_of(np.append(1e300, a[1:]), "<f8")), "holds values outside"),
+    "knots": (0, replaced("smooth_knot", lambda a: array_of(np.append(a[1] - 1e-320, a[1:]), "<f8")), "do not ascend"),
+    "target": (4, with_json(lambda m: m["model"].update({"class": "TreeFlowRegressor"})), "no target"),
+}
+
+
+@pytest.fixture(scope="module")
+def models_of_numbers():
+    return [model for model, _ in fuzzing.models_of_numbers()]
+
+
+@pytest.mark.parametrize("damage", NUMBER_DAMAGES)
+def test_damage_of_densities_of_numbers_is_named(tmp_path, damage, models_of_numbers):
+    which, *change_and_told = NUMBER_DAMAGES[damage]
+    assert_damage_is_named(models_of_numbers[which], tmp_path, *change_and_told)
+
+
+def test_a_mixture_that_sees_its_column_far_away_is_a_distribution(tmp_path, models_of_numbers):
+    treeflows.save(models_of_numbers[1], tmp_path / "m")
+    rewritten(tmp_path / "m", replaced("mixtures2_centre", lambda a: array_of(np.append(1e300, a[1:]), "<f8")))
+    fuzzing.assert_true(treeflows.load(tmp_path / "m"))
+
+
 def test_trees_that_are_not_there_have_no_share(tmp_path):
     _, table = some_flow()
     mixture = TreeFlowMixture(n_components=np.int64(3), n_trees=1, logistic=False, random_state=0).fit(table)
@@ -579,10 +607,9 @@ STORED = sorted(store.FOLDER.glob("*/*.treeflow"))
 @pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_stored_files_of_every_version_are_read(path):
     """Files written when their version of the format was made; they are never written again."""
-    stored = json.loads((path.parent / "answers.json").read_text())
-    model = treeflows.load(path)
+    stored = json.loads(path.with_suffix(".json").read_text())
     X = np.array(stored["table"], dtype=object)
-    np.testing.assert_allclose(store.answers(model, X), stored["answers"][path.name], rtol=1e-9)
+    np.testing.assert_allclose(store.answers(treeflows.load(path), X), stored["answers"], rtol=1e-9)
 
 
 @pytest.mark.parametrize("model", fuzzing.models()[1], ids=lambda model: type(model).__name__)

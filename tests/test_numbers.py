@@ -3,10 +3,10 @@
 import mpmath
 import numpy as np
 import pytest
-from scipy.special import ndtri
-from scipy.stats import kstest
+from scipy.special import logsumexp, ndtr, ndtri, softmax
+from scipy.stats import kstest, norm
 
-from treeflows._ext import gaussians
+from treeflows._ext import gaussians, isa
 from treeflows.densities.destructors import MarginalDestructor, uniform_of
 from treeflows.densities.digits import cell_of
 from treeflows.densities.mixed import MixedDensity
@@ -69,7 +69,7 @@ def integral(density, row, j):
     bounds = np.clip(density.smooth.scores(j, np.array(density.numbers.ends(j))), -37, 37)
     edges = np.unique(np.concatenate([np.linspace(-37, 37, 2001), ndtri(density.smooth.level[here]), bounds]))
     found, number = [edges], np.arange(1, 128)
-    for source in range(1 + len(density.mixtures)):
+    for source in range(1 + len(density.normals)):
         low, high = np.full(127, -37.0), np.full(127, 37.0)
         for _ in range(60):
             middle = (low + high) / 2
@@ -271,6 +271,7 @@ def test_threads_and_the_order_of_rows_change_nothing():
 
 
 def test_files_hold_a_density(density):
+    assert len(density.boosted) == 1
     arrays = {}
     written = _take_apart(density, "", arrays)
     again = _put_together(written, "", arrays, density.n_categories)
@@ -353,7 +354,7 @@ def test_expectation_is_that_of_the_definition(each_isa):
     rng = np.random.default_rng(0)
     z, cells = rng.standard_normal((300, 3)), rng.integers(0, 2, (300, 1)).astype(np.int32)
     learner = MixtureLearner(z, cells, np.array([2], dtype=np.int32), np.zeros(3), np.ones(3))
-    mixture = learner.improve(learner.start(4, rng), 3)
+    mixture = learner.improve(learner.start(4, rng))
     factor = np.zeros((4, 3, 3))
     factor[:, *np.tril_indices(3)] = mixture.factor.T
     y = np.einsum("kts,ns->nkt", factor, z) - mixture.shift.T
@@ -372,6 +373,60 @@ def test_expectation_is_that_of_the_definition(each_isa):
     np.testing.assert_allclose(second, (z[:, low[0]] * z[:, low[1]]).T @ share, atol=1e-9)
     np.testing.assert_allclose(counts, np.eye(2)[cells[:, 0]].T @ share, atol=1e-9)
     assert abs(score - total.mean()) < 1e-12
+
+
+def normal_mixtures(n_states, n_rows=200):
+    """Mixtures some of whose states are all but impossible, and far from the numbers that are asked about."""
+    rng = np.random.default_rng(n_states)
+    log_weight, before = rng.normal(0, 10, (n_rows, n_states)), rng.normal(0, 3, (n_rows, n_states))
+    z = rng.normal(0, 3, n_rows)
+    z[:4] = -1e6, 1e6, -40, 40
+    return log_weight, before, np.exp(rng.normal(0, 1, n_states)), z
+
+
+@pytest.mark.parametrize("n_states", [1, 5, 16])
+def test_uniform_numbers_of_normal_mixtures(each_isa, n_states):
+    log_weight, before, own, z = normal_mixtures(n_states)
+    share, y = softmax(log_weight, axis=1), before + own * z[:, None]
+    log_density, below, above = gaussians.destroy(log_weight, before, own, z)
+    expected = logsumexp(np.log(share) + np.log(own) + norm.logpdf(y), axis=1)
+    np.testing.assert_allclose(log_density, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(below, (share * ndtr(y)).sum(axis=1), rtol=1e-11, atol=1e-280)
+    np.testing.assert_allclose(above, (share * ndtr(-y)).sum(axis=1), rtol=1e-11, atol=1e-280)
+    several = gaussians.uniform(log_weight, before, own, np.column_stack([z, z + 1]), 0.0)
+    assert np.array_equal([several[0][:, 0], several[1][:, 0]], [below, above])
+    np.testing.assert_allclose(gaussians.uniform(log_weight, before, own, z[:, None], 1e-30)[0][:, 0], below)
+    back = gaussians.restore(log_weight, before, own[None], below[:, None], above[:, None])[:, 0]
+    told = np.minimum(below, above) > 1e-280
+    assert told[4:].all()
+    again = gaussians.destroy(log_weight, before, own, back)[1:]
+    np.testing.assert_allclose(np.minimum(*again)[told], np.minimum(below, above)[told], rtol=1e-9)
+
+
+def test_tails_of_normal_numbers_are_exact(each_isa):
+    zero, z = np.zeros((80, 1)), np.linspace(-37, 5, 80)
+    _, below, above = gaussians.destroy(zero, zero, np.ones(1), z)
+    for x, low, high in zip(z.tolist(), below.tolist(), above.tolist(), strict=True):
+        assert abs(low / mpmath.ncdf(x) - 1) < 2e-15 + 1e-16 * x**2
+        assert abs(high / mpmath.ncdf(-x) - 1) < 2e-15 + 1e-16 * x**2
+
+
+def test_instruction_sets_and_threads_agree_on_normal_mixtures(each_isa):
+    log_weight, before, own, z = normal_mixtures(16, 5000)
+    told = gaussians.destroy(log_weight, before, own, z, 3)
+    back = gaussians.restore(log_weight, before, own[None], *(side[:, None] for side in told[1:]), 3)
+    isa.use(isa.available()[-1])
+    assert np.array_equal(told, gaussians.destroy(log_weight, before, own, z))
+    assert np.array_equal(back, gaussians.restore(log_weight, before, own[None], *(s[:, None] for s in told[1:])))
+
+
+def test_em_of_many_rows_starts_with_some_of_them():
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 1, (45_000, 1)) + 6 * (rng.random((45_000, 1)) < 0.3)
+    nothing = np.empty((len(z), 0), dtype=np.int32)
+    mixture = MixtureLearner(z, nothing, np.ones(1, dtype=np.int32), np.zeros(1), np.ones(1)).learn(2, rng)
+    np.testing.assert_allclose(np.sort(mixture.weight), [0.3, 0.7], atol=0.01)
+    np.testing.assert_allclose(np.sort(mixture.shift[0] / mixture.factor[0]), [0, 6], atol=0.05)
 
 
 def test_instruction_sets_agree(each_isa, density):

@@ -114,7 +114,7 @@ def test_the_minimum_is_that_of_a_library():
     learner = LogisticLearner(codes, K, ORDER, np.zeros(5, dtype=np.uint8))
     cells = learner.cells
     rows, weight = distinct(codes)
-    args = numbers(cells, rows), weight, penalty, learner.marginal, learner.frequency
+    args = numbers(cells, rows), weight, penalty, learner.rows.marginal, learner.rows.frequency
     free = np.arange(cells.n) >= np.append(0, cells.bears_from)[:, None]
 
     def whole(values):

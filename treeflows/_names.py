@@ -4,6 +4,8 @@ from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
 from .files.models import load, save
 from .files.packing import pack
+from .machine.errors import PartError
+from .machine.parts import parts
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
@@ -39,6 +41,7 @@ __all__ = [
     "MonteCarloWarning",
     "PackedTable",
     "PairDisplay",
+    "PartError",
     "PartyColumns",
     "RotationDestructor",
     "SyntheticQuality",
@@ -55,6 +58,7 @@ __all__ = [
     "learn_columns",
     "load",
     "pack",
+    "parts",
     "save",
     "show_versions",
 ]

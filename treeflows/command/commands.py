@@ -8,6 +8,7 @@ import re
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from ..files.tables import (
 )
 from ..machine.archives import whole_file
 from ..machine.errors import DescribedError, TableError
+from ..machine.parts import parts
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
 from ..models.base import check_model, learn_density, read_to_learn
@@ -86,7 +88,8 @@ def _fit(arguments):
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     check_model(model)
     domain, rows, weight = read_to_learn(model, table, weight)
-    model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, weight))
+    with _parts(arguments) as run:
+        model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, weight))
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
@@ -101,6 +104,8 @@ def _fit(arguments):
         "seconds": seconds,
         "model": arguments.output,
     }
+    if run is not None:
+        figures["parts"] = run.figures()
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
         independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, weight)
         for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
@@ -118,7 +123,19 @@ def _fit(arguments):
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
             "{nll:.3f} with this {kind}".format(**figures)
         )
+    if run is not None:
+        told = "parts: {found:,} found, {computed:,} computed, {per_second:.1f} a second; {workers_lost} workers lost"
+        print(told.format(**figures["parts"]))
     print("fitted in {seconds:.2f} s, wrote {model}".format(**figures))
+
+
+def _parts(arguments):
+    """What the fit is computed in, if it is in parts: a context of them, or of None."""
+    if arguments.parts is not None:
+        return parts(arguments.parts, arguments.workers, verbose=1)
+    if arguments.workers is not None:
+        raise ValueError("--workers compute parts: say where these are kept with --parts FOLDER")
+    return nullcontext()
 
 
 def _weighed(table, column):

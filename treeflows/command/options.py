@@ -59,6 +59,11 @@ def parser():
     told = "a column that says how many rows each row stands for, as that of a frequency table; it is not modelled"
     fit.add_argument("--weights", metavar="COLUMN", help=told)
     fit.add_argument("-o", "--output", metavar="MODEL", help="model file to write (default: DATA.treeflow)")
+    apart = fit.add_argument_group("learning in parts, so that a fit that was killed goes on where it was")
+    apart.add_argument("--parts", metavar="FOLDER", help="keep finished parts there, and take those that are there")
+    apart.add_argument(
+        "--workers", type=_whole(1, 4096), metavar="N", help="processes that compute parts (default: here)"
+    )
 
     score = command("score", "log-likelihood of rows", model, data, jobs, as_json)
     score.add_argument("-o", "--output", metavar="OUT", help="also write each row's log-likelihood")

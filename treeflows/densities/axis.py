@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtri
 
+from .._ext.normal import ndtri
 from .destructors import MarginalDestructor, uniform_of
 from .digits import MARGINAL_BITS
 from .numbers import NumberColumns

@@ -9,20 +9,17 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from .._ext import elementary, gaussians
-from ..machine.log_sums import logsumexp, softmax
+from .._ext.normal import ndtr, ndtri
+from ..machine.log_sums import softmax
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 
-MOST = 2.0**500  # a value in its column's units, further out than any is told apart
+MOST = 2.0**500  # a value in its column's units, further out than any is told apart, or a slope: squares are finite
 TAIL = 2.0  # exponent of the tails: beyond the knots, the probability of more than t falls like t**-2
 FURTHEST = 37.0  # a normal score
-NOTHING = -7.0  # a normal score below which next to nothing lies: 1e-12
 LOG_SQRT_2PI = 0.91893853320467274178
 FINITE = np.finfo(float).max
-BISECTIONS = 70
-FEW_BISECTIONS = 30  # of what is but a guess
 NEGLIGIBLE = 1e-30  # posterior probability of a state that is asked about many numbers
 
 
@@ -50,7 +47,7 @@ class MarginalDestructor(Stored):
     exponent: Annotated[np.ndarray, Array(np.int32, "columns", low=-1100, high=1100)]
     knot: Annotated[np.ndarray, Array(np.float64, "knots", low=-MOST, high=MOST)]
     level: Annotated[np.ndarray, Array(np.float64, "knots", low=LEAST_PROBABILITY, high=1)]
-    slope: Annotated[np.ndarray, Array(np.float64, "knots", low=LEAST_PROBABILITY, high=FINITE)]
+    slope: Annotated[np.ndarray, Array(np.float64, "knots", low=LEAST_PROBABILITY, high=MOST)]
 
     def units(self, j, x):
         """Values in the units of their column."""
@@ -128,7 +125,7 @@ class MarginalDestructor(Stored):
             raise ValueError("a column has a single knot")
         for j in np.flatnonzero(np.diff(self.first_knot)).tolist():
             knot, level, _ = self._of(j)
-            if (np.diff(knot) <= 0).any() or (np.diff(level) <= 0).any() or level[-1] >= 1:
+            if (np.diff(knot) < 1 / MOST).any() or (np.diff(level) <= 0).any() or level[-1] >= 1:
                 raise ValueError(f"the knots of column {j} do not ascend")
 
 
@@ -144,8 +141,33 @@ def uniform_of(z):
     return ndtr(z), ndtr(-z)
 
 
+class NormalStates(Stored):
+    """Numbers that in each of several states are normal variables y = before + own z, z the number, y a standard one.
+
+    Of each row there is a log-posterior of the states up to a constant, and ``before``, what the columns before the
+    number at place t make of it; both of shape (n_rows, n_states).
+    """
+
+    def destroy(self, posterior, before, t, z, threads=1):
+        """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
+        return gaussians.destroy(posterior, before, self._own(t), np.ascontiguousarray(z), threads)
+
+    def uniform(self, posterior, before, t, z, threads=1):
+        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
+        return gaussians.uniform(posterior, before, self._own(t), np.ascontiguousarray(z), NEGLIGIBLE, threads)
+
+    def restore(self, posterior, before, t, below, above, threads=1):
+        """Numbers at place t by their uniform ones."""
+        ends = (np.ascontiguousarray(side)[:, None] for side in (below, above))
+        return gaussians.restore(posterior, before, self._own(t)[None], *ends, threads)[:, 0]
+
+    def _own(self, t):
+        """What a number is multiplied by in each state."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class GaussianMixtureDestructor(Stored):
+class GaussianMixtureDestructor(NormalStates):
     """All columns at once: z_j -> F(z_j | columns before j), by a mixture of normal distributions.
 
     The transform of Rosenblatt (Annals of Mathematical Statistics 23, 1952): given a state, the numbers in order are
@@ -195,43 +217,6 @@ class GaussianMixtureDestructor(Stored):
         told = posterior + self._log_own[t] - 0.5 * y**2
         return told - told.max(axis=1, keepdims=True)
 
-    def destroy(self, posterior, before, t, z):
-        """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
-        y = before + self._own(t) * z[:, None]
-        most = posterior.max(axis=1, keepdims=True)
-        weight = elementary.exp(posterior - most)
-        total = weight.sum(axis=1)
-        log_density = logsumexp(posterior - most + self._log_own[t] - 0.5 * y**2) - elementary.log(total) - LOG_SQRT_2PI
-        weight /= total[:, None]
-        return log_density, *((weight * side).sum(axis=1) for side in _normal(y))
-
-    def uniform(self, posterior, before, t, z):
-        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
-        weight, own = softmax(posterior), self._own(t)
-        weight[weight < NEGLIGIBLE] = 0.0
-        order, below, above = np.argsort(-weight, axis=1, kind="stable"), np.zeros(z.shape), np.zeros(z.shape)
-        for states in order.T:
-            rows = np.flatnonzero(np.take_along_axis(weight, states[:, None], axis=1))
-            if len(rows) == 0:
-                break
-            of = rows, states[rows]
-            low, high = _normal(before[of][:, None] + own[of[1]][:, None] * z[rows])
-            below[rows] += weight[of][:, None] * low
-            above[rows] += weight[of][:, None] * high
-        return below, above
-
-    def tail(self, posterior, before, t, z, upper):
-        """Probability of numbers at place t beyond one that all rows share: above it if ``upper``, or below."""
-        y = before + self._own(t) * z
-        beyond, tail = -y if upper else y, np.zeros(len(y))
-        rows = (beyond > NOTHING).any(axis=1)
-        tail[rows] = (softmax(posterior[rows]) * ndtr(beyond[rows])).sum(axis=1)
-        return tail
-
-    def restore(self, posterior, before, t, below, above):
-        """Numbers at place t by their uniform ones, by bisection."""
-        return _inverse(softmax(posterior), before, self._own(t), below, above, BISECTIONS)
-
     def quantiles_given_all(self, posterior, known, there, t, at, threads=1):
         """Quantiles, more or less, of the numbers at place t given all others.
 
@@ -264,10 +249,8 @@ class GaussianMixtureDestructor(Stored):
                 pull += own * rest
         # the sum over numbers of (rest + own z)^2 is a square of z, and what is left of it
         log_weight += 0.5 * (pull**2 / precision - elementary.log(precision))
-        own = np.sqrt(precision)
-        weight = softmax(log_weight)
-        ends = [np.full(len(known), each) for each in at]
-        return np.stack([_inverse(weight, pull / own, own, q, 1 - q, FEW_BISECTIONS) for q in ends], axis=1)
+        own, q = np.sqrt(precision), np.tile(np.asarray(at), (len(known), 1))
+        return gaussians.restore(log_weight, pull / own, own, q, 1 - q, threads)
 
     def _own(self, t):
         return self.factor[t * (t + 3) // 2]
@@ -290,24 +273,3 @@ class GaussianMixtureDestructor(Stored):
         sums = [self.weight.sum(keepdims=True), np.add.reduceat(self.prob, self.first_category[:-1], axis=0)]
         if not all(np.allclose(s, 1, rtol=0, atol=1e-9) for s in sums):
             raise ValueError("probabilities of a mixture do not sum to one")
-
-
-def _normal(y):
-    """`uniform_of` standard normal numbers, the smaller one told and the other what it leaves."""
-    least = ndtr(-np.abs(y))
-    return np.where(y < 0, least, 1 - least), np.where(y < 0, 1 - least, least)
-
-
-def _inverse(weight, before, own, below, above, n):
-    """Where mixtures of normal distributions, of y = before + own z in each state, have the uniform numbers."""
-    reach = (FURTHEST + 2 + np.abs(before)) / own
-    low, high = -reach.max(axis=1), reach.max(axis=1)
-    upper = above < below
-    for _ in range(n):
-        z = (low + high) / 2
-        y = before + own * z[:, None]
-        small = np.where(upper[:, None], -y, y)
-        mass = (weight * ndtr(small)).sum(axis=1)
-        beyond = np.where(upper, mass < above, mass > below)
-        low, high = np.where(beyond, low, z), np.where(beyond, z, high)
-    return (low + high) / 2

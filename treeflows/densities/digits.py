@@ -50,6 +50,11 @@ class CodeLayout:
         return np.array(sizes, dtype=np.int32)
 
     @cached_property
+    def columns(self):
+        """Whose each code column is: list of int."""
+        return np.repeat(self.order, np.diff(np.append(self.first[self.order], self.first[-1]))).tolist()
+
+    @cached_property
     def n_ordered(self):
         """Codes of each code column that are in order, as `grow_trees` takes them."""
         ordered = np.zeros(len(self.n_categories), dtype=np.int32)

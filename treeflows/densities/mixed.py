@@ -11,6 +11,7 @@ from ..inference.estimates import blocks
 from ..inference.marginals import log_marginal, row_generators
 from ..inference.particles import draw_along
 from .axis import NumberAxis
+from .boosted import BoostedDestructor
 from .conditionals import Conditionals
 from .density import Density, OrderedDensity
 from .destructors import GaussianMixtureDestructor, MarginalDestructor, uniform_of
@@ -46,7 +47,7 @@ class MixedDensity(Density):
     Of a column of codes, and of the kind of a number (which atom, missing, or elsewhere), the voices are the trees,
     further trees, a pool of the voices that tell tables of codes, and the mixtures. Of a number elsewhere they are
     densities: the marginal one alone, corrected by the first digits of its uniform number that trees tell; and the
-    mixtures, each alone and corrected by digits. All are averaged with a column's shares.
+    mixtures and boosted trees, each alone and corrected by digits. All are averaged with a column's shares.
 
     Attributes
     ----------
@@ -59,8 +60,10 @@ class MixedDensity(Density):
     coded : tuple of Pool or LogarithmicPool
         Of codes, kinds and what numbers answer to questions; at most one.
     mixtures : tuple of GaussianMixtureDestructor
+    boosted : tuple of BoostedDestructor
+        Of the normal scores of the marginal's uniform numbers; at most one.
     residuals : tuple of Conditionals
-        Trees of the digits of each mixture's uniform numbers.
+        Trees of the digits of the uniform numbers of each mixture, and of those that are boosted.
     of_scores : ndarray of shape (n_mixtures,), uint8
         Whether a mixture sees the normal scores of the marginal's uniform numbers, or the numbers themselves.
     code_share, number_share : ndarray of shape (n_columns, n_voices), float64
@@ -73,6 +76,7 @@ class MixedDensity(Density):
     trees: tuple[Conditionals, ...]
     coded: tuple[OrderedDensity, ...]
     mixtures: tuple[GaussianMixtureDestructor, ...]
+    boosted: tuple[BoostedDestructor, ...]
     residuals: tuple[Conditionals, ...]
     of_scores: Annotated[np.ndarray, Array(np.uint8, "mixtures", high=1)]
     code_share: Annotated[np.ndarray, Array(np.float64, "columns", "code voices", low=0, high=MOST_PROBABILITY)]
@@ -243,15 +247,16 @@ class MixedDensity(Density):
         return np.hstack(found) if found else np.empty((n_rows, 0))
 
     def seen(self, i, j, x):
-        """A column's numbers as a mixture sees them."""
-        if self.of_scores[i]:
+        """A column's numbers as a mixture, or what is boosted, sees them."""
+        if self.sees_scores[i]:
             return self.smooth.scores(j, x)
         mixture, t = self.mixtures[i], self.place[j]
-        return np.clip((self.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t], -MOST_UNITS, MOST_UNITS)
+        z = np.clip((self.smooth.units(j, x) - mixture.centre[t]) / mixture.scale[t], -MOST_UNITS, MOST_UNITS)
+        return np.where(np.isinf(x), x, z)  # all lies before infinity, where a state's mean is further out, too
 
     def unseen(self, i, j, z):
-        """A column's numbers by what a mixture sees of them."""
-        if self.of_scores[i]:
+        """A column's numbers by what a mixture, or what is boosted, sees of them."""
+        if self.sees_scores[i]:
             return self.smooth.restore(j, *uniform_of(z))
         mixture, t = self.mixtures[i], self.place[j]
         return np.ldexp(z * mixture.scale[t] + mixture.centre[t], self.smooth.exponent[j])
@@ -260,7 +265,8 @@ class MixedDensity(Density):
         """The mixtures that have the largest shares in what is said of a column and those after it."""
         told = self.order[np.flatnonzero(self.order == j)[0] :]
         first, each = n_number_voices(0), len(MIXTURE_LEVELS)
-        share = self.number_share[told[self.numbers.is_number[told] == 1], first:].sum(axis=0)
+        last = n_number_voices(len(self.mixtures))
+        share = self.number_share[told[self.numbers.is_number[told] == 1], first:last].sum(axis=0)
         return np.argsort(-share.reshape(-1, each).sum(axis=1), kind="stable")[:MOST_HEARD].tolist()
 
     def _score_on(self, walk, values, start, last):
@@ -294,7 +300,7 @@ class MixedDensity(Density):
         return values
 
     def code_tables(self, values, threads=1):
-        """What the trees see of rows, and the residuals' trees of each mixture: list of ndarray of uint8."""
+        """What the trees see of rows, and those of each of the residuals: list of ndarray of uint8."""
         parts, density = [], replace(self, coded=())  # whose pool does not matter
         for block in self._blocks(len(values)):
             walk = density.begin(block.stop - block.start, threads)
@@ -314,19 +320,32 @@ class MixedDensity(Density):
     def telling(self, j):
         """The same without parts that have no share in what is said of a column: MixedDensity."""
         n_codes, of_codes = 2 + len(self.coded), self.code_share[j] * (self.n_categories[j] > 1)
-        of_numbers = self.number_share[j, n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS))
-        kept = np.flatnonzero((of_codes[n_codes:] > 0) | of_numbers.any(axis=1)).tolist()
-        code_share, number_share = shares_of(kept, self.code_share, self.number_share)
+        of_numbers = self.number_share[j, n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS)).max(axis=1) > 0
+        of_numbers[: len(self.mixtures)] |= of_codes[n_codes:] > 0
+        heard, n_mixtures = np.flatnonzero(of_numbers).tolist(), len(self.mixtures)
+        kept = [i for i in heard if i < n_mixtures]
+        code_share, number_share = shares_of(heard, n_mixtures, self.code_share, self.number_share)
         is_coded = bool(of_codes[2:n_codes].any())
         return replace(
             self,
             coded=self.coded if is_coded else (),
             mixtures=tuple(self.mixtures[i] for i in kept),
-            residuals=tuple(self.residuals[i] for i in kept),
+            boosted=self.boosted[: len(heard) - len(kept)],
+            residuals=tuple(self.residuals[i] for i in heard),
             of_scores=self.of_scores[kept],
             code_share=code_share if is_coded else np.delete(code_share, np.s_[2:n_codes], axis=1),
             number_share=number_share,
         )
+
+    @cached_property
+    def normals(self):
+        """Mixtures, and what is boosted: tuple of NormalStates."""
+        return *self.mixtures, *self.boosted
+
+    @cached_property
+    def sees_scores(self):
+        """Whether each of these sees normal scores: list of bool."""
+        return [*(self.of_scores == 1).tolist(), *(True for _ in self.boosted)]
 
     @property
     def n_states(self):
@@ -356,7 +375,7 @@ class MixedDensity(Density):
         """Where the voices of numbers come from.
 
         List of (0 for the marginal or 1 for the first mixture, trees of its digits, how many digits, first voice): the
-        marginal's trees, the further ones, and those of each mixture.
+        marginal's trees, the further ones, and those of each mixture and of what is boosted.
         """
         n, k = len(MARGINAL_LEVELS), len(FURTHER_LEVELS)
         found = [
@@ -368,7 +387,7 @@ class MixedDensity(Density):
         return found
 
     def voice(self, number):
-        """Of a voice of numbers: 0 for the marginal or a mixture's number plus one, trees, and how many digits."""
+        """Of a voice of numbers: 0 for the marginal or one plus the number of one of `normals`, trees, and digits."""
         source, trees, levels, first = [s for s in self.sources if s[3] <= number][-1]
         return source, trees, levels[number - first]
 
@@ -403,7 +422,7 @@ class MixedDensity(Density):
         n_columns, n_mixtures = len(self.order), len(self.mixtures)
         if not np.array_equal(np.sort(self.order), np.arange(n_columns)):
             raise ValueError("the order is no permutation of the columns")
-        if not self.trees or len(self.residuals) != n_mixtures or len(self.of_scores) != n_mixtures:
+        if not self.trees or len(self.residuals) != len(self.normals) or len(self.of_scores) != n_mixtures:
             raise ValueError("a mixed density lacks trees")
         if (np.diff(self.smooth.first_knot) == 0)[self.numbers.is_number == 1].any():
             raise ValueError("a column of numbers has no marginal density")
@@ -416,15 +435,20 @@ class MixedDensity(Density):
                     raise ValueError("a part of a mixed density is not in the order of its columns")
         if any(len(m.shift) != self.numbers.is_number.sum() for m in self.mixtures):
             raise ValueError("a mixture is not of as many numbers as there are")
+        if len(self.boosted) > 1:
+            raise ValueError("numbers are boosted more than once")
+        for each in self.boosted:
+            each.check_order(self.order, self.numbers)
         n_code_voices = 2 + len(self.coded) + n_mixtures
-        for share, n in ((self.code_share, n_code_voices), (self.number_share, n_number_voices(n_mixtures))):
+        for share, n in ((self.code_share, n_code_voices), (self.number_share, n_number_voices(len(self.normals)))):
             if share.shape[1] != n or not np.allclose(share.sum(axis=1), 1, rtol=0, atol=1e-9):
                 raise ValueError("the shares of a column do not sum to one")
 
 
-def shares_of(kept, code_share, number_share):
-    """Shares without those of mixtures other than some."""
+def shares_of(kept, n_mixtures, code_share, number_share):
+    """Shares without those of mixtures, of which there are so many, and of what is boosted, other than some."""
     first_number, each = n_number_voices(0), len(MIXTURE_LEVELS)
-    first = code_share.shape[1] - (number_share.shape[1] - first_number) // each
+    first = code_share.shape[1] - n_mixtures
     numbers = [*range(first_number), *(first_number + each * i + v for i in kept for v in range(each))]
-    return code_share[:, [*range(first), *(first + i for i in kept)]], number_share[:, numbers]
+    codes = [*range(first), *(first + i for i in kept if i < n_mixtures)]
+    return code_share[:, codes], number_share[:, numbers]

@@ -34,18 +34,20 @@ class Walk:
         self.threads = threads
         self.codes = np.zeros((n_rows, len(density.layouts[0].n_categories)), dtype=np.uint8)
         width = len(density.layouts[1].n_categories)
-        self.residual_codes = [np.zeros((n_rows, width), dtype=np.uint8) for _ in density.mixtures]
+        self.residual_codes = [np.zeros((n_rows, width), dtype=np.uint8) for _ in density.normals]
         self.pooled_codes = np.zeros((n_rows, len(density.layouts[2].n_categories)), dtype=np.uint8)
         self.pooled = [pool.begin(n_rows) for pool in density.coded]
         self.posteriors = [mixture.begin(n_rows) for mixture in density.mixtures]
         self.known = [np.zeros((n_rows, len(m.shift))) for m in density.mixtures]
+        # what boosted trees see of the columns
+        self.cut_up = np.zeros((n_rows, len(density.order) if density.boosted else 0), dtype=np.uint8)
         self._ahead = {}  # what is said of the column where the walk is
 
     def of(self, rows):
         """The same walk of other rows: those of these numbers, each of which may recur."""
         other = copy(self)
         other.codes, other._ahead = self.codes[rows], {}
-        other.pooled_codes = self.pooled_codes[rows]
+        other.pooled_codes, other.cut_up = self.pooled_codes[rows], self.cut_up[rows]
         other.pooled = [[part[rows] for part in known] for known in self.pooled]
         for name in ("residual_codes", "posteriors", "known"):
             setattr(other, name, [part[rows] for part in getattr(self, name)])
@@ -184,11 +186,15 @@ class Walk:
             for layout, codes in self._coded():
                 layout.write(codes, j, kind)
             self._observe_codes(j, kind)
+            for _ in density.boosted:
+                self.cut_up[:, j] = kind
             self.posteriors = [m.observe_codes(p, j, kind) for m, p in self._posteriors()]
             self._ahead = {}
             return
         kind, question = density.numbers.kind_of(j, x), density.numbers.questions(j, x)
         self._observe_codes(j, kind, question)
+        for boosted in density.boosted:
+            self.cut_up[:, j] = boosted.codes_of(j, x)
         has, t = kind == density.n_categories[j] - 1, int(density.place[j])
         rows, told = _rows(has), []
         if has.any():
@@ -210,7 +216,7 @@ class Walk:
                 self.known[i][rows, t] = z
             return posterior
 
-        self.posteriors = self._of_each(observed_by, len(x))
+        self.posteriors = self._of_each(observed_by, len(density.mixtures), len(x))
         self._ahead = {}
 
     # ---- codes and kinds ----
@@ -287,9 +293,9 @@ class Walk:
             sides = bounded
             if source > 0:
                 i = source - 1
-                z = normal_scores(*plain)[0] if self.density.of_scores[i] else self.density.seen(i, j, x)
+                z = normal_scores(*plain)[0] if self.density.sees_scores[i] else self.density.seen(i, j, x)
                 known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-                sides = self._within(source, j, rows, *self.density.mixtures[i].uniform(*known, t, z))
+                sides = self._within(source, j, rows, *self.density.normals[i].uniform(*known, t, z, self.threads))
                 sides = self._heard(source, j, rows, sides, bounded)
             if ("cells", first) not in self._ahead:
                 most = levels[np.flatnonzero(own)[-1]]
@@ -339,10 +345,10 @@ class Walk:
         return voices
 
     def uniforms(self, j, x, rows):
-        """What marginal and mixtures make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees).
+        """What marginal and `normals` make of numbers elsewhere, each (log-density, F(x), 1 - F(x), number it sees).
 
-        All of them given that a number lies within its column's bounds; a mixture that has next to nothing there says
-        what the marginal says.
+        All of them given that a number lies within its column's bounds; one that has next to nothing there says what
+        the marginal says.
         """
         density, t, chosen = self.density, int(self.density.place[j]), np.arange(len(self.codes))[rows]
         before = self._ahead.get("uniforms")
@@ -351,28 +357,28 @@ class Walk:
         log_slope, below, above = density.smooth.destroy(j, x)
         log_inside = elementary.log(self._beyond(0, j)[2][rows])
         marginal = log_slope - log_inside, *self._within(0, j, rows, below, above)
-        known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.mixtures))]
+        known = [(self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]) for i in range(len(density.normals))]
 
         def told_by(i):
-            mixture = density.mixtures[i]
-            if density.of_scores[i]:
+            normal = density.normals[i]
+            if density.sees_scores[i]:
                 z, log_normal = normal_scores(below, above)
                 log_unit = log_slope - log_normal
             else:
                 z = density.seen(i, j, x)
-                log_unit = -elementary.log(mixture.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
-            log_density, low, high = mixture.destroy(*known[i], t, z)
+                log_unit = -elementary.log(normal.scale[t]) - density.smooth.exponent[j] * elementary.log(2.0)
+            log_density, low, high = normal.destroy(*known[i], t, z, self.threads)
             log_density += log_unit - elementary.log(self._beyond(1 + i, j)[2][rows])
             told = log_density, *self._within(1 + i, j, rows, low, high)
             return *self._heard(1 + i, j, rows, told, marginal), z
 
-        told = [(*marginal, x), *self._of_each(told_by, len(x))]
+        told = [(*marginal, x), *self._of_each(told_by, len(density.normals), len(x))]
         self._ahead.setdefault("uniforms", (chosen, x, told))  # the first asked about is mostly what is observed then
         return told
 
-    def _of_each(self, function, n_rows):
-        """What a function makes of the number of each mixture; several at a time where that is much work."""
-        numbers = range(len(self.density.mixtures))
+    def _of_each(self, function, n, n_rows):
+        """What a function makes of the first n numbers; several at a time where that is much work."""
+        numbers = range(n)
         if self.threads == 1 or n_rows < FEWEST_APART:
             return list(map(function, numbers))
         with ThreadPoolExecutor(self.threads) as pool:
@@ -414,16 +420,16 @@ class Walk:
         of = (cell + rest) / n, (n - 1 - cell + (1 - rest)) / n
         marginal = density.smooth.restore(j, *self._of_all(0, j, rows, *of))
         if source > 0:
-            i, mixture = source - 1, density.mixtures[source - 1]
-            known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-            x = density.unseen(i, j, mixture.restore(*known, t, *self._of_all(source, j, rows, *of)))
+            i, normal = source - 1, density.normals[source - 1]
+            known, told = (self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]), self._of_all(source, j, rows, *of)
+            x = density.unseen(i, j, normal.restore(*known, t, *told, self.threads))
             return self._heard(source, j, rows, [x], [marginal])[0]
         return marginal
 
     # ---- bounds ----
 
     def _beyond(self, source, j):
-        """What marginal or mixture has below all that may be, above it, and within: three ndarrays of (n_rows,)."""
+        """What a source has below all that may be, above it, and within: three ndarrays of (n_rows,)."""
         if ("beyond", source) not in self._ahead:
             density, told = self.density, []
             for end, upper in zip(density.numbers.ends(j), (False, True), strict=True):
@@ -434,7 +440,9 @@ class Walk:
                 else:
                     i, t = source - 1, int(density.place[j])
                     z = density.seen(i, j, np.array([end]))
-                    tail = density.mixtures[i].tail(self._of_elsewhere(i, j), self._before(i, j), t, z, upper)
+                    known = self._of_elsewhere(i, j), self._before(i, j)
+                    tail = density.normals[i].destroy(*known, t, np.repeat(z, len(self.codes)), self.threads)
+                    tail = tail[2 if upper else 1]
                 told.append(np.broadcast_to(tail, len(self.codes)))
             under, over = told
             self._ahead["beyond", source] = under, over, np.maximum(1 - under - over, LEAST_PROBABILITY)
@@ -447,12 +455,12 @@ class Walk:
         return np.clip((below - under) / inside, 0.0, 1.0), np.clip((above - over) / inside, 0.0, 1.0)
 
     def _of_all(self, source, j, rows, below, above):
-        """Uniform numbers of the marginal or a mixture, without bounds, by those within."""
+        """Uniform numbers of the marginal or one of `normals`, without bounds, by those within."""
         under, over, inside = (part[rows] for part in self._beyond(source, j))
         return under + inside * below, over + inside * above
 
     def _heard(self, source, j, rows, told, marginal):
-        """What a mixture says, or where it has too little within the bounds, what the marginal says: sequence."""
+        """What one of `normals` says, or where it has too little within the bounds, the marginal: sequence."""
         heard = self._beyond(source, j)[2][rows] >= LEAST_INSIDE
         if heard.all():
             return told
@@ -483,7 +491,9 @@ class Walk:
         return list(zip(self.density.mixtures, self.posteriors, strict=True))
 
     def _of_elsewhere(self, i, j):
-        """Log-posterior of a mixture's states once a number is known to lie elsewhere."""
+        """Log-posterior of the states of one of `normals` once a number is known to lie elsewhere."""
+        if i >= len(self.density.mixtures):
+            return self.density.normals[i].begin(int(self.density.place[j]), len(self.codes))
         if ("posterior", i) not in self._ahead:
             mixture, posterior, n = self.density.mixtures[i], self.posteriors[i], self.density.n_categories[j]
             if n > 1:
@@ -492,10 +502,13 @@ class Walk:
         return self._ahead["posterior", i]
 
     def _before(self, i, j):
-        """What the numbers so far make of the one where the walk is, in each of a mixture's states."""
+        """What the columns so far make of the number where the walk is, in each of the states of one of `normals`."""
         if ("before", i) not in self._ahead:
             t = int(self.density.place[j])
-            self._ahead["before", i] = self.density.mixtures[i].predict(self.known[i], t, self.threads)
+            if i < len(self.density.mixtures):
+                self._ahead["before", i] = self.density.mixtures[i].predict(self.known[i], t, self.threads)
+            else:
+                self._ahead["before", i] = self.density.normals[i].predict(t, self.cut_up, self.threads)
         return self._ahead["before", i]
 
 

@@ -224,7 +224,14 @@ def _restore(written, n_columns, depth=0):
 
 
 def _check_kinds(model):
-    """Raise ValueError unless a model and those inside it have densities of the kind that they learn."""
+    """Raise ValueError unless a model and those inside it have densities of their kind and of their domain."""
+    domain, numbers = model.domain_, getattr(model.distribution_, "numbers", None)
+    if numbers is not None:
+        missing = [column.missing for column in domain.columns] & domain.numeric
+        known = domain.numeric, missing, domain.step, *domain.bounds
+        found = numbers.is_number, numbers.missing, numbers.step, numbers.low, numbers.high
+        if not all(map(np.array_equal, found, known)):
+            raise ValueError("numbers of the density are not those of the domain")
     kind = get_type_hints(type(model)).get("distribution_", Density)
     if not isinstance(model.distribution_, kind):
         wanted = " or a ".join(k.__name__ for k in get_args(kind) or [kind])

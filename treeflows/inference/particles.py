@@ -11,7 +11,7 @@ import numpy as np
 from .._ext import elementary
 from ..machine.log_sums import logsumexp
 from .ahead import Draws, shares, systematic
-from .estimates import blocks, patterns
+from .estimates import blocks
 
 PARTICLES = 30_000  # at a time
 
@@ -40,29 +40,31 @@ def draw_along(density, values, observed, n_draws, rngs, threads, last=None, wit
     n_rows, n_columns = values.shape
     drawn = np.empty((n_rows, n_draws, n_columns))
     log_weight, root = np.empty((n_rows, n_draws)), np.empty((n_rows, n_draws), dtype=np.int64)
-    for rows, holes in patterns(~observed):
-        seen = ~np.isin(np.arange(n_columns), holes)
+    holes = ~observed[:, density.order]
+    first = np.where(holes.any(axis=1), holes.argmax(axis=1), n_columns)
+    end = np.full(n_rows, n_columns) if last is None else last
+    kind = first * (n_columns + 1) + end
+    for alike in np.unique(kind).tolist():
+        rows = np.flatnonzero(kind == alike)
         for block in blocks(len(rows), n_draws, PARTICLES):
             part = rows[block]
-            end = n_columns if last is None else int(last[part[0]])
-            of = [rngs[i] for i in part]
-            drawn[part], log_weight[part], root[part] = _along(
-                density, values[part], seen, n_draws, of, threads, end, within or {}
-            )
+            of = values[part], observed[part], [rngs[i] for i in part], *divmod(alike, n_columns + 1)
+            drawn[part], log_weight[part], root[part] = _along(density, *of, n_draws, threads, within or {})
     return Draws(drawn, log_weight, root)
 
 
-def _along(density, values, seen, n_draws, rngs, threads, end, within):
-    """Draws of rows in which the same columns are observed: values, log-weights and roots."""
-    n_rows = len(values)
-    drawn, walk = np.repeat(values, n_draws, axis=0), density.begin(n_rows * n_draws, threads)
-    log_weight, root = np.zeros((n_rows, n_draws)), np.tile(np.arange(n_draws), (n_rows, 1))
-    for t, j in enumerate(density.order[:end].tolist()):
-        if seen[j]:
-            told = walk.score(j, drawn[:, j])
-        else:
-            drawn[:, j], told = walk.draw(j, _spread(n_draws, rngs), within.get(j))
-        log_weight += told.reshape(n_rows, n_draws)
+def _along(density, values, observed, rngs, first, end, n_draws, threads, within):
+    """Draws of rows in which all before place ``first`` of the order is observed: values, log-weights and roots."""
+    n_rows, order = len(values), density.order[:end].tolist()
+    walk, log_before = density.begin(n_rows, threads), np.zeros(n_rows)
+    for j in order[:first]:  # what all draws of a row have in common is told once
+        log_before += walk.score(j, values[:, j])
+        walk.observe(j, values[:, j])
+    each = np.repeat(np.arange(n_rows), n_draws)
+    drawn, walk = values[each], walk.of(each)
+    log_weight, root = np.tile(log_before[:, None], n_draws), np.tile(np.arange(n_draws), (n_rows, 1))
+    for t, j in enumerate(order[first:], start=first):
+        log_weight += _next(walk, j, drawn, observed[:, j], rngs, within.get(j)).reshape(n_rows, n_draws)
         if t + 1 == end:
             break
         share = shares(log_weight)
@@ -77,6 +79,20 @@ def _along(density, values, seen, n_draws, rngs, threads, end, within):
                 log_weight[i] = logsumexp(log_weight[i]) - elementary.log(n_draws)
             drawn, walk = drawn[exchanged], walk.of(exchanged)
     return drawn.reshape(n_rows, n_draws, -1), log_weight, root
+
+
+def _next(walk, j, drawn, seen, rngs, within):
+    """Log-densities of a column's values where they are observed; where not, these are drawn, into ``drawn``."""
+    n_draws, told = len(drawn) // len(seen), np.empty(len(drawn))
+    for is_seen in np.unique(seen).tolist():
+        rows = np.flatnonzero(np.repeat(seen == is_seen, n_draws))
+        part = walk if len(rows) == len(drawn) else walk.of(rows)
+        if is_seen:
+            told[rows] = part.score(j, drawn[rows, j])
+        else:
+            uniform = _spread(n_draws, [rng for rng, one in zip(rngs, seen, strict=True) if not one])
+            drawn[rows, j], told[rows] = part.draw(j, uniform, within)
+    return told
 
 
 def _spread(n, rngs):

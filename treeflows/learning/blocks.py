@@ -5,7 +5,10 @@ from functools import partial
 import numpy as np
 
 from .._ext.distinct import DistinctRows
+from ..machine.errors import TableError
+from ..machine.parts import digest, fingerprint
 from ..machine.progress import side_by_side
+from ..tables.packed import PackedTable
 from .multisets import distinct
 
 BLOCK_BYTES = 2**24
@@ -28,12 +31,46 @@ class RowsInBlocks:
         Bytes that rows and counts may take.
     block_rows : int, default=None
         Rows of a block; nothing but time depends on it.
+    packed : tuple of PackedTable and list of ndarray, default=None
+        The table that they are of, and the codes of its places, if other processes may read them there.
     """
 
-    def __init__(self, read, shape, memory, block_rows=None):
-        self.read, self.shape, self.memory = read, shape, memory
+    def __init__(self, read, shape, memory, block_rows=None, packed=None):
+        self.read, self.shape, self.memory, self.packed = read, shape, memory, packed
         fitting = min(BLOCK_BYTES, memory // 8) // shape[1]
         self.block_rows = max(FEWEST_ROWS, min(MOST_ROWS, fitting)) if block_rows is None else block_rows
+
+    @classmethod
+    def of_packed(cls, table, domain):
+        """The rows of a packed table, by their codes in a domain."""
+        lookups = table.lookups(domain)
+        packed = None if lookups is None else (table, lookups)
+        return cls(partial(table.codes, domain), (table.n_rows, table.n_columns), table.memory, packed=packed)
+
+    def told(self):
+        """What other processes need to read the table: plain values, and the codes of its places one after another.
+
+        And names of the columns by what is in them.
+        """
+        table, lookups = self.packed
+        told = {"folder": str(table.folder.absolute()), "hashes": table.hashes, "memory": self.memory}
+        names = [digest("packed", [of, fingerprint(lookup)]) for of, lookup in zip(table.hashes, lookups, strict=True)]
+        return told | {"sizes": list(map(len, lookups))}, np.concatenate(lookups), names
+
+    @classmethod
+    def of_told(cls, folder, hashes, memory, sizes, lookup):
+        """The rows that `told` told of.
+
+        Raises
+        ------
+        TableError
+            If the table is another by now.
+        """
+        table = PackedTable(folder)
+        if list(table.hashes) != list(hashes):
+            raise TableError(f"the packed table {folder} has changed since its parts were asked for")
+        read = partial(table.looked_up, np.split(lookup, np.cumsum(sizes)[:-1]))
+        return cls(read, (table.n_rows, table.n_columns), memory)
 
     def __len__(self):
         return self.shape[0]

@@ -1,10 +1,13 @@
 """Learning trees that tell the digits of uniform numbers, one column after the other."""
 
+from functools import partial
+
 import numpy as np
 
 from ..densities.digits import CodeLayout, cell_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
+from ..machine.parts import together
 from .growth import Growth, grow_on
 from .numbers import N_QUANTILES
 
@@ -51,10 +54,9 @@ def learn_digits(u, layout, n_trees, rng, threads=1):
     for j in range(u.shape[1]):
         write_digits(layout, codes, j, u[:, j])
     growth = Growth()
-    return tuple(
-        grow_on(codes, layout, True, growth.of_further_trees() if i else growth, seed, threads)
-        for i, seed in enumerate(rng.integers(2**31, size=n_trees).tolist())
-    )
+    growths = [growth, *[growth.of_further_trees()] * (n_trees - 1)]
+    each = zip(growths, rng.integers(2**31, size=n_trees).tolist(), strict=True)
+    return tuple(together([partial(grow_on, codes, layout, True, of, seed, threads) for of, seed in each]))
 
 
 def write_digits(layout, codes, j, u):

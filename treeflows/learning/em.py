@@ -8,10 +8,12 @@ import numpy as np
 from .._ext import elementary, products
 from ..densities.products import ProductMixture
 from ..densities.trees import starts
+from ..machine.parts import computed, in_parts, pure
 
 SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's
 TOLERANCE = 1e-3  # nats per row that a step of EM must gain
 MOST_STEPS = 60
+STEPS_OF_PART = 10
 LANES = 16  # of which the engine wants the number of states
 
 
@@ -34,7 +36,7 @@ class Learner:
         n_columns, weight = codes.shape[1], np.ones(len(codes), dtype=np.int32) if weight is None else weight
         k, first_category = n_categories, starts(n_categories)
         n = int(first_category[-1])
-        self.threads = threads
+        self.rows, self.threads = {"codes": codes, "weight": weight}, threads
         self.n_categories, self.first_category, self.column = k, first_category, np.repeat(np.arange(n_columns), k)
         cells = codes + first_category[:-1].astype(np.int32)
         self.ends, self.weight = np.cumsum(weight, dtype=np.int64), weight.astype(np.float32)
@@ -62,8 +64,24 @@ class Learner:
         return ProductMixture(self.n_categories, np.tile(mixture.weight / 2, 2), prob)
 
     def improve(self, mixture, most_steps=MOST_STEPS):
-        """EM from a mixture until a step gains less than `TOLERANCE`."""
-        n_states, before = mixture.n_states, -np.inf
+        """EM from a mixture until a step gains less than `TOLERANCE`; a few steps are a part."""
+        if not in_parts():
+            return self.climb(mixture, most_steps)[0]
+        score = -np.inf
+        for done in range(0, most_steps, STEPS_OF_PART):
+            start = {"state_weight": mixture.weight, "prob": mixture.prob, "before": np.array([score])}
+            arrays = self.rows | {"n_categories": self.n_categories} | start
+            options = {"most_steps": min(STEPS_OF_PART, most_steps - done)}
+            (found,) = computed(improved_products, arrays, options, threads=self.threads)
+            mixture = ProductMixture(self.n_categories, found["weight"], found["prob"])
+            score = float(found["score"][0])
+            if score == np.inf:
+                break
+        return mixture
+
+    def climb(self, mixture, most_steps, before=-np.inf):
+        """Steps of EM, here, and the score before the last; infinity if that gained too little to go on."""
+        n_states = mixture.n_states
         extra = -n_states % LANES
         for _ in range(most_steps):
             log_prob = elementary.log(mixture.prob)
@@ -82,9 +100,18 @@ class Learner:
             counts[self.common] = rows - np.add.reduceat(counts, self.first_category[:-1], axis=0)
             mixture = _expected(self.n_categories, np.maximum(counts, 0), rows, self.marginal)
             if score - before < TOLERANCE:
-                break
+                return mixture, np.inf
             before = score
-        return mixture
+        return mixture, before
+
+
+@pure
+def improved_products(codes, weight, n_categories, state_weight, prob, before, *, most_steps, threads=1):
+    """What `Learner.climb` makes of a mixture: dict of arrays."""
+    learner = Learner(codes, n_categories, threads, weight)
+    start = ProductMixture(n_categories, state_weight, prob)
+    mixture, score = learner.climb(start, most_steps, float(before[0]))
+    return {"weight": mixture.weight, "prob": mixture.prob, "score": np.array([score])}
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,18 @@ import numpy as np
 
 from .._ext import elementary, gaussians
 from ..densities.destructors import LOG_SQRT_2PI, GaussianMixtureDestructor
+from ..machine.parts import computed, in_parts, pure
 
 NARROW = 1e-4  # variance, of the column's, that a state's covariance is drawn to
 SMOOTHING = 1.0  # rows' worth of the column's own distribution that is added to each state's codes
 TOLERANCE = 2e-3  # nats per row that a step of EM must gain
 MOST_STEPS = 60
+STEPS_OF_PART = 10
 ROUNDS = 3  # of moving centres to the rows next to them, before EM starts
-MOST_ROWS = 50_000
+MOST_ROWS = 50_000  # that EM learns from,
+SOME_ROWS = 8_192  # and so many before all of them, if these are more than
+MANY_TIMES = 5  # times as many
+STATES = ("weight", "factor", "shift", "prob")  # of a mixture, what EM changes
 
 
 class MixtureLearner:
@@ -67,9 +72,32 @@ class MixtureLearner:
         weight = np.bincount(away.argmin(axis=1), minlength=n_states) + 1.0
         return self._mixture(weight / weight.sum(), centres.T, cov, np.tile(self.marginal[:, None], n_states))
 
-    def improve(self, mixture, most_steps=MOST_STEPS):
-        """EM from a mixture until a step gains less than `TOLERANCE`."""
-        before, n_numbers = -np.inf, self.z.shape[1]
+    def learn(self, n_states, rng):
+        """A mixture by EM: on some of the rows until it gets nowhere, and then on all."""
+        mixture = self.start(n_states, rng)
+        if len(self.z) > MANY_TIMES * SOME_ROWS:
+            some = self.z[:SOME_ROWS], self.cells[:SOME_ROWS], self.n_categories, self.centre, self.scale
+            mixture = MixtureLearner(*some, self.threads).improve(mixture)
+        return self.improve(mixture)
+
+    def improve(self, mixture):
+        """EM from a mixture until a step gains less than `TOLERANCE`; a few steps are a part."""
+        if not in_parts():
+            return self.climb(mixture, MOST_STEPS)[0]
+        own, score = {name: getattr(self, name) for name in ("z", "cells", "n_categories", "centre", "scale")}, -np.inf
+        for done in range(0, MOST_STEPS, STEPS_OF_PART):
+            arrays = own | {name: getattr(mixture, name) for name in STATES} | {"before": np.array([score])}
+            options = {"most_steps": min(STEPS_OF_PART, MOST_STEPS - done)}
+            (found,) = computed(improved_gaussians, arrays, options, threads=self.threads)
+            score = float(found.pop("score")[0])
+            mixture = GaussianMixtureDestructor(self.n_categories, **found, centre=self.centre, scale=self.scale)
+            if score == np.inf:
+                break
+        return mixture
+
+    def climb(self, mixture, most_steps, before=-np.inf):
+        """Steps of EM, here, and the score before the last; infinity if that gained too little to go on."""
+        n_numbers = self.z.shape[1]
         doubt = n_numbers + 2.0
         low = np.tril_indices(n_numbers)
         for _ in range(most_steps):
@@ -89,9 +117,9 @@ class MixtureLearner:
             prob /= np.add.reduceat(prob, self.first, axis=0)[self.column]
             mixture = self._mixture((rows + 1) / (rows + 1).sum(), mean, cov, prob)
             if score - before < TOLERANCE:
-                break
+                return mixture, np.inf
             before = score
-        return mixture
+        return mixture, before
 
     def _mixture(self, weight, mean, cov, prob):
         """The mixture of states with these means, (n_numbers, n_states), and covariances."""
@@ -99,6 +127,17 @@ class MixtureLearner:
         shift = (factor * mean).sum(axis=1)
         packed = np.ascontiguousarray(factor[np.tril_indices(len(mean))])
         return GaussianMixtureDestructor(self.n_categories, weight, packed, shift, prob, self.centre, self.scale)
+
+
+@pure
+def improved_gaussians(
+    z, cells, n_categories, centre, scale, weight, factor, shift, prob, before, *, most_steps, threads=1
+):
+    """What `MixtureLearner.climb` makes of a mixture: dict of arrays."""
+    learner = MixtureLearner(z, cells, n_categories, centre, scale, threads)
+    start = GaussianMixtureDestructor(n_categories, weight, factor, shift, prob, centre, scale)
+    mixture, score = learner.climb(start, most_steps, float(before[0]))
+    return {name: getattr(mixture, name) for name in STATES} | {"score": np.array([score])}
 
 
 def _squares(z, centres):

@@ -9,9 +9,14 @@ from .._ext.averaging import add_counts
 from .._ext.growing import GrowthRules, grow_trees
 from .._ext.routing import Router
 from ..densities.trees import starts
+from ..machine.parts import computed, digest, fingerprint, fingerprints, in_parts, pure
 from .blocks import RowsInBlocks
+from .costs import cost_table
 from .multisets import n_rows, repeated
 from .passes import grow_in_passes
+
+MOST_WORK = 3e7  # rows times planes of both columns, of all pairs that the trees in one part count: tenths of a second
+FEWEST_IN_PASSES = 4  # trees in one part, where each pass over the rows is for all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +211,127 @@ def grow(
     if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
         # each digit of the weights is counted by itself: then repetitions are fewer
         codes, weight = repeated(codes, weight), None
+    arrays = {"codes": codes, "n_categories": n_categories, "order": order}
+    arrays |= {"n_ordered": n_ordered, "weight": weight, "splitting": splitting}
+    rules = {
+        "min_samples_leaf": int(min_samples_leaf),
+        "max_depth": int(max_depth),
+        "max_features": int(max_features),
+        "seed": int(seed),
+    }
+    places = np.arange(len(order), dtype=np.int32) if which is None else which
+    can_be_named = objective is None and (not isinstance(codes, RowsInBlocks) or codes.packed is not None)
+    if in_parts() and can_be_named and (np.diff(places) == 1).all():
+        parts = _in_parts(arrays, rules | {"cost_bits": int(cost.bits)}, places, n_threads, progress)
+    else:
+        further = {"objective": objective, "cost": cost, "stop": stop, "progress": progress, "threads": n_threads}
+        parts = [trees_of_places(**arrays, **rules, **further, which=which)]
+    of = {name: parts[0][name] if len(parts) == 1 else np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    counts, first_node = of.pop("counts"), starts(of.pop("n_nodes"))
+    return GrownTrees(Shapes(n_categories, order[places], first_node, **of), counts, prior_split, smoothing)
+
+
+@pure
+def trees_of_places(
+    codes,
+    n_categories,
+    order,
+    n_ordered,
+    weight,
+    splitting,
+    *,
+    min_samples_leaf,
+    max_depth,
+    max_features,
+    seed,
+    cost_bits=None,
+    first=0,
+    end=None,
+    which=None,
+    threads=1,
+    packed=None,
+    lookup=None,
+    cost=None,
+    objective=None,
+    stop=None,
+    progress=None,
+):
+    """Trees of some places of the order, which depend on no later column.
+
+    Parameters
+    ----------
+    codes, n_categories, order, n_ordered, weight, splitting
+        As `grow` takes them.
+    min_samples_leaf, max_depth, max_features, seed, cost, objective, stop, progress
+        As `grow` takes them.
+    cost_bits : int
+        Those of the cost, if that is not given.
+    first, end : int
+        From which place to which, if that is not told by ``which``.
+    which : ndarray of int32 or None
+        Places.
+    threads : int
+    packed : dict or None
+    lookup : ndarray or None
+        What `RowsInBlocks` told, in place of codes.
+
+    Returns
+    -------
+    trees : dict of str to ndarray
+        Of each place the number of nodes; the arrays of nodes, as `Shapes` has them, and their counts.
+    """
+    if packed is not None:
+        codes = RowsInBlocks.of_told(**packed, lookup=lookup)
+    if end is not None:
+        which = np.arange(first, end, dtype=np.int32)
+    if cost is None:
+        cost = cost_table(n_rows(codes, weight), 1, cost_bits)
     how = n_categories, order, cost, GrowthRules(min_samples_leaf, max_depth, max_features, seed, objective)
-    options = {"n_ordered": n_ordered, "which": which, "splitting": splitting, "stop": stop, "n_threads": n_threads}
+    options = {"n_ordered": n_ordered, "which": which, "splitting": splitting, "stop": stop, "n_threads": threads}
     if isinstance(codes, RowsInBlocks):
         grown = grow_in_passes(codes, *how, progress=progress, **options)
     else:
         grown = grow_trees(codes, *how, weight=weight, progress=progress, **options)
     first_node, column, low, high, left, candidates, counts = grown
-    told = order if which is None else order[which]
-    shapes = Shapes(n_categories, told, first_node, column, low, high, left, candidates)
-    return GrownTrees(shapes, counts, prior_split, smoothing)
+    told = {"column": column, "low": low, "high": high, "left": left, "candidates": candidates, "counts": counts}
+    return {"n_nodes": np.diff(first_node), **told}
+
+
+def _in_parts(arrays, options, places, threads, progress):
+    """Trees of places one after the other, by runs of them, each of which is named by the columns up to its end alone.
+
+    A column that is appended leaves all runs as they are, but for the last.
+    """
+    codes, k, order, weight, fewest = arrays["codes"], arrays["n_categories"], arrays["order"], arrays["weight"], 1
+    if isinstance(codes, RowsInBlocks):
+        packed, lookup, of_column = codes.told()
+        arrays, shared = arrays | {"codes": None, "lookup": lookup}, options | {"packed": packed}
+        fewest = FEWEST_IN_PASSES
+    else:
+        of_column, shared = fingerprints(codes), options
+    further = [[0] * len(k) if of is None else of.tolist() for of in (arrays["n_ordered"], arrays["splitting"])]
+    told = [options, len(codes), None if weight is None else fingerprint(weight)]
+    begin = at = int(places[0])
+    runs, depends, n_pairs, n_planes = [], [], 0, 0
+    for t, j in enumerate(order[: int(places[-1]) + 1].tolist()):
+        own = int(k[j]) - 1
+        if t >= max(at, begin) + fewest and len(codes) * (n_pairs + n_planes * own) > MOST_WORK:
+            runs.append({"first": at, "end": t})
+            depends.append([told, at])
+            at, n_pairs = t, 0
+        told = [digest("columns", told), of_column[j], j, int(k[j]), *(of[j] for of in further)]
+        n_pairs, n_planes = n_pairs + n_planes * own * (t >= begin), n_planes + own
+    runs.append({"first": at, "end": int(places[-1]) + 1})
+    depends.append([told, at])
+    done = None if progress is None else lambda n: progress(runs[n - 1]["end"] - begin if n else 0)
+    return computed(
+        trees_of_places,
+        arrays,
+        shared,
+        runs,
+        depends=depends,
+        columns=[order[run["first"] : run["end"]].tolist() for run in runs],
+        threads=threads,
+        progress=done,
+        rest=lambda run: trees_of_places(**(arrays | {"splitting": np.zeros_like(k, np.uint8)}), **shared, **run),
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..machine.parts import called
 from .costs import cost_table
 from .objective import Objective
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
@@ -69,19 +70,20 @@ def grow_on(codes, layout, digits_alone, growth, seed, threads=1):
     k, splitting = layout.n_categories, np.zeros(len(layout.n_categories), dtype=np.uint8)
     splitting[layout.places(digits_alone)] = 1  # the others are asked about, and told by their counts alone
     cost = cost_table(len(codes), 1, COST_BITS)
-    return learn_conditionals(
-        codes,
-        k,
-        np.arange(len(k), dtype=np.int32),
-        cost,
-        min_samples_leaf=growth.min_samples_leaf,
-        max_depth=growth.max_depth,
-        max_features=growth.max_features(len(k)),
-        seed=seed,
-        prior_split=growth.prior_split,
-        smoothing=growth.smoothing,
-        objective=growth.objective,
-        n_ordered=layout.n_ordered,
-        splitting=splitting,
-        n_threads=threads,
-    )
+    with called(layout.columns):
+        return learn_conditionals(
+            codes,
+            k,
+            np.arange(len(k), dtype=np.int32),
+            cost,
+            min_samples_leaf=growth.min_samples_leaf,
+            max_depth=growth.max_depth,
+            max_features=growth.max_features(len(k)),
+            seed=seed,
+            prior_split=growth.prior_split,
+            smoothing=growth.smoothing,
+            objective=growth.objective,
+            n_ordered=layout.n_ordered,
+            splitting=splitting,
+            n_threads=threads,
+        )

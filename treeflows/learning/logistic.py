@@ -7,6 +7,7 @@ measured by slopes alone, which a convex function allows. The sums of a library'
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._ext import elementary, logistic
 from ..densities.logistic import LANES, Cells, LogisticConditionals
 from ..densities.trees import starts
+from ..machine.parts import computed, in_parts, pure, together
 from .multisets import distinct, n_parts_of
 
 PENALTIES = 100.0 * 10.0 ** -np.arange(0, 3.6, 0.5)  # halves of which times the squared coefficients are added, nats
@@ -27,6 +29,7 @@ FLATTER = 0.5  # than at its start a step's slope is at its end, if uphill; othe
 PRIOR_ROWS = 1.0  # of a column's own distribution, that each regression sees besides the data
 BLOCK_COEFFICIENTS = 60_000  # of columns that are learned together: they stay in the second-level cache
 MOST_CELLS = 10_000  # of a table whose columns are regressed; the coefficients of more would fill the memory
+MOST_WORK = 1e9  # cells of rows times outputs, of the passes in one part: tenths of a second
 OFF = -100.0  # logit of an output that is none
 NOT_CONVERGED = (
     f"some logistic regressions of a column on those before it still improve after {MOST_PASSES} passes over the rows; "
@@ -41,6 +44,46 @@ class Regressions:
 
     parameter: np.ndarray
     penalty: np.ndarray
+
+
+@dataclass(frozen=True)
+class CellsOfRows:
+    """Rows as the cells that they have, of logistic regressions: as the engine takes them.
+
+    Attributes
+    ----------
+    cells : Cells
+    n_categories : ndarray of shape (n_columns,), int32
+    told : ndarray of int32
+        Cells of the rows, row after row.
+    starts : ndarray of shape (n_distinct + 1,), int64
+        Where those of each row start.
+    weight : ndarray of shape (n_distinct,), float32
+    counts : ndarray of shape (n_cells,), float64
+        Rows that have each cell.
+    n_rows : float
+    threads : int
+    """
+
+    cells: Cells
+    n_categories: np.ndarray
+    told: np.ndarray
+    starts: np.ndarray
+    weight: np.ndarray
+    counts: np.ndarray
+    n_rows: float
+    threads: int
+
+    @property
+    def frequency(self):
+        """Of each cell among the rows."""
+        return self.counts / self.n_rows
+
+    @property
+    def marginal(self):
+        """Of each cell, with half a row more of each category."""
+        k = self.n_categories[self.cells.order][self.cells.place]
+        return (self.counts + 0.5) / (self.n_rows + 0.5 * k)
 
 
 class LogisticLearner:
@@ -65,31 +108,40 @@ class LogisticLearner:
         rows, weight = distinct(codes, weight)
         number = self.cells.number[rows[:, order] + starts(n_categories)[order]]
         told = number >= 0
-        self.starts = np.concatenate(([0], np.cumsum(told.sum(axis=1)))).astype(np.int64)
-        self.told = np.append(number[told], 0).astype(np.int32)  # not empty, whatever the table
-        self.weight, self.n_rows = weight.astype(np.float32), float(weight.sum())
-        counts = np.bincount(self.told[:-1], np.repeat(weight, np.diff(self.starts)), self.cells.n)
-        self.frequency = counts / self.n_rows
-        k = n_categories[order][self.cells.place]
-        self.marginal = (counts + 0.5) / (self.n_rows + 0.5 * k)
+        ends = np.concatenate(([0], np.cumsum(told.sum(axis=1)))).astype(np.int64)
+        told = np.append(number[told], 0).astype(np.int32)  # not empty, whatever the table
+        counts = np.bincount(told[:-1], np.repeat(weight, np.diff(ends)), self.cells.n)
+        n_rows = float(weight.sum())
+        self.rows = CellsOfRows(
+            self.cells, n_categories, told, ends, weight.astype(np.float32), counts, n_rows, threads
+        )
 
     def start(self):
         """Regressions that know of no other column."""
         parameter, place = np.zeros((1 + self.cells.n, self.cells.n), dtype=np.float32), self.cells.place
-        reference = 1 - np.bincount(place, self.marginal, len(self.order))
-        parameter[0] = elementary.log(self.marginal) - elementary.log(reference)[place]
+        marginal = self.rows.marginal
+        reference = 1 - np.bincount(place, marginal, len(self.order))
+        parameter[0] = elementary.log(marginal) - elementary.log(reference)[place]
         return Regressions(parameter, np.full(len(self.order), PENALTIES[0]))
 
     def improve(self, regressions, most_passes):
         """Regressions from where others are, with their penalties; whether all got to the end."""
-        improved, converged = Regressions(regressions.parameter.copy(), regressions.penalty), True
-        for columns in self.blocks():
-            block, every = _Block(self, columns), np.ones(len(columns), dtype=bool)
-            start, penalty = block.part(regressions.parameter), regressions.penalty[columns]
-            at, there = block.improve(start, penalty, every, most_passes)
-            block.write(at, improved.parameter, every)
-            converged = converged and there
-        return improved, converged
+        improved, blocks = Regressions(regressions.parameter.copy(), regressions.penalty), self.blocks()
+        there = together([partial(self._improve, improved, columns, most_passes) for columns in blocks])
+        return improved, all(there)
+
+    def _improve(self, regressions, columns, most_passes):
+        """Improve those of a block of columns where they are; whether they got to the end."""
+        block, every = _Block(self.rows, columns), np.ones(len(columns), dtype=bool)
+        of = self.part_of(regressions, columns)
+        at, there = block.improve(block.centred(of), regressions.penalty[columns], every, most_passes)
+        block.write(at, of, every)
+        return there
+
+    def part_of(self, regressions, columns):
+        """The parameters that a block of columns learns, of those of all cells: a view."""
+        first, end = self.cells.first[columns[0]], self.cells.first[columns[-1] + 1]
+        return regressions.parameter[: 1 + end, first:end]
 
     def finish(self, regressions):
         """The same, in as many passes as it takes; a warning tells if those are too many."""
@@ -139,30 +191,108 @@ def choose_penalties(learners, held_out):
     """
     n_choosing = n_parts_of(held_out, ENOUGH_HELD_OUT)
     choosing, held_out = learners[:n_choosing], held_out[:n_choosing]
-    best, n_rows = [learner.start() for learner in choosing], sum(map(len, held_out))
-    for columns in learners[0].blocks():
-        blocks, worse = [_Block(learner, columns) for learner in choosing], np.zeros(len(columns), dtype=np.int64)
-        at = [block.part(of.parameter) for block, of in zip(blocks, best, strict=True)]
-        start, least = _loss(blocks, at, held_out), np.zeros(len(columns))
-        for penalty in PENALTIES:
-            # a column that two weaker penalties in turn have told worse stays as it is
-            penalties = np.full(len(columns), penalty)
-            at = [block.improve(a, penalties, worse < 2, PASSES)[0] for block, a in zip(blocks, at, strict=True)]
-            more = _loss(blocks, at, held_out) - start
-            more += SHARED / n_rows * more.mean()
-            better = more < least
-            worse, least = np.where(better, 0, worse + 1), np.minimum(more, least)
-            for block, a, of in zip(blocks, at, best, strict=True):
-                of.penalty[columns[better]] = penalty
-                block.write(a, of.parameter, better)
-            if (worse >= 2).all():
-                break
+    best = [learner.start() for learner in choosing]
+    together([partial(_choose, choosing, best, held_out, columns) for columns in learners[0].blocks()])
     # the others' problems are convex too: where they start from is forgotten
-    return best + [learner.improve(best[0], PASSES)[0] for learner in learners[n_choosing:]]
+    rest = together([partial(learner.improve, best[0], PASSES) for learner in learners[n_choosing:]])
+    return best + [regressions for regressions, _ in rest]
+
+
+def _choose(learners, best, held_out, columns):
+    """Make the best regressions of a block of columns those of the penalties that tell held-out rows best."""
+    n_rows, parts = (
+        sum(map(len, held_out)),
+        [learner.part_of(of, columns) for learner, of in zip(learners, best, strict=True)],
+    )
+    blocks, worse = [_Block(learner.rows, columns) for learner in learners], np.zeros(len(columns), dtype=np.int64)
+    at = [block.centred(part) for block, part in zip(blocks, parts, strict=True)]
+    start, least = _loss(blocks, at, held_out), np.zeros(len(columns))
+    for penalty in PENALTIES:
+        # a column that two weaker penalties in turn have told worse stays as it is
+        penalties = np.full(len(columns), penalty)
+        improve = [partial(block.improve, a, penalties, worse < 2, PASSES) for block, a in zip(blocks, at, strict=True)]
+        at = [a for a, _ in together(improve)]
+        more = _loss(blocks, at, held_out) - start
+        more += SHARED / n_rows * more.mean()
+        better = more < least
+        worse, least = np.where(better, 0, worse + 1), np.minimum(more, least)
+        for block, a, part, of in zip(blocks, at, parts, best, strict=True):
+            of.penalty[columns[better]] = penalty
+            block.write(a, part, better)
+        if (worse >= 2).all():
+            break
 
 
 def _loss(blocks, at, held_out):
     return sum(block.loss(a, rows) for block, a, rows in zip(blocks, at, held_out, strict=True))
+
+
+@pure
+def searched_regressions(
+    n_categories,
+    told,
+    starts,
+    weight,
+    counts,
+    order,
+    first_cell,
+    number,
+    penalty,
+    *,
+    n_rows,
+    first,
+    end,
+    passes,
+    threads=1,
+    **search,
+):
+    """What `_Block.go_on` makes of a search, of columns from ``first`` to ``end``: dict of its arrays."""
+    cells = Cells(order, first_cell, number)
+    block = _Block(
+        CellsOfRows(cells, n_categories, told, starts, weight, counts, n_rows, threads), np.arange(first, end)
+    )
+    return block.go_on(_Search.of(**search), penalty, passes).arrays()
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Where L-BFGS is: all that its next pass depends on.
+
+    ``slope`` and ``direction`` are None at the start; ``pairs`` are the last steps, what they bent the slope by, and
+    the inverse of the inner product of both.
+    """
+
+    at: np.ndarray
+    active: np.ndarray
+    step: np.ndarray
+    scale: np.ndarray
+    slope: np.ndarray | None
+    direction: np.ndarray | None
+    pairs: list
+
+    @classmethod
+    def start(cls, at, active):
+        return cls(at, active, np.ones(len(active)), np.ones(len(active)), None, None, [])
+
+    @classmethod
+    def of(cls, active, moved, bent, inverse, slope=None, direction=None, **others):
+        """The search that `arrays` told."""
+        pairs = list(zip(moved, bent, inverse, strict=True))
+        return cls(active=active.astype(bool), slope=slope, direction=direction, pairs=pairs, **others)
+
+    def arrays(self):
+        """The search as a dict of arrays; one that is over tells no more than where it got."""
+        told = {"at": self.at, "active": self.active.astype(np.uint8), "step": self.step, "scale": self.scale}
+        pairs = self.pairs if self.active.any() else []
+        if self.slope is not None and self.direction is not None and self.active.any():
+            told |= {"slope": self.slope, "direction": self.direction}
+        moved, bent, inverse = zip(*pairs, strict=True) if pairs else ((), (), ())
+        shape = (len(moved), *self.at.shape)
+        told |= {
+            "moved": np.reshape(moved, shape).astype(np.float32),
+            "bent": np.reshape(bent, shape).astype(np.float32),
+        }
+        return told | {"inverse": np.reshape(inverse, (len(inverse), len(self.step))).astype(np.float64)}
 
 
 class _Block:
@@ -172,50 +302,76 @@ class _Block:
     width that the engine wants, count as the last column's and stay 0.
     """
 
-    def __init__(self, learner, columns):
-        first, n_cells = learner.cells.first, int(learner.cells.first[columns[-1] + 1])
-        self.learner, self.first_output, self.end = learner, int(first[columns[0]]), int(columns[-1]) + 1
+    def __init__(self, rows, columns):
+        first, n_cells = rows.cells.first, int(rows.cells.first[columns[-1] + 1])
+        self.rows, self.columns = rows, columns
+        self.first_output, self.end = int(first[columns[0]]), int(columns[-1]) + 1
         n = n_cells - self.first_output
         width = n + -n % LANES
         self.first = first[columns] - self.first_output
         ends = first[columns + 1] - self.first_output
         self.column = np.repeat(np.arange(len(columns)), np.append(ends[:-1], width) - self.first)
         self.wide = np.column_stack([self.first, ends])[ends - self.first > 1].astype(np.int32)
-        bears = np.maximum(learner.cells.bears_from[:n_cells] - self.first_output, 0)
+        bears = np.maximum(rows.cells.bears_from[:n_cells] - self.first_output, 0)
         self.bears = (bears - bears % LANES).astype(np.int32)
         self.free = np.zeros((1 + n_cells, width), dtype=np.float32)
         self.free[:, :n] = np.arange(n) >= np.append(0, bears)[:, None]
-        frequency = learner.frequency[:n_cells]
+        frequency = rows.frequency[:n_cells]
         self.mean = frequency.astype(np.float32)[:, None]
-        self.marginal = np.pad(learner.marginal[self.first_output : n_cells], (0, width - n))
+        self.marginal = np.pad(rows.marginal[self.first_output : n_cells], (0, width - n))
         # the diagonal of the Hessian at the start, but for the penalty
-        spread = learner.n_rows * np.append(1.0, frequency * (1 - frequency))
+        spread = rows.n_rows * np.append(1.0, frequency * (1 - frequency))
         self.curvature = (spread[:, None] * (self.marginal * (1 - self.marginal)) + PRIOR_ROWS).astype(np.float32)
 
-    def part(self, parameter):
-        """The part of the parameters of all cells that the block learns."""
+    def centred(self, part):
+        """The part of the parameters that the block learns, as it learns them."""
         at = np.zeros_like(self.free)
-        part = parameter[: len(at), self.first_output : len(at) - 1]
         at[:, : part.shape[1]] = part
         at[0] += (self.mean * at[1:]).sum(axis=0)
         return at
 
-    def write(self, at, parameter, which):
-        """Write the part of those columns into the parameters of all cells."""
-        part = parameter[: len(at), self.first_output : len(at) - 1]
+    def write(self, at, part, which):
+        """Write those of some columns into the part of the parameters that the block learns."""
         at = np.vstack([self._base(at), at[1:]])[:, : part.shape[1]]
         part[:] = np.where(which[self.column[: part.shape[1]]], at, part)
 
     def improve(self, at, penalty, active, most_passes):
         """L-BFGS until no active column's step promises more than its part of `TOLERANCE`; whether it got there too."""
+        passes = most_passes
+        if in_parts():
+            passes = int(min(max(MOST_WORK / (len(self.rows.told) * self.free.shape[1]), 1), most_passes))
+        search = _Search.start(at, active)
+        for done in range(0, most_passes, passes):
+            search = self._search(search, penalty, min(passes, most_passes - done))
+            if not search.active.any():
+                break
+        return search.at, not search.active.any()
+
+    def _search(self, search, penalty, passes):
+        """The search some passes further; a part, in parts."""
+        if not in_parts():
+            return self.go_on(search, penalty, passes)
+        rows = self.rows
+        arrays = {name: getattr(rows, name) for name in ("n_categories", "told", "starts", "weight", "counts")}
+        arrays |= {"order": rows.cells.order, "first_cell": rows.cells.first, "number": rows.cells.number}
+        arrays |= {"penalty": penalty} | search.arrays()
+        options = {"n_rows": rows.n_rows, "first": int(self.columns[0]), "end": self.end, "passes": passes}
+        of = [rows.cells.order[self.columns].tolist()]
+        (found,) = computed(searched_regressions, arrays, options, columns=of, threads=rows.threads)
+        return _Search.of(**found)
+
+    def go_on(self, search, penalty, passes):
+        """The search some passes further, here."""
         penalty = penalty.astype(np.float32)[self.column]
-        enough = TOLERANCE * self.learner.n_rows / len(self.learner.order)
-        diagonal = self.curvature + np.append(0.0, np.ones(len(at) - 1))[:, None].astype(np.float32) * penalty
-        slope_at = self._gradient(at, penalty)
-        pairs, scale = [], np.ones(len(active))
-        direction, step = self._direction(slope_at, diagonal, pairs, scale, active), np.ones(len(active))
+        enough = TOLERANCE * self.rows.n_rows / len(self.rows.cells.order)
+        diagonal = self.curvature + np.append(0.0, np.ones(len(search.at) - 1))[:, None].astype(np.float32) * penalty
+        at, active, step, pairs, scale = search.at, search.active, search.step, search.pairs, search.scale
+        slope_at, direction = search.slope, search.direction
+        if direction is None:
+            slope_at = self._gradient(at, penalty)
+            direction = self._direction(slope_at, diagonal, pairs, scale, active)
         promised = self._dot(direction, slope_at)
-        for _ in range(most_passes):
+        for _ in range(passes):
             active = active & (promised < -2 * enough)
             if not active.any():
                 break
@@ -234,20 +390,20 @@ class _Block:
                 *pairs[1 - MEMORY :],
                 (moved, bent, np.divide(1.0, product, where=known, out=np.zeros_like(product))),
             ]
-            scale = np.divide(product, self._dot(bent, bent / diagonal), where=known, out=scale)
+            scale = np.divide(product, self._dot(bent, bent / diagonal), where=known, out=scale.copy())
             turned = self._direction(slope_at, diagonal, pairs, scale, active)
             direction = np.where(took > 0, turned, direction)
             promised = self._dot(direction, slope_at)
             step = np.where(taken, 1.0, shorter)
-        return at, not active.any()
+        return _Search(at, active, step, scale, slope_at, direction, pairs)
 
     def loss(self, at, codes):
         """Negative log-likelihood of rows by each column, nats: ndarray of shape (n_columns,)."""
-        learner = self.learner
-        order, first_category = learner.order[: self.end], starts(learner.n_categories).astype(np.int32)
-        number = learner.cells.number
+        rows = self.rows
+        order, first_category = rows.cells.order[: self.end], starts(rows.n_categories).astype(np.int32)
+        number = rows.cells.number
         told = logistic.logits(
-            codes, order, first_category, number, self._base(at), at[1:], self.bears, learner.threads
+            codes, order, first_category, number, self._base(at), at[1:], self.bears, rows.threads
         ).astype(np.float64)
         total = elementary.log(1 + np.add.reduceat(elementary.exp(told), self.first, axis=1)).sum(axis=0)
         cell = number[first_category[order] + codes[:, order]] - self.first_output
@@ -262,17 +418,17 @@ class _Block:
         return base
 
     def _gradient(self, at, penalty):
-        learner = self.learner
+        rows = self.rows
         slope = logistic.gradient(
-            learner.told,
-            learner.starts,
-            learner.weight,
+            rows.told,
+            rows.starts,
+            rows.weight,
             self._base(at),
             at[1:],
             self.bears,
             self.wide,
             self.first_output,
-            learner.threads,
+            rows.threads,
         )
         slope[1:] -= self.mean * slope[0]
         likely = elementary.exp(at[0].astype(np.float64)) * self.free[0]

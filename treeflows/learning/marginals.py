@@ -81,3 +81,14 @@ def _exponent(x):
     size = x[-1] / 4 - x[0] / 4
     _, exponent = np.frexp(size if size > 0 else x[0])
     return int(np.clip(exponent + (2 if size > 0 else 0), -1070, 1024))
+
+
+def between_quantiles(x, n):
+    """Places near the n-quantiles of sorted numbers, each between two different ones, so that none is near."""
+    value, count = np.unique(x, return_counts=True)
+    if len(value) < 2:
+        return np.empty(0)
+    quantiles = len(x) * np.arange(1, n) // n
+    at = np.unique(np.searchsorted(np.cumsum(count), quantiles, side="right"))
+    at = at[at < len(value) - 1]
+    return np.unique(value[at] / 2 + value[at + 1] / 2)

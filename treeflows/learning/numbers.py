@@ -1,19 +1,29 @@
 """Learning densities of rows of numbers and codes: atoms, questions, destructors, trees of digits, shares."""
 
 from copy import copy
+from functools import partial
 
 import numpy as np
 
-from ..densities.digits import MARGINAL_BITS, MARGINAL_LEVELS, MIXTURE_BITS, CodeLayout, n_number_voices
+from ..densities.digits import (
+    MARGINAL_BITS,
+    MARGINAL_LEVELS,
+    MIXTURE_BITS,
+    MIXTURE_LEVELS,
+    CodeLayout,
+    n_number_voices,
+)
 from ..densities.mixed import MixedDensity, shares_of
 from ..densities.numbers import NumberColumns
 from ..densities.trees import starts
 from ..densities.walk import Walk
+from ..machine.parts import called, together
 from ..machine.progress import progress_bar
+from .boosting import BoostingLearner
 from .costs import cost_table
 from .gaussians import MixtureLearner
 from .growth import Growth, grow_on
-from .marginals import choose_n_knots, learn_marginals
+from .marginals import between_quantiles, choose_n_knots, learn_marginals
 from .multisets import by_hash, held_out_parts, of_one_spelling, parted
 from .orders import informative_order, pairwise_information
 from .pooling import learn_shares_of_voices
@@ -83,6 +93,7 @@ def learn_mixed_apart(
     bounds=None,
     order=None,
     mixtures=MIXTURES,
+    boosts=True,
     n_further=N_FURTHER,
     growth=None,
     learn_codes=None,
@@ -106,6 +117,8 @@ def learn_mixed_apart(
     mixtures : sequence of (int, int)
         Of each mixture the number of states, and 1 if it is of normal scores, 0 if of the numbers themselves; of
         those that the table is long enough for, the last four are taken.
+    boosts : bool
+        Whether boosted trees tell numbers, too, where there are rows held out.
     n_further : int
         Trees of each code column that see drawn columns alone.
     growth : Growth or None
@@ -127,18 +140,22 @@ def learn_mixed_apart(
     coded, *coded_apart = learner.learn_codes(learn_codes, held_out) if learn_codes else [()] * (1 + len(held_out))
     kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
     with progress_bar(len(held_out) + 1, "learning numbers", verbose) as progress:
-        known = []
-        for fold, pool in zip(held_out or [[]], coded_apart or [coded], strict=True):
-            known.append(learner.learn(np.delete(every, fold), kinds, coded=pool))
-            progress(len(known))
+        seen = [np.delete(every, fold) for fold in held_out or [[]]]
+        marginals = list(map(learner.marginal, seen))
+        boosted, boost_all = learner.boost_apart(marginals, seen, held_out if boosts else [])
+        folds = zip(seen, marginals, coded_apart or [coded], boosted, strict=True)
+        known = together([partial(learner.learn, rows, kinds, *parts) for rows, *parts in folds], progress)
         share = learner.shares(known, held_out or [slice(0, len(table))])
         known = [density.with_shares(*share) for density in known]
         if not held_out:
             return known[0], []
-        kept = _kept(share, len(kinds))
-        mixtures = [known[0].mixtures[i] for i in kept]
-        density = learner.learn(every, [kinds[i] for i in kept], mixtures, coded=coded)
-    return density.with_shares(*shares_of(kept, *share)), known
+        kept, n_mixtures = _kept(share, len(kinds)), len(kinds)
+        of_kinds = [i for i in kept if i < n_mixtures]
+        kinds, mixtures = [kinds[i] for i in of_kinds], [known[0].mixtures[i] for i in of_kinds]
+        marginal = learner.marginal(every)
+        boosted = boost_all(marginal) if n_mixtures in kept else ()
+        density = learner.learn(every, kinds, marginal, coded, boosted, mixtures)
+    return density.with_shares(*shares_of(kept, n_mixtures, *share)), known
 
 
 def learn_trees_of_numbers(
@@ -151,7 +168,8 @@ def learn_trees_of_numbers(
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
     learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, 0, growth, threads)
-    density = learner.learn(np.arange(len(table)), [])
+    every = np.arange(len(table))
+    density = learner.learn(every, [], learner.marginal(every))
     one = np.zeros(n_number_voices(0))
     one[len(MARGINAL_LEVELS) - 1] = 1.0
     return density.with_shares(np.tile([1.0, 0.0], (len(learner.k), 1)), np.tile(one, (len(learner.k), 1)))
@@ -169,7 +187,7 @@ def describe_numbers(table, is_number, n_categories, step, bounds):
             continue
         x = np.sort(table[~np.isnan(table[:, j]), j])
         atoms.append(_atoms(x, step[j]))
-        thresholds.append(_thresholds(x))
+        thresholds.append(between_quantiles(x, N_QUANTILES))
         k[j] = len(atoms[j]) + missing[j] + 1
         origin[j] = x[0] if len(x) else 0.0
     return NumberColumns(
@@ -201,17 +219,6 @@ def _atoms(x, step):
     chosen = np.flatnonzero(recurs)
     most = chosen[np.argsort(-count[chosen], kind="stable")[:MOST_ATOMS]]
     return value[np.sort(most)]
-
-
-def _thresholds(x):
-    """What to ask of sorted values: on which side of quantiles they lie, between two values, so that none is near."""
-    value, count = np.unique(x, return_counts=True)
-    if len(value) < 2:
-        return np.empty(0)
-    quantiles = len(x) * np.arange(1, N_QUANTILES) // N_QUANTILES
-    at = np.unique(np.searchsorted(np.cumsum(count), quantiles, side="right"))
-    at = at[at < len(value) - 1]
-    return np.unique(value[at] / 2 + value[at + 1] / 2)
 
 
 class MixedLearner:
@@ -262,9 +269,9 @@ class MixedLearner:
         if np.array_equal(*orders):
             return self.order
         alone, every, reached = copy(self), np.arange(len(self.table)), []
-        alone.seeds = self.seeds[:1]
+        alone.seeds, marginal = self.seeds[:1], self.marginal(every)
         for alone.order in orders:
-            reached.append(alone.learn(every, []).trees[0].evidence.sum())
+            reached.append(alone.learn(every, [], marginal).trees[0].evidence.sum())
         return orders[int(np.argmax(reached))]
 
     def _informative_order(self):
@@ -305,21 +312,56 @@ class MixedLearner:
                 layout.write(codes, j, x.astype(np.uint8))
         parts = [parted(codes, rows) for rows in held_out]
         draws = np.random.default_rng(self.seeds[0])
-        whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
+        with called(layout.columns):
+            whole, known = learn_codes(codes, parts, layout.n_categories, layout.n_ordered, told, draws)
         return [(whole,), *((pool,) for pool in known)]
 
-    def learn(self, rows, kinds, mixtures=None, coded=()):
-        """The density of some rows, with equal shares; mixtures of kinds (states, of scores), anew or from others."""
+    def marginal(self, rows):
+        """The marginal densities of some rows: MarginalDestructor."""
         columns = [
             self.spread[rows, j][self.elsewhere[rows, j]] if self.numbers.is_number[j] else None
             for j in range(len(self.k))
         ]
-        marginal = learn_marginals(columns, self.n_knots, self.k)
-        learned = []
-        for i, (n_states, of_scores) in enumerate(kinds):
+        return learn_marginals(columns, self.n_knots, self.k)
+
+    def boost_apart(self, marginals, seen, held_out):
+        """What is boosted from the rows outside each fold, at most one each, and what boosts all rows by a marginal."""
+        if not held_out or not len(self.in_order):
+            return [()] * len(seen), None
+        learner = BoostingLearner(self.table, self.numbers, self.order, self.threads)
+        every = np.arange(len(self.table))
+
+        def scores(marginal):
+            z = np.full((len(every), len(self.in_order)), np.nan)
+            for t, j in enumerate(self.in_order.tolist()):
+                has = self.elsewhere[:, j]
+                z[has, t] = marginal.scores(j, self.spread[has, j])
+            return z
+
+        trees = [
+            learner.boost(scores(marginal), rows, every[fold])
+            for marginal, rows, fold in zip(marginals, seen, held_out, strict=True)
+        ]
+        by_number = list(zip(*trees, strict=True))
+        if not any(len(of.n_inner) for each in by_number for of in each):
+            return [()] * len(seen), None
+        of_left = learner.scales([np.concatenate([of.left for of in each]) for each in by_number])
+        rounds = [round(np.mean([len(of.n_inner) for of in each])) for each in by_number]
+
+        def boost_all(marginal):
+            return (learner.density(learner.boost(scores(marginal), every, rounds=rounds), *of_left),)
+
+        return [(learner.density(each, *of_left),) for each in trees], boost_all
+
+    def learn(self, rows, kinds, marginal, coded=(), boosted=(), mixtures=None):
+        """The density of some rows, with equal shares; mixtures of kinds (states, of scores), anew or from others."""
+
+        def learn_mixture(i, n_states, of_scores):
             learner = self._mixture_learner(rows, marginal, of_scores)
             draws = np.random.default_rng([self.seeds[0], n_states, of_scores])
-            learned.append(learner.improve(mixtures[i] if mixtures else learner.start(n_states, draws)))
+            return learner.improve(mixtures[i]) if mixtures else learner.learn(n_states, draws)
+
+        learned = together([partial(learn_mixture, i, *kind) for i, kind in enumerate(kinds)])
         bare = MixedDensity(
             n_categories=self.k,
             order=self.order,
@@ -328,22 +370,21 @@ class MixedLearner:
             trees=(),
             coded=coded,
             mixtures=tuple(learned),
+            boosted=boosted,
             residuals=(),
             of_scores=np.array([of_scores for _, of_scores in kinds], dtype=np.uint8),
             code_share=_equal_code_share(len(self.k), len(coded), len(kinds)),
-            number_share=_equal(len(self.k), n_number_voices(len(kinds))),
+            number_share=_equal(len(self.k), n_number_voices(len(kinds) + len(boosted))),
         )
         codes, *residual_codes = bare.code_tables(self.spread[rows], self.threads)
         layout = CodeLayout(self.numbers, self.order, MARGINAL_BITS)
-        first, *others = self.seeds
-        told_apart = bool(coded)  # codes and kinds are
-        further = [
-            grow_on(codes, layout, told_apart, self.growth.of_further_trees(), seed, self.threads) for seed in others
-        ]
-        trees = grow_on(codes, layout, told_apart, self.growth, first, self.threads), *further
-        layout = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
-        residuals = [grow_on(codes, layout, True, self.growth, first, self.threads) for codes in residual_codes]
-        return bare.with_trees(trees, tuple(residuals))
+        of_residuals = CodeLayout(self.numbers, self.order, MIXTURE_BITS)
+        growth, first, told_apart = self.growth, self.seeds[0], bool(coded)  # codes and kinds are
+        grow = [partial(grow_on, codes, layout, told_apart, growth, first)]
+        grow += [partial(grow_on, codes, layout, told_apart, growth.of_further_trees(), s) for s in self.seeds[1:]]
+        grow += [partial(grow_on, codes, of_residuals, True, growth, first) for codes in residual_codes]
+        grown = together([partial(task, self.threads) for task in grow])
+        return bare.with_trees(tuple(grown[: len(self.seeds)]), tuple(grown[len(self.seeds) :]))
 
     def _mixture_learner(self, rows, marginal, of_scores):
         z, n = self.noise[rows].copy(), len(self.in_order)
@@ -393,8 +434,8 @@ def _equal_code_share(n_columns, n_pools, n_mixtures):
 
 
 def _kept(share, n_mixtures):
-    """Mixtures that have a share anywhere."""
+    """Mixtures that have a share anywhere, and if what is boosted has one, their number."""
     of_codes, of_numbers = (s.max(axis=0) for s in share)
-    each = (of_numbers.shape[0] - n_number_voices(0)) // n_mixtures if n_mixtures else 0
-    by_numbers = of_numbers[n_number_voices(0) :].reshape(n_mixtures, each).max(axis=1, initial=0.0)
-    return np.flatnonzero((of_codes[len(of_codes) - n_mixtures :] > 0) | (by_numbers > 0)).tolist()
+    kept = of_numbers[n_number_voices(0) :].reshape(-1, len(MIXTURE_LEVELS)).max(axis=1) > 0
+    kept[:n_mixtures] |= of_codes[len(of_codes) - n_mixtures :] > 0
+    return np.flatnonzero(kept).tolist()

@@ -171,6 +171,7 @@ def _filled_numbers(values, observed, domain, rng, threads):
             bounds=domain.bounds,
             rng=rng,
             mixtures=MIXTURES,
+            boosts=False,
             n_further=0,
             threads=threads,
         )

@@ -1,6 +1,7 @@
 """The voices of a mixture, pooled by what they say of rows that are held out of them."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from .._ext import elementary
 from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool, average_in
 from ..densities.pool import Pool, trees_say
 from ..densities.trees import starts
+from ..machine.parts import together
 from ..machine.progress import progress_bar
 from .em import CountedStates, Learner
 from .grown import GrownTrees
@@ -67,7 +69,7 @@ def learn_voices(
         heard = _heard(trees_say(of, part.unseen, threads) for of, part in zip(trees, parts, strict=True))
         return [np.ascontiguousarray(said[:, places]) for said in heard]
 
-    trees = [grow(part.seen, part.weight, n_trees or FEWEST_TREES) for part in parts]
+    trees = together([partial(grow, part.seen, part.weight, n_trees or FEWEST_TREES) for part in parts])
     tree, forest = hear(trees)
     of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(tree.shape[1])
     if n_trees is None:
@@ -98,7 +100,9 @@ def learn_voices(
 
     known = [pool(*of) for of in zip(trees, products, strict=True)]
     # rows that were held out come in: trees afresh, states from where they are
-    whole = pool(grow(codes, weight, n_trees, splitting), learner(codes, weight).improve(products[0]).by_weight())
+    improve = partial(learner(codes, weight).improve, products[0])
+    trees, improved = together([partial(grow, codes, weight, n_trees, splitting), improve])
+    whole = pool(trees, improved.by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
         whole, known = _with_regressions(codes, weight, parts, whole, known, threads, told)
     return whole, known if held_out else []
@@ -144,11 +148,12 @@ def _choose_states(learners, numbers, grown, say, seed, verbose):
     tried, scores = [], {0: float(elementary.log(grown).sum(axis=1).mean())}
     with progress_bar(len(numbers), "learning the hidden column", verbose) as progress:
         for n in numbers:
-            products = []
+            starts = []
             for i, learner in enumerate(learners):
                 draws = np.random.default_rng([seed, n, i] if i else [seed, n])
-                start = learner.split(tried[-1][1][i], draws) if tried else learner.start(n, draws)
-                products.append(learner.improve(start))
+                starts.append(learner.split(tried[-1][1][i], draws) if tried else learner.start(n, draws))
+            steps = zip(learners, starts, strict=True)
+            products = together([partial(learner.improve, start) for learner, start in steps])
             hidden = say(products)
             share = learn_shares(grown, hidden)
             score = float(elementary.log((1 - share) * grown + share * hidden).sum(axis=1).mean())

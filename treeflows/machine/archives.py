@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import secrets
 import shutil
 import zipfile
@@ -15,10 +16,11 @@ MOST_TEXT = 2**24  # bytes of JSON, which takes up to 25 times as much once it i
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path, synced=False):
     """A binary file under a temporary name, which takes the name ``path`` once it is written and closed.
 
-    What is there and no regular file, such as a pipe, is written to as it is.
+    What is there and no regular file, such as a pipe, is written to as it is. A file that is ``synced`` is on the disk
+    before it has its name.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -34,6 +36,9 @@ def whole_file(path):
     try:
         with file:
             yield file
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
@@ -42,12 +47,12 @@ def whole_file(path):
         raise
 
 
-def write_archive(path, model, arrays):
+def write_archive(path, model, arrays, synced=False):
     """Write a dict of plain values and a dict of arrays as a NumPy .npz archive with one JSON member, uncompressed."""
     text = json.dumps(model, ensure_ascii=False, indent=1).encode()
     if len(text) > MOST_TEXT:
         raise ValueError(f"names and categories take {len(text):,} bytes, of which a file holds at most {MOST_TEXT:,}")
-    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with whole_file(path, synced) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         # a fixed date: equal models give equal files
         archive.writestr(zipfile.ZipInfo(MODEL_MEMBER), text)
         for name, array in arrays.items():

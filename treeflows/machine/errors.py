@@ -2,6 +2,8 @@
 
 from sklearn.utils.validation import check_scalar
 
+MOST_NAMED = 8  # columns in one message
+
 
 class DescribedError(ValueError):
     """What was wrong, and what helps.
@@ -88,6 +90,33 @@ class ParameterError(DescribedError):
         if name is None or not told.startswith(name):
             return told
         return f"{spell(name, None).removesuffix('=') or name}{told.removeprefix(name)}"
+
+
+class PartError(DescribedError):
+    """A part of a fit was not to be had from the workers, or from the folder that keeps parts.
+
+    Parameters
+    ----------
+    problem : str
+        What was wrong, in a sentence without full stop.
+    columns : sequence of int or str, default=()
+        Whose part it is: numbers of columns, or their names.
+    kept : str, default=""
+        What is not lost.
+
+    Attributes
+    ----------
+    columns : tuple of int or str
+    """
+
+    def __init__(self, problem, columns=(), kept=""):
+        self.problem, self.columns, self.kept = problem, tuple(columns), kept
+        few = ", ".join(map(repr, self.columns[:MOST_NAMED])) + ", …" * (len(self.columns) > MOST_NAMED)
+        of = f"; it is a part of column{'s' * (len(self.columns) > 1)} {few}" if self.columns else ""
+        super().__init__(f"{problem}{of}{kept and '; '}{kept}")
+
+    def __reduce__(self):
+        return type(self), (self.problem, self.columns, self.kept)
 
 
 def in_python(parameter, value):

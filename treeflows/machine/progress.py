@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from threading import Event
 
+_shown: ContextVar[bool] = ContextVar("shown", default=False)  # whether there is a bar already
 _stop: ContextVar[Event | None] = ContextVar("stop", default=None)  # of work in a thread: the Event that ends it
 
 
@@ -17,9 +18,10 @@ class _Stopped(Exception):  # noqa: N818 - nothing is wrong: nobody waits for th
 def progress_bar(total, description, verbose):
     """A function of the number of steps done, with a bar on standard error if ``verbose`` and that is a terminal.
 
-    Without rich installed there is no bar. In work that `side_by_side` has stopped, the function raises.
+    It takes a new ``total`` and ``description``, too. Without rich installed there is no bar, and none within another.
+    In work that `side_by_side` has stopped, the function raises.
     """
-    if verbose and sys.stderr is not None and sys.stderr.isatty():
+    if verbose and sys.stderr is not None and sys.stderr.isatty() and not _shown.get():
         try:
             from rich.console import Console
             from rich.progress import Progress
@@ -27,16 +29,24 @@ def progress_bar(total, description, verbose):
             pass
         else:
             with Progress(console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task(description, total=total)
-                yield lambda done: bar.update(task, completed=done)
+                task, token = bar.add_task(description, total=total), _shown.set(True)
+                try:
+                    yield lambda done, **told: bar.update(task, completed=done, **told)
+                finally:
+                    _shown.reset(token)
             return
+    yield _step
+
+
+def raise_if_stopped():
+    """Raise in work that `side_by_side` has stopped."""
     stop = _stop.get()
+    if stop is not None and stop.is_set():
+        raise _Stopped
 
-    def step(done):
-        if stop is not None and stop.is_set():
-            raise _Stopped
 
-    yield step
+def _step(_done, **_told):
+    raise_if_stopped()
 
 
 def side_by_side(tasks, n_threads):

@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..learning.multisets import repeated
 from ..learning.rows import MOST_ROWS, check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.errors import TableError
+from ..machine.parts import called
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.domain import Rows, check_codes, check_told
@@ -425,7 +425,7 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
             f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
         )
-    codes: Any = RowsInBlocks(partial(table.codes, domain), (table.n_rows, table.n_columns), table.memory)
+    codes: Any = RowsInBlocks.of_packed(table, domain)
     return domain, Rows(codes), None
 
 
@@ -454,19 +454,21 @@ def _distinct(table, domain, threads):
 
 def learn_density(model, rows, domain, random_state, threads, weight=None):
     """What a learner makes of rows of a domain: the one way from rows to a density."""
-    if domain.numeric.any():
-        filling, learning = _draws(random_state)
+    if not domain.numeric.any():
+        return learn_from_codes(model.learn, rows, domain, random_state, threads, weight)
+    filling, learning = _draws(random_state)
+    with called(domain.column_names):
         values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
         return model.learn_numbers(values, domain, learning, threads)
-    return learn_from_codes(model.learn, rows, domain, random_state, threads, weight)
 
 
 def learn_from_codes(learn, rows, domain, random_state, threads, weight=None):
     """What ``learn``, which takes what `CategoricalDensity.learn` does, makes of rows of categories."""
     filling, learning = _draws(random_state)
-    codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
-    n_ordered = domain.n_ordered if domain.n_ordered.any() else None
-    return learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
+    with called(domain.column_names):
+        codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
+        n_ordered = domain.n_ordered if domain.n_ordered.any() else None
+        return learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
 
 
 def _draws(random_state):

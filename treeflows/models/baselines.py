@@ -29,7 +29,7 @@ def baselines(domain):
 
 
 class NumberTrees:
-    """Columns of numbers and categories, told by trees of digits and their marginals, without normal mixtures.
+    """Columns of numbers and categories, told by trees of digits and their marginals alone.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class NumberTrees:
         def learn(chosen):
             of = values[:, chosen], domain.numeric[chosen], k[chosen]
             on = {"step": step[chosen], "bounds": bounds[:, chosen]}
-            return learn_mixed(*of, **on, mixtures=(), seed=seed, threads=threads)
+            return learn_mixed(*of, **on, mixtures=(), boosts=False, seed=seed, threads=threads)
 
         n_columns = len(k)
         if self.dependent:

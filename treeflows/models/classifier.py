@@ -74,6 +74,7 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
     """
 
     least_leaf = 1
+    of_numbers = False
 
     def __init__(
         self,

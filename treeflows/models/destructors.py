@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._ext import elementary
+from .._ext.normal import ndtr, ndtri
 from ..densities.destructors import LOG_SQRT_2PI
 from ..densities.digits import cell_of
 from ..inference.estimates import blocks
@@ -365,7 +365,7 @@ class MixtureDestructor(Destructor):
         nothing = np.empty((len(z), 0), dtype=np.int32)
         k = np.ones(d, dtype=np.int32)
         learner = MixtureLearner(z, nothing, k, np.zeros(d), np.ones(d), n_threads(self.n_jobs))
-        return learner.improve(learner.start(n_states, np.random.default_rng([seed, n_states])))
+        return learner.learn(n_states, np.random.default_rng([seed, n_states]))
 
     def _numbers(self, x):
         """What the mixture sees of rows."""

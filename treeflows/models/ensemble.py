@@ -15,6 +15,7 @@ from ..learning.multisets import distinct, folds, held_out_parts
 from ..learning.numbers import MOST_CROSSED, shuffled
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
+from ..machine.parts import on_workers
 from ..machine.progress import progress_bar, side_by_side
 from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
@@ -23,6 +24,7 @@ from .mixture import TreeFlowMixture
 from .parameters import check_n_jobs
 from .questions import log_likelihood
 
+MEMBERS_AT_ONCE = 3  # whose parts workers do: where one waits for its last part, others have some
 STEPS = 200  # of EM
 LAST = 2  # members that must together gain, for more to be added:
 LEAST_GAIN = 0.001  # nats a held-out row
@@ -239,11 +241,12 @@ class TreeFlowEnsemble(CategoricalDensity):
         rng : numpy.random.Generator
         threads : int
         """
-        n, at_once = self.n_estimators, min(threads, self.n_estimators)
+        n = self.n_estimators
+        at_once = min(max(threads, MEMBERS_AT_ONCE if on_workers() else 1), n)
         weighted = self.weights == "held-out" and n > 1 and has_held_out
         ends_early = weighted and not isinstance(self.estimator, list)  # what is listed is wanted
         tasks = [
-            task(learner(estimator, "estimator"), seed, threads // at_once, weighted)
+            task(learner(estimator, "estimator"), seed, max(threads // at_once, 1), weighted)
             for estimator, seed in zip(estimators, rng.integers(2**31, size=n).tolist(), strict=True)
         ]
         learned = []

@@ -1,5 +1,6 @@
 """The tree flow with voices: at every column, trees, the states of a mixture and a logistic regression have a say."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..learning.multisets import distinct, folds
 from ..learning.numbers import learn_mixed, learn_mixed_apart
 from ..learning.voices import MOST_TREES, CountedVoices, learn_voices
 from ..machine.errors import check_number
+from ..machine.parts import together
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
@@ -81,10 +83,10 @@ class TreeFlowMixture(CountedFlow):
     numeric : "auto", sequence of str or int, or mask, default="auto"
         Which columns are numbers, times or durations, and have a density or, on a lattice, probabilities; all others
         are categories. "auto": those of numbers that take more than 20 values or such as are no categories. A table
-        with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees
-        and normal mixtures, whose shares are learned likewise; categories by the voices above, which see numbers by the
-        quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows are then held
-        out, a fifth at a time.
+        with numbers is told in its own order or that of ``estimator``, which says how trees grow too: numbers by trees,
+        normal mixtures and boosted trees, whose shares are learned likewise; categories by the voices above, which see
+        numbers by the quantiles that they lie between, and by the mixtures. In a table of at most 60,000 cells all rows
+        are then held out, a fifth at a time.
     n_jobs : int or None, default=None
         Threads. None is 1 unless a joblib context says otherwise, -1 every core. Results do not depend on it.
     verbose : int, default=0
@@ -239,14 +241,15 @@ class TreeFlowMixture(CountedFlow):
         n = int(density.numbers.is_number.sum())
         lines = [
             f"{n} column{'s' * (n > 1)} of numbers; normal mixtures of {states} states",
-            "\nshares of trees and of normal mixtures in what is said of each column:",
+            "\nshares of trees, of normal mixtures and of boosted trees in what is said of each column:",
         ]
         shares = {}
         for j in density.order.tolist():
-            share, n = density.code_share, 2 + len(density.coded)  # trees, further trees, the pool of codes
+            share, ends = density.code_share, [2 + len(density.coded)]  # trees, further trees, the pool of codes
             if self.domain_.numeric[j]:
-                share, n = density.number_share, n_number_voices(0)
-            shares[names[j]] = [float(share[j, :n].sum()), float(share[j, n:].sum())]
+                share, ends = density.number_share, [n_number_voices(n) for n in (0, len(states))]
+            told = [float(part.sum()) for part in np.split(share[j], ends)]
+            shares[names[j]] = told + [0.0] * (3 - len(told))
             lines.append(f"  {names[j]}: {', '.join(f'{x:.2f}' for x in shares[names[j]])}")
         return {"states": states, "shares": shares}, "\n".join(lines)
 
@@ -349,17 +352,22 @@ class TreeFlowMixture(CountedFlow):
                 splitting = told.astype(np.uint8)
             of = rows, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting
             if grown is None or rows is not codes:
-                return flow.learn(*of)
-            counts, trees = flow.learn_counts(*of)
-            grown.append(counts)
-            return trees
+                return None, flow.learn(*of)
+            return flow.learn_counts(*of)
 
-        first = learn(estimator, codes, weight, seeds[0])
+        def in_order(learned):
+            if grown is not None:
+                grown.extend(counts for counts, _ in learned if counts is not None)
+            return tuple(trees for _, trees in learned)
+
+        (first,) = in_order([learn(estimator, codes, weight, seeds[0])])
         flow, further = self._voices(first.order)
 
         def grow(rows, weight, n, splitting=None):
-            one = first if rows is codes else learn(flow, rows, weight, seeds[0])
-            return one, *(learn(further, rows, weight, seed, splitting) for seed in seeds[1:n])
+            others = [partial(learn, further, rows, weight, seed, splitting) for seed in seeds[1:n]]
+            if rows is codes:
+                return first, *in_order(together(others))
+            return in_order(together([partial(learn, flow, rows, weight, seeds[0]), *others]))
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":

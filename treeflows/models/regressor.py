@@ -10,7 +10,7 @@ from ..densities.mixed import MixedDensity
 from ..densities.stored import LEAST_PROBABILITY
 from ..densities.walk import Walk
 from ..inference.estimates import blocks
-from ..machine.errors import ParameterError, TableError
+from ..machine.errors import TableError
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.numbers import BadCell, as_numbers
@@ -85,6 +85,7 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
 
     distribution_: MixedDensity
     least_leaf = 10
+    of_numbers = True
 
     def __init__(
         self,
@@ -139,11 +140,7 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
             y = y[np.asarray(sample_weight) > 0]
         quantity = _quantity(y)
         joint = domain_with_target(domain, quantity, y, "target" if name is None else str(name))
-        self.learn_joint(joint, rows, quantity.numbers(y), weight)
-        if self.distribution_.order[-1] != self.n_features_in_:
-            told = "must have an order in which the target comes last, as order='natural'"
-            raise ParameterError(f"estimator {told}; got {self.estimator!r}", parameter="estimator")
-        return self
+        return self.learn_joint(joint, rows, quantity.numbers(y), weight)
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""

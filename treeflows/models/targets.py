@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import column_or_1d
 
+from ..machine.errors import ParameterError
 from ..machine.threads import n_threads
 from ..tables.containers import dtype_for
 from ..tables.domain import Rows
@@ -22,9 +23,12 @@ class TargetModel(BaseEstimator):
     ----------
     least_leaf : int
         Rows of a leaf of the default density's trees.
+    of_numbers : bool
+        Whether the target is a number.
     """
 
     least_leaf: int
+    of_numbers: bool
 
     def part(self):
         """The unfitted density.
@@ -101,7 +105,17 @@ class TargetModel(BaseEstimator):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If the target is of another kind, or a number that does not come last in the order of the density.
         """
+        if domain.numeric[-1] != self.of_numbers:
+            raise ValueError("the last column is no target")
+        if self.of_numbers and distribution.order[-1] != len(domain.columns) - 1:
+            told = "must have an order in which the target comes last, as order='natural'"
+            raise ParameterError(f"estimator {told}; got {self.estimator!r}", parameter="estimator")
         self.domain_, self.distribution_ = domain, distribution
         self.n_features_in_ = len(domain.columns) - 1
         if domain.names is not None and all(isinstance(name, str) for name in domain.names):

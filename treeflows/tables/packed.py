@@ -312,6 +312,43 @@ class PackedTable:
         """
         return self.rows(domain, start, stop, columns).codes
 
+    def lookups(self, domain):
+        """The code of each place of each column's dictionary.
+
+        Parameters
+        ----------
+        domain : Domain
+
+        Returns
+        -------
+        lookups : list of ndarray of uint8, or None
+            None if a column holds numbers.
+        """
+        if any(column.bits == NUMBER for column in self.columns):
+            return None
+        return [found.codes.astype(np.uint8) for found in self._lookups(domain, "category", True)]
+
+    def looked_up(self, lookups, start, stop, columns):
+        """Codes of rows as `codes` gives them.
+
+        Parameters
+        ----------
+        lookups : list of ndarray of uint8
+            As `lookups` gives them.
+        start, stop : int
+        columns : sequence of int
+
+        Returns
+        -------
+        codes : ndarray of shape (stop - start, n), uint8
+        """
+        codes = np.empty((stop - start, len(columns)), dtype=np.uint8)
+        for begin in range(start, stop, BLOCK):
+            end = min(begin + BLOCK, stop)
+            for i, j in enumerate(columns):
+                codes[begin - start : end - start, i] = self._take(j, lookups[j], begin, end)
+        return codes
+
     def places(self, j, start, stop):
         """Places of a column's cells in its dictionary.
 
