@@ -260,10 +260,19 @@ static void TF_NAME(sort_lanes)(int32_t *x, int n)
     }
 }
 
-/* Adds the costs of counts, each times a sign, to as many sums: computed, a vector at a time. */
+/* Adds the costs of counts, each times a sign, to as many sums: computed, a vector at a time, if any is not tabled. */
 static inline void TF_NAME(add_costs)(const tf_costs *of, const int32_t *count, int sign, int64_t *sum)
 {
     double value[TF_LANES];
+    int32_t most = 0;
+    for (int l = 0; l < TF_LANES; l++)
+        most = count[l] > most ? count[l] : most;
+    if (most < of->n_tabled) {
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++)
+            sum[l] += sign * of->table[count[l]];
+        return;
+    }
     TF_SIMD
     for (int l = 0; l < TF_LANES; l++)
         value[l] = tf_scaled_cost((double)count[l], of->scale);

@@ -7,7 +7,7 @@ import numpy as np
 from .._ext import elementary
 from .._ext.costs import Costs, fixed_costs
 
-MOST_TABLED = 2**18  # counts that are tabled
+MOST_TABLED = 2**16  # counts that are tabled
 
 
 def cost_table(n_rows, n_columns, most_bits=32):
