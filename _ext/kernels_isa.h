@@ -892,7 +892,9 @@ static void TF_NAME(normals)(const double *weight, const double *before, const d
     double *density = scratch, *below = scratch + n, *above = scratch + 2 * n;
     TF_SIMD
     for (int64_t k = 0; k < n; k++) {
-        const double y = before[k] + own[k] * z, a = y < 0.0 ? -y : y, bell = TF_NAME(exp_below)(-0.5 * y * y);
+        const double y = before[k] + own[k] * z, away = y < 0.0 ? -y : y;
+        const double a = away < 1e3 ? away : 1e3; /* infinitely far out there is nothing, not NaN */
+        const double bell = TF_NAME(exp_below)(-0.5 * a * a);
         const double tail = bell * TF_NAME(mills)(a) * 3.98942280401432678e-01, rest = 1.0 - tail;
         density[k] = weight[k] * own[k] * bell;
         below[k] = weight[k] * (y < 0.0 ? tail : rest);

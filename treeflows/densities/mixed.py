@@ -1,6 +1,6 @@
 """The density of rows of numbers and codes: at every column in order, a linear pool of voices."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -76,7 +76,7 @@ class MixedDensity(Density):
     trees: tuple[Conditionals, ...]
     coded: tuple[OrderedDensity, ...]
     mixtures: tuple[GaussianMixtureDestructor, ...]
-    boosted: tuple[BoostedDestructor, ...]
+    boosted: tuple[BoostedDestructor, ...] = field(default=(), kw_only=True)  # files of before there were any lack them
     residuals: tuple[Conditionals, ...]
     of_scores: Annotated[np.ndarray, Array(np.uint8, "mixtures", high=1)]
     code_share: Annotated[np.ndarray, Array(np.float64, "columns", "code voices", low=0, high=MOST_PROBABILITY)]

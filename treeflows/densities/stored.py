@@ -144,4 +144,4 @@ class Stored:
     @classmethod
     def optional(cls):
         """Names of the parts that may be missing."""
-        return {f.name for f in fields(cls) if f.default is None}
+        return {f.name for f in fields(cls) if f.default is None or f.default == ()}

@@ -186,6 +186,8 @@ def _put_together(written, prefix, arrays, n_categories):
     parts: dict = {}
     for name, spec in kind.parts().items():
         if not isinstance(spec, Array):
+            if name not in written and name in kind.optional():
+                continue
             k = kind.code_categories(name, n_categories, parts)
             if isinstance(written[name], list):
                 each = enumerate(written[name])
