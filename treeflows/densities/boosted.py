@@ -40,7 +40,7 @@ class BoostedDestructor(NormalStates):
     weight : ndarray of shape (n_numbers, n_states), float64
         Of each standard deviation.
     scale : ndarray of shape (n_numbers,), float64
-        Standard deviations are this times `FACTORS`.
+        Standard deviations are `deviations` of this.
     """
 
     first_cut: Annotated[np.ndarray, Array(np.int64, "columns + 1", starts="cuts")]
@@ -81,7 +81,7 @@ class BoostedDestructor(NormalStates):
         return -place[:, None] * self._own(t)
 
     def _own(self, t):
-        return 1 / (self.scale[t] * FACTORS)
+        return 1 / deviations(self.scale[t])
 
     @cached_property
     def _router(self):
@@ -117,6 +117,14 @@ class BoostedDestructor(NormalStates):
             first, last = self.first_node[trees.start], self.first_node[trees.stop]
             if (place[self.column[first:last]] >= place[j]).any():
                 raise ValueError("a boosted tree splits on a column that does not come before its own")
+
+
+def deviations(scale):
+    """Standard deviations around a place, by a column's scale, ascending: ndarray of float64.
+
+    None is above 1, the marginal's own: the tails of what is told would be heavier than the marginal's, without a mean.
+    """
+    return np.minimum(scale * FACTORS, 1.0)
 
 
 def cut_up(cuts, x):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._ext import boosting, elementary
-from ..densities.boosted import FACTORS, MOST_CUTS, UNIT, BoostedDestructor, cut_up
+from ..densities.boosted import FACTORS, MOST_CUTS, UNIT, BoostedDestructor, cut_up, deviations
 from ..densities.destructors import LOG_SQRT_2PI
 from ..densities.trees import starts
 from .marginals import between_quantiles
@@ -109,7 +109,7 @@ class BoostingLearner:
         scale = np.array([max(np.sqrt((each**2).mean()) if len(each) else 0.0, LEAST_SCALE) for each in left])
         said = []
         for each, s in zip(left, scale, strict=True):
-            own = 1 / (s * FACTORS)[:, None]
+            own = 1 / deviations(s)[:, None]
             said.append([elementary.log(own) - 0.5 * (own * each) ** 2 - LOG_SQRT_2PI] if len(each) else [])
         weight = np.maximum(learn_shares_of_voices(said, len(FACTORS), True), LEAST_WEIGHT)
         return weight / weight.sum(axis=1, keepdims=True), scale
