@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import partial
 from multiprocessing.connection import wait
+from pathlib import Path
 
 from .errors import PartError
 
@@ -221,7 +222,11 @@ def processes(n, modules):
     """
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    context.set_forkserver_preload(list(modules))
+    package = Path(__file__).parents[1]
+    other = Path.cwd() / package.name
+    # the server looks for modules where it is started first: sources there, not compiled, are not what runs here
+    if not other.exists() or other.samefile(package):
+        context.set_forkserver_preload(list(modules))
     return partial(ProcessPoolExecutor, n, mp_context=context, initializer=_end_with_parent)
 
 
