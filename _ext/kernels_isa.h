@@ -865,27 +865,6 @@ static void TF_NAME(collect)(const tf_gaussians *of, const double *numbers, cons
     }
 }
 
-/* What a standard normal number has beyond a >= 0, over its density there (Mills' ratio). Times 1 + a it is a polynomial
- * of (a - 5) / (a + 5), within two units in the last place everywhere (Shepherd and Laframboise 1981, for erfc). */
-static inline double TF_NAME(mills)(double a)
-{
-    const double t = (a - 5.0) / (a + 5.0);
-    double p = -9.56483293471255131e-10;
-    p = p * t - 7.07389857556158854e-10; p = p * t + 1.10320711515743359e-08;
-    p = p * t + 9.09247613401914688e-09; p = p * t - 7.75852023678634256e-08;
-    p = p * t - 6.58897449110895368e-08; p = p * t + 4.91996233147834042e-07;
-    p = p * t + 3.20543166525895738e-07; p = p * t - 3.27728763320886507e-06;
-    p = p * t - 1.76332392657367460e-07; p = p * t + 2.27096127092376813e-05;
-    p = p * t - 2.48058384519231901e-05; p = p * t - 1.34374278557113504e-04;
-    p = p * t + 4.57043923579536547e-04; p = p * t + 1.95306383707907865e-05;
-    p = p * t - 4.20129032918730664e-03; p = p * t + 1.63482312810293816e-02;
-    p = p * t - 3.80265921858413888e-02; p = p * t + 6.15050458401864980e-02;
-    p = p * t - 6.61776007790963045e-02; p = p * t + 2.50721793016388007e-02;
-    p = p * t + 7.77815988687376864e-02; p = p * t - 2.29487538252113155e-01;
-    p = p * t + 1.15684862829189461e+00;
-    return p / (1.0 + a);
-}
-
 static void TF_NAME(normals)(const double *weight, const double *before, const double *own, int64_t n, double z,
                              double *scratch, double *out)
 {
@@ -895,7 +874,7 @@ static void TF_NAME(normals)(const double *weight, const double *before, const d
         const double y = before[k] + own[k] * z, away = y < 0.0 ? -y : y;
         const double a = away < 1e3 ? away : 1e3; /* infinitely far out there is nothing, not NaN */
         const double bell = TF_NAME(exp_below)(-0.5 * a * a);
-        const double tail = bell * TF_NAME(mills)(a) * 3.98942280401432678e-01, rest = 1.0 - tail;
+        const double tail = bell * tf_mills(a) * 3.98942280401432678e-01, rest = 1.0 - tail;
         density[k] = weight[k] * own[k] * bell;
         below[k] = weight[k] * (y < 0.0 ? tail : rest);
         above[k] = weight[k] * (y < 0.0 ? rest : tail);

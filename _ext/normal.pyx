@@ -1,7 +1,7 @@
 """The normal distribution function and its inverse, the same bits on every processor: those of SciPy are not.
 
-Rational approximations by Cody (Mathematics of Computation 23, 1969, and Algorithm 715, ACM TOMS 19, 1993) and by
-Wichura (Algorithm AS 241, Applied Statistics 37, 1988), to about 1e-15 of the result, in both tails.
+The one by Mills' ratio, as the kernels have it; the other by the rational approximations of Wichura (Algorithm AS 241,
+Applied Statistics 37, 1988); both to about 1e-15 of the result, in both tails.
 """
 
 import numpy as np
@@ -12,26 +12,12 @@ from libc.stdint cimport int64_t
 cdef extern from "elementary.h" nogil:
     double tf_exp(double)
     double tf_log(double)
+    double tf_mills(double)
 
-cdef double MEDIAN_DEVIATION = 0.67448975  # half of all numbers are nearer to 0
-cdef double FAR = 5.656854249492381  # sqrt(32)
 cdef double PEAK = 0.398942280401432677939946059934  # of the density: 1 / sqrt(2 pi)
 
-# numerators and denominators, the highest power first
-cdef double[5] A = [0.065682337918207449113, 2.2352520354606839287, 161.02823106855587881, 1067.6894854603709582,
-                    18154.981253343561249]
-cdef double[5] B = [1.0, 47.20258190468824187, 976.09855173777669322, 10260.932208618978205, 45507.789335026729956]
-cdef double[9] C = [1.0765576773720192317e-8, 0.39894151208813466764, 8.8831497943883759412, 93.506656132177855979,
-                    597.27027639480026226, 2494.5375852903726711, 6848.1904505362823326, 11602.651437647350124,
-                    9842.7148383839780218]
-cdef double[9] D = [1.0, 22.266688044328115691, 235.38790178262499861, 1519.377599407554805, 6485.558298266760755,
-                    18615.571640885098091, 34900.952721145977266, 38912.003286093271411, 19685.429676859990727]
-cdef double[6] P = [0.02307344176494017303, 0.21589853405795699, 0.1274011611602473639, 0.022235277870649807,
-                    0.001421619193227893466, 2.9112874951168792e-5]
-cdef double[6] Q = [1.0, 1.28426009614491121, 0.468238212480865118, 0.0659881378689285515, 0.00378239633202758244,
-                    7.29751555083966205e-5]
-
-# of the inverse: in the middle, by its square; further out and in the tails, by the root of the logarithm
+# numerators and denominators, the highest power first: in the middle, by its square; further out and in the tails, by
+# the root of the logarithm
 cdef double[3][8] ABOVE = [
     [2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
      13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608],
@@ -84,21 +70,15 @@ cdef inline double _ratio(const double *above, const double *below, int n, doubl
 
 
 cdef double _ndtr(double x) noexcept nogil:
-    cdef double y = fabs(x), square, whole, tail
+    cdef double y = fabs(x), whole, tail
     if x != x:
         return x
-    if y <= MEDIAN_DEVIATION:
-        return 0.5 + x * _ratio(A, B, 5, x * x)
     if y > 40.0:
         return 1.0 if x > 0 else 0.0
-    if y <= FAR:
-        tail = _ratio(C, D, 9, y)
-    else:
-        square = 1.0 / (y * y)
-        tail = (PEAK - square * _ratio(P, Q, 6, square)) / y
     # e^(-y^2 / 2), of which the first factor's exponent is exact
     whole = floor(y * 16.0) / 16.0
-    tail *= tf_exp(-0.5 * whole * whole) * tf_exp(-0.5 * (y - whole) * (y + whole))
+    tail = PEAK * tf_mills(y) * tf_exp(-0.5 * whole * whole) * tf_exp(-0.5 * (y - whole) * (y + whole))
+    tail = min(tail, 0.5)
     return 1.0 - tail if x > 0 else tail
 
 

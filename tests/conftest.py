@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+import treeflows
 from treeflows._ext import isa
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -45,6 +46,17 @@ def shared_npz():
 def shared_path():
     """Path of a file of the shared folder."""
     return shared_file
+
+
+@pytest.fixture
+def file_of(tmp_path):
+    """What a model is on disk."""
+
+    def write(model):
+        treeflows.save(model, tmp_path / "model")
+        return (tmp_path / "model").read_bytes()
+
+    return write
 
 
 def random_table(seed, n_rows, n_categories):

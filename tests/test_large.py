@@ -196,11 +196,6 @@ def packed(X, folder, memory=None):
     return PackedTable(folder, memory=memory)
 
 
-def stored(model, tmp_path):
-    treeflows.save(model, tmp_path / "model")
-    return (tmp_path / "model").read_bytes()
-
-
 @pytest.mark.parametrize(
     "model",
     [
@@ -210,22 +205,22 @@ def stored(model, tmp_path):
         AutoregressiveTreeFlow(missing="marginalize", random_state=1),
     ],
 )
-def test_a_model_of_rows_that_are_counted_is_that_of_the_rows(model, tmp_path):
+def test_a_model_of_rows_that_are_counted_is_that_of_the_rows(model, tmp_path, file_of):
     X = as_frame(random_table(0, 4000, [2, 3, 2, 2]), holes=0.002 if model.missing == "marginalize" else 0.0)
     table = packed(X, tmp_path / "table")
     assert len(X.drop_duplicates()) < 4000 // 32
-    assert stored(model.fit(table), tmp_path) == stored(model.fit(X), tmp_path)
+    assert file_of(model.fit(table)) == file_of(model.fit(X))
 
 
 @pytest.mark.parametrize("order", ["natural", "evidence"])
-def test_a_tree_flow_of_more_rows_than_memory_is_that_of_rows_in_memory(order, tmp_path, monkeypatch):
+def test_a_tree_flow_of_more_rows_than_memory_is_that_of_rows_in_memory(order, tmp_path, file_of, monkeypatch):
     X = as_frame(random_table(0, 4000, [2, 7, 2, 3, 5, 4]))
     table = packed(X, tmp_path / "table", memory=20_000)
     flow = AutoregressiveTreeFlow(order=order, n_jobs=2)
     monkeypatch.setattr(treeflows.learning.blocks, "FEWEST_ROWS", 300)
     monkeypatch.setattr(PackedTable, "rows", at_most(700, PackedTable.rows))
-    in_passes = stored(flow.fit(table), tmp_path)
-    assert in_passes == stored(flow.fit(X), tmp_path)
+    in_passes = file_of(flow.fit(table))
+    assert in_passes == file_of(flow.fit(X))
 
 
 def at_most(n, read):

@@ -35,17 +35,6 @@ def later(model, *tables, **options):
     return model
 
 
-@pytest.fixture
-def file_of(tmp_path):
-    """What a model is on disk."""
-
-    def write(model):
-        treeflows.save(model, tmp_path / "model")
-        return (tmp_path / "model").read_bytes()
-
-    return write
-
-
 # ---- the definition ----
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from conftest import declared, random_table
 
-import treeflows
 from treeflows import AutoregressiveTreeFlow, TreeFlowMixture, join_columns, learn_columns
 
 K = [3, 2, 4, 2, 3, 5]
@@ -36,15 +35,6 @@ def frame():
     table["c2"] = pd.Categorical(table["c2"], ["d", "c", "b", "a"], ordered=True)
     table.loc[::9, "c4"] = None
     return table
-
-
-@pytest.fixture
-def file_of(tmp_path):
-    def write(model):
-        treeflows.save(model, tmp_path / "model")
-        return (tmp_path / "model").read_bytes()
-
-    return write
 
 
 @pytest.mark.parametrize("cuts", CUTS)

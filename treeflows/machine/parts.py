@@ -59,7 +59,7 @@ def parts(folder, executor=None, *, threads=1, partial=False, verbose=0):
         Where parts are kept; made if it is not there. Workers must see it under the same name. Several processes may
         use one folder at the same time.
     executor : Executor, callable, int or None, default=None
-        Any `concurrent.futures.Executor`: of processes, loky, MPI or Dask (``client.get_executor(pure=False)``). A
+        Any ``concurrent.futures.Executor``: of processes, loky, MPI or Dask (``client.get_executor(pure=False)``). A
         process pool breaks when one of its workers is killed: a callable that makes one, such as
         ``functools.partial(ProcessPoolExecutor, 2)``, lets the fit go on with another. A number is that many processes
         of this machine. None computes here.

@@ -273,7 +273,7 @@ class AutoregressiveTreeFlow(CountedFlow):
         rng : numpy.random.Generator
         threads : int
         n_ordered, weight, splitting : ndarray, default=None
-            As `learn` takes them.
+            As ``learn`` takes them.
 
         Returns
         -------
@@ -298,7 +298,7 @@ class AutoregressiveTreeFlow(CountedFlow):
         rng : numpy.random.Generator
         threads : int
         n_ordered : ndarray of shape (n_columns,), int32, default=None
-            As `learn` takes it.
+            As ``learn`` takes it.
 
         Returns
         -------

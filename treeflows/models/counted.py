@@ -180,12 +180,12 @@ class CountedFlow(CategoricalFlow):
     def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         """Learn a density from codes, and keep what can be counted on.
 
-        Parameters are those of `learn`.
+        Parameters are those of ``learn``.
 
         Returns
         -------
         counts : object
-            With ``n_rows``, ``counted(codes, weight, threads)`` and ``emptied()``, as `GrownTrees` has them.
+            With ``n_rows``, ``counted(codes, weight, threads)`` and ``emptied()``, as ``GrownTrees`` has them.
         distribution : Density
             What ``learn`` makes of the same rows.
         """

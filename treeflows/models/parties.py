@@ -124,7 +124,7 @@ def learn_columns(estimator, X, before=None):
     TypeError
         If the estimator is no AutoregressiveTreeFlow.
     ValueError
-        For a parameter that parties cannot have, numbers, other rows than those before, and as `fit` raises it.
+        For a parameter that parties cannot have, numbers, other rows than those before, and as ``fit`` raises it.
 
     Examples
     --------

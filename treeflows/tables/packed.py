@@ -256,7 +256,7 @@ class PackedTable:
         return Domain(columns, self.names, dtypes, self.container)
 
     def rows(self, domain, start=0, stop=None, columns=None, *, missing="category", infer=True):
-        """What rows say in terms of a domain, as `Domain.encode` has it.
+        """What rows say in terms of a domain, as ``Domain.encode`` has it.
 
         Parameters
         ----------
@@ -384,7 +384,7 @@ class PackedTable:
         Returns
         -------
         cells : ndarray of shape (stop - start,), int64
-            What `PackedColumn.own` makes its values of.
+            What ``PackedColumn.own`` makes its values of.
         there : ndarray of shape (stop - start,), bool
             Which are not missing.
         """
