@@ -751,6 +751,14 @@ def test_a_signal_during_a_write_leaves_no_file(said, data, tmp_path, number):
     assert set(tmp_path.iterdir()) == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_process_that_calls_the_command_ends_as_before(said, data):
+    """Workers forked from it could not be ended otherwise."""
+    said("fit", data, "-o", "m", "--model", "tree")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
 def test_control_characters_reach_no_terminal(said, refused, tmp_path):
     with open("t.csv", "w") as file:
         file.write("a,b\n" + "\x1b[31mred,1\nblue,2\n" * 30)
