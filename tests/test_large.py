@@ -274,4 +274,18 @@ def test_weights_of_as_many_rows_as_counts_can_hold():
     flow = AutoregressiveTreeFlow(order="natural", max_depth=2).fit(codes, sample_weight=weight)
     few = AutoregressiveTreeFlow(order="natural", max_depth=2, min_samples_leaf=1).fit(codes)
     assert np.isfinite(flow.evidence_).all()
+    k, order = np.array([2, 3, 4], dtype=np.int32), np.arange(3, dtype=np.int32)
+    many, one = (
+        grow_trees(
+            codes.astype(np.uint8),
+            k,
+            order,
+            cost_table(int(w.sum()), 1, COST_BITS),
+            GrowthRules(int(w[0]), max_depth=3),
+            weight=w,
+        )
+        for w in (weight.astype(np.int32), np.ones(len(codes), dtype=np.int32))
+    )
+    for of_many, of_one in zip(many[:-1], one[:-1], strict=True):
+        np.testing.assert_array_equal(of_many, of_one)
     assert flow.score(codes) == pytest.approx(few.score(codes), abs=0.2)
