@@ -55,9 +55,9 @@ class CountedFlow(CategoricalFlow):
             raise AttributeError(f"this {type(self).__name__} is not fitted yet")
         return self.average_counts(self._counts, n_threads(self.n_jobs))
 
-    def take(self, domain, distribution):
+    def take(self, domain, distribution, context=None):
         self._counts = None
-        return super().take(domain, distribution)
+        return super().take(domain, distribution, context)
 
     def take_counts(self, domain, counts):
         """Become the fitted model of a domain and of what `learn_counts` counted in it, which can go on.
