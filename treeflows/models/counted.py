@@ -210,7 +210,7 @@ class CountedFlow(CategoricalFlow):
         packed = as_packed(X)
         if packed is None:
             table, weight = weighed(read_table(self, X, reset=False), sample_weight)
-            n, blocks = table.n_rows, iter([self._rows(table, infer=False)])
+            n, blocks = table.n_rows, iter([self._rows(table, None, infer=False)])
         else:
             n, weight, blocks = packed.n_rows, check_weight(sample_weight, packed.n_rows), self.read_blocks(packed)
         if weight is not None:
