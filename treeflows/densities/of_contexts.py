@@ -1,13 +1,12 @@
 """What a density of rows given their context says of rows whose context is not known: the average of all."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .._ext import elementary
 from ..machine.log_sums import softmax
-from .density import OrderedDensity
-from .mixed import MixedDensity
 from .walk import number_at
 
 
@@ -25,7 +24,7 @@ class OfContexts:
         Their probabilities.
     """
 
-    density: OrderedDensity | MixedDensity
+    density: Any
     contexts: np.ndarray
     weight: np.ndarray
 

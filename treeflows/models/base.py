@@ -80,9 +80,9 @@ class CategoricalDensity(TableModel):
         if context is None:
             domain, rows, weight = read_to_learn(self, X, sample_weight, counted=True)
             return self.take(domain, learn_density(self, rows, domain, self.random_state, threads, weight))
-        domain, given, rows, weight = read_given(self, X, context, sample_weight)
-        joint = beside(domain, given)
-        return self.take(domain, learn_density(self, rows, joint, self.random_state, threads, weight), given)
+        domain, given, rows, codes, weight = read_given(self, X, context, sample_weight)
+        whole, joint = with_context(rows, codes), beside(domain, given)
+        return self.take(domain, learn_density(self, whole, joint, self.random_state, threads, weight), given)
 
     @property
     def takes_numbers(self):
@@ -414,7 +414,7 @@ def read_to_learn(estimator, X, sample_weight=None, *, counted=False):
 
 
 def read_given(estimator, X, context, sample_weight=None):
-    """The domains of a table and of its context, what both say in terms of them, and weights or None."""
+    """The domains of a table and of its context, what the table says, codes of the context, and weights or None."""
     if not estimator.takes_context:
         kind = type(estimator).__name__
         raise TypeError(f"a {kind} takes no context: take a TreeFlowMixture or an AutoregressiveTreeFlow")
@@ -426,8 +426,8 @@ def read_given(estimator, X, context, sample_weight=None):
     told, _ = weighed(told, sample_weight)
     table, weight = weighed(table, sample_weight)
     domain, given = policy.learn_domain(table, weight), learn_context(told, weight, policy)
-    rows = policy.encode(domain, table, threads)
-    return domain, given, with_context(rows, encode_context(given, told, threads)), weight
+    codes = encode_context(given, told, threads)
+    return domain, given, policy.encode(domain, table, threads), codes, weight
 
 
 def weighed(table, sample_weight):

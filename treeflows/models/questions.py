@@ -132,8 +132,20 @@ class TableModel(DensityMixin, BaseEstimator):
             return None
         return encode_context(self.context_, read_context(context, n_rows), n_threads(self.n_jobs))
 
-    def _given(self, rows, codes):
-        """Rows together with the codes of their context, without the log-probability of that."""
+    def conditioned(self, rows, codes):
+        """Rows together with the codes of their context, without the log-probability of that.
+
+        Parameters
+        ----------
+        rows : Rows
+        codes : ndarray of shape (n_rows, n_context), or None
+            As `given_codes` has them.
+
+        Returns
+        -------
+        rows : Rows
+            As the distribution takes them.
+        """
         if codes is None:
             return rows
         # many rows have the same context
@@ -719,7 +731,7 @@ class TableModel(DensityMixin, BaseEstimator):
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         rows = self.domain_.encode(table, threads, missing="marginalize")
         rows = replace(rows, codes=self.domain_.bounded(rows.codes))
-        rows = self._given(rows, self.given_codes(context, table.n_rows))
+        rows = self.conditioned(rows, self.given_codes(context, table.n_rows))
         rng = generator(self.random_state if random_state is None else random_state)
         draw = draw or n_draws is not None
         n_tables = 1 if n_draws is None else int(n_draws)
@@ -826,7 +838,7 @@ class TableModel(DensityMixin, BaseEstimator):
         And with it the codes that are ``given`` of its context, or None.
         """
         rows = TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
-        return self._given(replace(rows, codes=self.domain_.bounded(rows.codes)) if infer else rows, given)
+        return self.conditioned(replace(rows, codes=self.domain_.bounded(rows.codes)) if infer else rows, given)
 
     def _asked(self, X, context, column, is_number, what, instead):
         """What stands in all other columns than one, which is of the kind asked for: rows, and its number."""
