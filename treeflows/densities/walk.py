@@ -12,7 +12,8 @@ from .destructors import normal_scores, uniform_of
 from .digits import cell_of
 from .stored import LEAST_PROBABILITY
 
-BISECTIONS = 70
+BISECTIONS = 100  # at most, of steps that mostly are few
+NEAR_ENOUGH = 1e-13  # of normal scores
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
 CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
@@ -507,14 +508,31 @@ class Walk:
 
 
 def number_at(walk, j, below, above, rows):
-    """Numbers elsewhere where the probabilities of less and of more are these, by bisection."""
-    low, high, smooth = np.full(len(rows), -FURTHEST), np.full(len(rows), FURTHEST), walk.density.smooth
-    for _ in range(BISECTIONS):
+    """Numbers elsewhere where the probabilities of less and of more are these.
+
+    By false position (Dowell and Jarratt, 1971) in normal scores, of which the one is nearly a linear function of the
+    other, and by bisection at every third step.
+    """
+    smooth, wanted = walk.density.smooth, np.clip(normal_scores(below, above)[0], -FURTHEST, FURTHEST)
+    ends = np.tile([[-FURTHEST], [FURTHEST]], len(rows))
+    gaps = ends - wanted  # at the ends, which of these are halved when the other end moves twice
+    z, left, last = wanted.copy(), np.arange(len(rows)), np.full(len(rows), -1)
+    for step in range(BISECTIONS):
+        less, more = walk.uniform(j, smooth.restore(j, *uniform_of(z[left])), rows[left])
+        gap = np.clip(normal_scores(less, more)[0], -FURTHEST, FURTHEST) - wanted[left]
+        side = (gap > 0).astype(np.intp)
+        again = side == last[left]
+        gaps[1 - side[again], left[again]] /= 2
+        ends[side, left], gaps[side, left], last[left] = z[left], gap, side
+        low, high = ends[:, left]
+        left = left[(np.abs(gap) > NEAR_ENOUGH) & (high - low > NEAR_ENOUGH * np.maximum(np.abs(low), 1.0))]
+        if len(left) == 0:
+            break
+        (low, high), (below_it, above_it) = ends[:, left], gaps[:, left]
         middle = (low + high) / 2
-        less, more = walk.uniform(j, smooth.restore(j, *uniform_of(middle)), rows)
-        beyond = np.where(less < more, less > below, more < above)
-        low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-    return smooth.restore(j, *uniform_of((low + high) / 2))
+        secant = high - above_it * (high - low) / np.maximum(above_it - below_it, np.finfo(float).tiny)
+        z[left] = middle if step % 3 == 2 else np.clip(secant, low, high)
+    return smooth.restore(j, *uniform_of(z))
 
 
 def _difference(below, above, further, least):
