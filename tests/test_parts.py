@@ -24,6 +24,7 @@ from treeflows.command.main import main
 from treeflows.learning import grown, logistic
 from treeflows.machine import parts as machine
 from treeflows.machine.errors import PartError, TableError
+from treeflows.machine.workers import Task, Workers, processes
 
 FLOW = AutoregressiveTreeFlow(order="natural")
 
@@ -403,6 +404,37 @@ def test_processes_of_this_machine(tmp_path, capsys):
         assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
     assert main([*fit, "--workers", "2"]) == 2
     assert "--parts FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs signals and pipes that have a name")
+def test_processes_die_one_by_one(tmp_path):
+    executor, pipe = processes(2)(), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    try:
+        other = executor.submit(pipe.read_text)
+        with pytest.raises(ChildProcessError, match="terminated abruptly"):
+            executor.submit(signal.raise_signal, signal.SIGKILL).result()
+        assert not other.done()
+        pipe.write_text("alive")
+        assert other.result() == "alive"
+    finally:
+        executor.shutdown()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_task_that_always_kills_its_process_costs_others_nothing():
+    workers, ran = Workers(eval, processes(2)), []
+    others = [Task(("(1, None)",), lambda: 0, "other", (0,)) for _ in range(50)]
+    killer = Task(("__import__('signal').raise_signal(9)",), lambda: 0, "killer", (3,))
+    try:
+        with pytest.raises(PartError, match=r"\(killer\) failed 6 times before they began it.*abruptly") as caught:
+            workers.run([killer, *others], ran.append)
+        assert caught.value.columns == (3,)
+        assert [task.n_failures for task in others] == [0] * 50
+        workers.run(others[:1], ran.append)
+    finally:
+        workers.close()
+    assert (ran[-1], workers.n_lost) == (1, 0)
 
 
 @pytest.mark.usefixtures("small_parts")
