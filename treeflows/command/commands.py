@@ -87,15 +87,17 @@ def _fit(arguments):
         model, table = _to_learn(arguments, table)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     check_model(model)
-    domain, rows, weight = read_to_learn(model, table, weight)
+    # of rows that are counted it is not known which of the values of a group they have
+    counted = arguments.max_categories is None and arguments.min_frequency is None
+    domain, rows, times = read_to_learn(model, table, weight, counted=counted)
     with _parts(arguments) as run:
-        model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, weight))
+        model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, times))
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
         "kind": type(model).__name__,
         "rows": len(table),
-        "weight": len(table) if weight is None else float(weight.sum()),
+        "weight": len(table) if weight is None else float(times.sum()),
         "columns": len(domain.columns),
         "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
@@ -106,11 +108,13 @@ def _fit(arguments):
     }
     if run is not None:
         figures["parts"] = run.figures()
-    if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, weight)
+    # sums over missing cells may take longer than the fit, as does each row of what is learned from in passes
+    is_scored = rows.observed is None and isinstance(rows.codes, np.ndarray)
+    if is_scored:
+        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, times)
         for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
             # a certain table has 0, not -0
-            figures[name] = 0.0 - float(np.average(log_likelihood(learned, rows, threads)[0], weights=weight))
+            figures[name] = 0.0 - float(np.average(log_likelihood(learned, rows, threads)[0], weights=times))
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -118,7 +122,7 @@ def _fit(arguments):
     told += ", {columns} columns, {categories} categories"
     numbers = ", {numbers} column{s} of numbers" * (figures["numbers"] > 0)
     print((told + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
-    if rows.observed is None:
+    if is_scored:
         print(
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
             "{nll:.3f} with this {kind}".format(**figures)
