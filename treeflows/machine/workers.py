@@ -263,11 +263,15 @@ def processes(n):
     """
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    package = Path(__file__).parents[1]
-    other = Path.cwd() / package.name
-    # the server looks for modules where it is started first: sources there, not compiled, are not what runs here
-    if not other.exists() or other.samefile(package):
-        context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] == package.name])
+    if method == "forkserver":
+        from multiprocessing import forkserver  # which not every platform has
+
+        package = Path(__file__).parents[1]
+        other = Path.cwd() / package.name
+        # the server looks for modules where it is started first: sources there, not compiled, are not what runs here
+        if not other.exists() or other.samefile(package):
+            context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] == package.name])
+        forkserver.ensure_running()  # it imports while the client reads its table
     return partial(Processes, n, partial(ProcessPoolExecutor, 1, mp_context=context, initializer=_end_with_parent))
 
 
