@@ -8,9 +8,12 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -435,6 +438,57 @@ def test_a_task_that_always_kills_its_process_costs_others_nothing():
     finally:
         workers.close()
     assert (ran[-1], workers.n_lost) == (1, 0)
+
+
+CLIENT = """
+import sys
+import numpy as np
+import treeflows
+
+if __name__ == "__main__":
+    table, folder = sys.argv[1:]
+    flow = treeflows.AutoregressiveTreeFlow(order="random")
+    model = treeflows.TreeFlowEnsemble(flow, n_estimators=4, weights="uniform", random_state=0)
+    with treeflows.parts(folder, 2):
+        treeflows.save(model.fit(np.load(table)), f"{folder}.treeflow")
+"""
+
+
+def children(pid):
+    """Processes that a process has started: list of int."""
+    told = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in told for child in path.read_text().split()]
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_a_worker_killed_every_second_and_the_client_once(tmp_path, file_of):
+    X = random_table(0, 400_000, [2, 3, 2, 4, 2, 3, 2, 2] * 3)
+    model = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), n_estimators=4, weights="uniform", random_state=0)
+    whole = file_of(model.fit(X))
+    np.save(tmp_path / "X.npy", X)
+    (tmp_path / "client.py").write_text(CLIENT)
+    command = [sys.executable, tmp_path / "client.py", tmp_path / "X.npy", tmp_path / "run"]
+    client, kept, rng = subprocess.Popen(command), {}, np.random.default_rng(0)
+    n_killed, n_clients, due = 0, 1, time.monotonic() + 1
+    while client.poll() is None:
+        time.sleep(0.02)
+        before, kept = kept, {path: path.stat().st_mtime_ns for path in tmp_path.glob("run/*/parts/*.npz")}
+        assert before.items() <= kept.items()  # none is written again
+        if time.monotonic() > due:
+            due += 1
+            with contextlib.suppress(OSError):  # one that has just ended
+                workers = [worker for server in children(client.pid) for worker in children(server)]
+                if workers:
+                    os.kill(int(rng.choice(workers)), signal.SIGKILL)
+                    n_killed += 1
+        if len(kept) >= 40 and n_clients == 1:
+            client.kill()
+            client.wait()
+            client, n_clients = subprocess.Popen(command), 2
+    assert (client.returncode, n_clients) == (0, 2)
+    assert n_killed > 3
+    assert (tmp_path / "run.treeflow").read_bytes() == whole
 
 
 @pytest.mark.usefixtures("small_parts")
