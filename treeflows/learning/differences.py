@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from .._ext import elementary
+from ..machine.log_sums import logsumexp
 from .costs import cost_table
 from .grown import grow
 from .growth import Growth
@@ -19,6 +20,10 @@ from .prunings import COST_BITS, average
 MIN_ROWS = 5  # of a leaf
 ODDS = 3.0  # nats of evidence, beyond what so many columns to choose from cost, from which on a column is to blame
 MOST_WORK = 5e8  # rows times columns times categories, of the rows by which columns are found
+STRONG = 30.0  # nats, with which a column is found before witnesses are heard
+FEWEST_WITNESSED = 20  # rows of either side, for witnesses
+MOST_WITNESSED = 3e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
+TREES, FEW_TREES, SUSPICIOUS = 8, 2, 1.0  # of a forest; so many first, and all if their score is above that
 FOLDS = 5  # so many parts of the rows are scored by trees of the others,
 FEW_FOLDS, MOST_CELLS = 2, 4_000_000  # or fewer of a larger table
 
@@ -75,7 +80,7 @@ class CodedSides:
         codes[:, -1] = side
         return CodedSides(codes, self.n_categories, self.n_ordered, self.told, self.asked, self.threads)
 
-    def grown(self, told, given, asks_side):
+    def grown(self, told, given, asks_side, growth=None, seed=0):
         """Trees that tell code columns, each given those of columns of the table, and those before it.
 
         Parameters
@@ -85,11 +90,14 @@ class CodedSides:
         given : list of int
             Columns of the table.
         asks_side : bool
+        growth : Growth or None
+        seed : int
 
         Returns
         -------
         grown : GrownTrees
         """
+        growth = growth or Growth(MIN_ROWS)
         before = [len(self.n_categories) - 1] * asks_side + [self.asked[i] for i in given]
         last = sorted(set(range(len(self.n_categories))) - {*before, *told})
         return grow(
@@ -97,16 +105,16 @@ class CodedSides:
             self.n_categories,
             np.array([*before, *told, *last], dtype=np.int32),
             self._cost,
-            **vars(Growth(min_samples_leaf=MIN_ROWS)) | {"max_features": 0},
-            seed=0,
+            **vars(growth) | {"max_features": growth.max_features(len(before) + len(told) - 1)},
+            seed=seed,
             n_ordered=self.n_ordered,
             which=np.arange(len(before), len(before) + len(told), dtype=np.int32),
             n_threads=self.threads,
         )
 
-    def conditionals(self, told, given, asks_side):
-        """Those trees averaged over all their prunings: Conditionals of so many trees."""
-        return average(self.grown(told, given, asks_side), self.threads)
+    def conditionals(self, *how):
+        """The trees that ``grown`` has, averaged over all their prunings: Conditionals of so many trees."""
+        return average(self.grown(*how), self.threads)
 
     @cached_property
     def _cost(self):
@@ -130,48 +138,146 @@ def evidence(sides, order, asks_side):
 
 
 def columns_to_blame(sides, rng):
-    """The columns to blame for what differs, the worst first: list of int.
+    """The columns to blame for what differs, in the order in which they are found: list of int.
 
-    The column whose Bayes factor given all others is largest is left out, and the others are asked again, until none
-    has more than `ODDS`: after that, the columns that are left do not tell the sides apart.
+    The column that differs most given all others is left out, and the others are asked again, until none is left that
+    differs: then the columns that are left do not tell the sides apart. First a difference is what the evidence of
+    trees says, then, where that finds no more, what held-out rows say of `Witnesses`.
 
     Parameters
     ----------
     sides : CodedSides
     rng : numpy.random.Generator
-        Draws rows, of a table of more than are needed.
+        Draws rows, of a table of more than are needed, and deals them to halves.
     """
     left, blamed = list(sides.varying), []
-    n, most = len(sides.codes), MOST_WORK / (len(sides.told) * max(1, sides.n_categories.sum()))
-    if n > most:
-        sides = sides.rows(np.sort(rng.choice(n, int(most), replace=False)))
     least = ODDS + float(elementary.log(np.array([len(left) or 1.0]))[0])
-    factor: dict[int, float] = {}
-    asked: dict[int, set] = {}
-    while left:
-        for j in left:
-            if j not in factor:
-                given = [i for i in left if i != j]
-                factor[j], asked[j] = _factor(sides, j, given)
-        worst = max(left, key=lambda j: factor[j])
-        if factor[worst] <= least:
-            break
-        left.remove(worst)
-        blamed.append(worst)
-        for j in left:  # trees that did not ask for it stay as they are
-            if sides.asked[worst] in asked[j]:
-                del factor[j]
+    factors = _Factors(_at_most(sides, MOST_WORK, rng))
+    finders = [lambda: factors.worst(left, max(least, STRONG))]
+    if min(np.bincount(sides.side, minlength=2)) >= FEWEST_WITNESSED:
+        witnesses = Witnesses(_at_most(sides, MOST_WITNESSED, rng), rng)
+        finders.append(lambda: witnesses.worst(left, np.sqrt(2 * least)))
+    finders.append(lambda: factors.worst(left, least))
+    for find in finders:
+        while left and (worst := find()) is not None:
+            left.remove(worst)
+            blamed.append(worst)
     return blamed
 
 
-def _factor(sides, j, given):
-    """Bayes factor of a column given others, nats, and the code columns that its trees ask."""
-    found, asked = [], set()
-    for asks_side in (False, True):
-        grown = sides.grown(sides.told[j], given, asks_side)
-        asked.update(np.unique(grown.shapes.column[grown.shapes.left > 0]).tolist())
-        found.append(float(average(grown, sides.threads).evidence.sum()))
-    return found[1] - found[0], asked
+def _at_most(sides, work, rng):
+    """All rows, or so many as may be worked on."""
+    n, most = len(sides.codes), int(work / (len(sides.told) * sides.n_categories.sum()))
+    return sides.rows(np.sort(rng.choice(n, max(1, most), replace=False))) if n > most else sides
+
+
+class _Factors:
+    """Bayes factors of columns given others, nats; trees that did not ask for a column stay when that is left out."""
+
+    def __init__(self, sides):
+        self.sides = sides
+        self.found: dict[int, tuple] = {}  # a factor, the columns given, and the code columns asked for
+
+    def worst(self, left, least):
+        """The column, of some, of the greatest factor given the others, or None if none is above ``least``."""
+        for j in left:
+            given = [i for i in left if i != j]
+            if j in self.found:
+                _, before, asked = self.found[j]
+                if not any(self.sides.asked[i] in asked for i in before if i not in given):
+                    continue
+            self.found[j] = self._factor(j, given)
+        worst = max(left, key=lambda j: self.found[j][0])
+        return worst if self.found[worst][0] > least else None
+
+    def _factor(self, j, given):
+        evidence, asked = [], set()
+        for asks_side in (False, True):
+            grown = self.sides.grown(self.sides.told[j], given, asks_side)
+            asked.update(np.unique(grown.shapes.column[grown.shapes.left > 0]).tolist())
+            evidence.append(float(average(grown, self.sides.threads).evidence.sum()))
+        return evidence[1] - evidence[0], given, asked
+
+
+class Witnesses:
+    """Log-ratios of forests, one learned from each side, of a column given others: where they differ, so do the sides.
+
+    Were both sides one, rows that the forests have not seen would have the same mean of it on both. Each half of the
+    rows is told by forests of the other.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    rng : numpy.random.Generator
+    """
+
+    def __init__(self, sides, rng):
+        self.told, self.parts = sides.told, []
+        half = np.empty(len(sides.codes), dtype=np.int64)
+        for side in (0, 1):
+            rows = rng.permutation(np.flatnonzero(sides.side == side))
+            half[rows] = np.arange(len(rows)) % 2
+        for which in (0, 1):
+            seen, unseen = sides.rows(half == which), sides.rows(half != which)
+            self.parts.append(([seen.rows(seen.side == side) for side in (0, 1)], unseen))
+        self.scores: dict[int, tuple] = {}  # of each column, and the columns that it is given
+
+    def worst(self, left, least):
+        """The column, of some, of the greatest score given the others, or None if none is above ``least``.
+
+        A score that was found when more columns were left counts until the column is the first of them; then it is
+        found anew. Where no other is above, all are.
+        """
+        while True:
+            stale = [j for j in left if j not in self.scores or self.scores[j][1] != len(left)]
+            first = max(left, key=lambda j: self.scores[j][0] if j in self.scores else np.inf)
+            if first not in stale:
+                if self.scores[first][0] <= least and stale:
+                    first = stale[0]
+                else:
+                    return first if self.scores[first][0] > least else None
+            given = [i for i in left if i != first]
+            score = self.score(first, given, FEW_TREES)
+            if score > SUSPICIOUS:
+                score = self.score(first, given, TREES)
+            self.scores[first] = score, len(left)
+
+    def score(self, j, given, n_trees):
+        """By how many standard errors the means of the log-ratio differ.
+
+        Parameters
+        ----------
+        j : int
+        given : list of int
+            Columns.
+        n_trees : int
+            Of each forest.
+
+        Returns
+        -------
+        score : float
+        """
+        gap, variance = 0.0, 0.0
+        for seen, unseen in self.parts:
+            ratio = np.subtract(*(_forest(of, self.told[j], given, n_trees, unseen.codes) for of in seen))
+            for side, sign in ((0, 1), (1, -1)):
+                of = ratio[unseen.side == side]
+                gap += sign * of.mean()
+                variance += of.var() / len(of)
+        return float(gap / np.sqrt(variance)) if variance > 0 else 0.0
+
+
+def _forest(sides, told, given, n_trees, codes):
+    """Log-probability of rows' code columns by trees that see drawn columns, pooled by geometric means: (n_rows,)."""
+    trees = [
+        sides.conditionals(told, given, False, Growth(MIN_ROWS).of_further_trees(), seed) for seed in range(n_trees)
+    ]
+    total = np.zeros(len(codes))
+    for t, column in enumerate(told):
+        pooled = sum(elementary.log(tree.distribution(t, codes, sides.threads)) for tree in trees) / n_trees
+        own = np.take_along_axis(pooled, codes[:, [column]].astype(np.intp), axis=1)[:, 0]
+        total += own - logsumexp(pooled)
+    return total
 
 
 def log_ratios(sides, order, rng):
