@@ -11,7 +11,7 @@ from .options import parser
 
 
 def main(argv=None):
-    """Run one command; returns the exit code: 0, 1 if tables differ, or 2 for bad input with one line on standard error."""
+    """Run one command; returns the exit code: 0, 1 if tables differ, 2 for bad input (one line on standard error)."""
     try:
         arguments = parser().parse_args(argv)
         if sys.stderr is None:  # else notes would land in standard output

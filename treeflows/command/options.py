@@ -17,8 +17,8 @@ DESCRIPTIONS = {
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
     "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
     "of simple trees. Or say how good a synthetic table is.",
-    "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, and "
-    "in which rows.",
+    "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
+    "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
     "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",

@@ -137,6 +137,43 @@ def evidence(sides, order, asks_side):
     return found
 
 
+class Alternatives:
+    """Evidence that sides differ against that they do not, whichever way they differ.
+
+    Every column may differ given those before it; or one column alone, by itself; or one alone, given all others. The
+    Bayes factors of these are averaged: each way is as likely, and in it each column. So a difference of one column of
+    many is not lost among the others, nor one that is small everywhere.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    """
+
+    def __init__(self, sides):
+        self.sides, columns = sides, sides.varying
+        ways = [columns[:t] for t in range(len(columns))], [[]] * len(columns)
+        ways += ([[i for i in columns if i != j] for j in columns],)
+        self.ways = [list(zip(columns, given, strict=True)) for given in ways]
+        self.without = self._evidence(sides, False)
+
+    def factor(self, side):
+        """Log of the Bayes factor, nats, were the rows of these sides: float."""
+        if not self.without.size:
+            return 0.0  # all columns are constant
+        chain, *alone = self._evidence(self.sides.with_side(side), True) - self.without
+        ways = [chain.sum(), *(logsumexp(way) - elementary.log(float(len(way))) for way in alone)]
+        return float(logsumexp(np.array(ways)) - elementary.log(float(len(ways))))
+
+    def _evidence(self, sides, asks_side):
+        """Log-evidence of each column in each way: ndarray of shape (3, n_columns), nats."""
+        return np.array(
+            [
+                [sides.conditionals(sides.told[j], given, asks_side).evidence.sum() for j, given in way]
+                for way in self.ways
+            ]
+        )
+
+
 def columns_to_blame(sides, rng):
     """The columns to blame for what differs, in the order in which they are found: list of int.
 

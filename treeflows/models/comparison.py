@@ -7,14 +7,15 @@ import numpy as np
 from sklearn.utils import check_array
 
 from .._ext import elementary
-from ..learning.differences import CodedSides, columns_to_blame, contexts, evidence, log_ratios
+from ..learning.differences import Alternatives, CodedSides, columns_to_blame, contexts, evidence, log_ratios
+from ..learning.multisets import by_hash
 from ..machine.draws import generator
 from ..machine.errors import TableError, check_number
 from ..machine.threads import n_threads
 from ..tables.containers import Table, as_array, is_frame
 from ..tables.domain import Domain
 from ..tables.policy import TablePolicy
-from ..tables.stacked import stacked
+from ..tables.stacked import in_table, stacked
 
 MOST_CATEGORIES = 250  # of a column; the rarest are one
 BITS = 5  # digits of a number's rank among those of both tables
@@ -76,6 +77,9 @@ class Comparison:
         Of the columns.
     blamed : tuple of str
         The columns to blame, the worst first: without them, the tables cannot be told apart.
+    bayes_factor : float
+        Log-evidence that the tables differ, less that they are two samples of one; nats. 5 are odds of 150 to 1 that
+        they do, if either was as likely before.
     bayes_factors : ndarray of shape (n_columns,), float64
         Of each column, the log-evidence that it differs between the tables given the columns before it, nats: those
         that are not to blame come first, then those that are, the worst last.
@@ -111,6 +115,7 @@ class Comparison:
     n_rows: tuple
     names: tuple
     blamed: tuple
+    bayes_factor: float
     bayes_factors: np.ndarray
     divergences: np.ndarray
     kl: np.ndarray
@@ -121,11 +126,6 @@ class Comparison:
     log_ratios: tuple
     differences: tuple
     p_value: float | None = None
-
-    @property
-    def bayes_factor(self):
-        """Log-evidence that the tables differ, less that they are two samples of one; nats: float."""
-        return float(self.bayes_factors.sum())
 
     def typical(self, n=TYPICAL_ROWS):
         """The rows most typical of either table.
@@ -201,7 +201,8 @@ class Comparison:
             others = len(self.names) - len(self.blamed)
             lines += ["", f"columns to blame, A -> B{f'; without them the other {others} agree' * (others > 0)}:"]
             for name in self.blamed:
-                lines.append(f"  {name}: {factors[name]:,.1f} nats of evidence")
+                told = f"{factors[name]:,.1f} nats of evidence" if factors[name] > 0 else "told by held-out rows"
+                lines.append(f"  {name}: {told}")
                 lines += [f"    {each.to_text()}" for each in self.differences if each.column == name][:TOLD_PLACES]
             for what, rows, ratio in zip("AB", self.typical(), self.log_ratios, strict=True):
                 told = ", ".join(f"{row} ({abs(ratio[row]):.1f})" for row in rows.tolist())
@@ -216,7 +217,7 @@ class Comparison:
         factor = self.bayes_factor
         if factor > SURE:
             verdict = "the tables differ"
-        elif factor > 0:
+        elif factor > 0 or self.blamed:
             verdict = "the tables may differ, on weak evidence"
         else:
             verdict = "no difference is found: the tables look like two samples of one"
@@ -260,14 +261,18 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
     Notes
     -----
     The table that a row comes from is a column that comes first in order: the tree of each other column may ask for
-    it. A Bayes factor is the evidence of the trees that may, less that of trees that may not; both are averages over
-    all prunings. What a column adds to it is counted given the columns before it.
+    it. A Bayes factor is the evidence of the trees that may against that of trees that may not, either averaged over
+    all prunings. That of the tables is a mean of three: every column may differ given those before it, or a single
+    column by itself, or a single column given all others.
 
-    *Columns to blame*: of each column a tree is grown on all others, with and without the table. The column whose
-    Bayes factor is the largest is left out, and trees that asked for it grow anew, until no factor is above the
-    logarithm of the number of columns and three nats more. This is feature shift localisation (Kulinski, Bagchi,
-    Inouye, NeurIPS 2020) with refits and by evidence. Columns that are not to blame then come first in the order, and
-    those that are in the reverse of the order in which they were found.
+    *Columns to blame*: feature shift localisation (Kulinski, Bagchi, Inouye, NeurIPS 2020) with refits. Of each column
+    a tree is grown on all others, and one that may ask for the table. The column whose Bayes factor is the largest is
+    left out, and the others are asked again, until no factor is above 30 nats. Then forests of trees bear witness,
+    learned from one half of A and of B, of the other halves: a column for which their log-ratios have different means,
+    by so many standard errors as chance hardly brings about in any of the columns, is left out as well; then those
+    whose factor is above 3 nats more than the logarithm of the number of columns. What is left does not tell the
+    tables apart. It comes first in the order in which columns are told, and the columns to blame come after it in the
+    reverse of the order in which they were found.
 
     *Divergences* are means over rows that the trees have not seen, of log-ratios of their probabilities: each row is
     told by trees that have grown from other rows. Jensen-Shannon's is a lower bound but for chance.
@@ -277,7 +282,7 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
     that have no 1/32 of the rows between them are not seen. Missing cells are a value of their own. Of a column with
     more than 250 categories, the rarest are one.
 
-    The test by permutation takes the columns in the order of the table.
+    The p-value is that of the Bayes factor among those of rows dealt anew.
 
     Examples
     --------
@@ -297,36 +302,45 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
     threads, rng = n_threads(n_jobs), generator(random_state)
     tables = _read(A, "first"), _read(B, "second")
     words = _words(*tables, numeric, threads)
+    order = by_hash(words.sides.codes)  # so that nothing depends on the order of the rows
+    words = words.rows(order)
     sides, names = words.sides, words.domain.column_names
     n, n_first = len(sides.codes), tables[0].n_rows
     draws = rng.spawn(3)
     blamed = columns_to_blame(sides, draws[0])
     told = [j for j in sides.varying if j not in blamed] + blamed[::-1]
-    factors = evidence(sides, told, True) - evidence(sides, told, False)
+    of_columns = evidence(sides, told, True) - evidence(sides, told, False)
     ratio = log_ratios(sides, told, draws[1])
     total = ratio.sum(axis=1)
     first = sides.side == 0
     kl = [_mean(total[first]), _mean(-total[~first])]
     js = [_mean(np.log(2) - _softplus(-total[first])), _mean(np.log(2) - _softplus(total[~first]))]
+    of_rows = np.empty(n)
+    of_rows[order] = total
     differences = [
         words.difference(j, context)
         for j in blamed
         for context in contexts(sides, sides.asked[j] + bool(words.domain.numeric[j]), told[: told.index(j)])
     ]
     right = (total > 0) + (total == 0) / 2
-    p_value = _p_value(sides, n_permutations, draws[2]) if n_permutations else None
+    alternatives = Alternatives(sides)
+    factor, p_value = alternatives.factor(sides.side), None
+    if n_permutations:
+        dealt = [alternatives.factor(draws[2].permutation(sides.side)) for _ in range(n_permutations)]
+        p_value = (1 + sum(other >= factor for other in dealt)) / (1 + n_permutations)
     return Comparison(
         n_rows=(n_first, n - n_first),
         names=names,
         blamed=tuple(names[j] for j in blamed),
-        bayes_factors=factors,
+        bayes_factor=factor,
+        bayes_factors=of_columns,
         divergences=np.stack([ratio[first].mean(axis=0), -ratio[~first].mean(axis=0)]),
         kl=np.array([mean for mean, _ in kl]),
         kl_error=np.array([error for _, error in kl]),
         js=float(np.mean([mean for mean, _ in js])),
         js_error=float(np.sqrt(sum(error**2 for _, error in js)) / 2),
         accuracy=float((right[first].mean() + 1 - right[~first].mean()) / 2),
-        log_ratios=(total[:n_first], total[n_first:]),
+        log_ratios=(of_rows[:n_first], of_rows[n_first:]),
         differences=tuple(differences),
         p_value=p_value,
     )
@@ -359,10 +373,8 @@ def _words(first, second, numeric, threads):
     except TableError as error:
         if error.row is None:
             raise
-        what, row = ("first", error.row) if error.row < first.n_rows else ("second", error.row - first.n_rows)
-        raise TableError(
-            f"{error.at_row(row).message} of the {what} table", column=error.column, row=row, value=error.value
-        ) from None
+        is_first = error.row < first.n_rows
+        raise in_table(error, "first" if is_first else "second", error.row - (not is_first) * first.n_rows) from None
     columns: list = []  # codes, how many there are, how many are in order
     told, asked, ends = [], [], []
     for j in range(len(domain.columns)):
@@ -416,6 +428,10 @@ class Words:
     values: np.ndarray
     ends: list
     sides: CodedSides
+
+    def rows(self, chosen):
+        """Of some of the rows, by their numbers."""
+        return Words(self.domain, self.values[chosen], self.ends, self.sides.rows(chosen))
 
     def difference(self, j, context):
         """Where a column differs: Difference."""
@@ -489,18 +505,6 @@ def _listed(labels):
     """Labels as a sentence lists them, of many the first."""
     told = labels if len(labels) <= FEW + 1 else [*labels[:FEW], f"{len(labels) - FEW} others"]
     return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} or {told[-1]}"
-
-
-def _p_value(sides, n_permutations, rng):
-    """The share of tables dealt anew, and of these ones, whose trees have as much evidence of the sides as these."""
-
-    def told(side):
-        dealt = sides.with_side(side)
-        return evidence(dealt, dealt.varying, True).sum()
-
-    found = told(sides.side)
-    as_much = sum(told(rng.permutation(sides.side)) >= found for _ in range(n_permutations))
-    return (1 + as_much) / (1 + n_permutations)
 
 
 def _mean(values):

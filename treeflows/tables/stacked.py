@@ -34,6 +34,14 @@ def stacked(first, second):
     return _StackedTable(first.names, parts)
 
 
+def in_table(error, what, row):
+    """A TableError that says in which table it is, and in which row of this."""
+    told = error if row is None else error.at_row(row)
+    return TableError(
+        f"the {what} table: {told.message}", told.remedies, column=error.column, row=row, value=error.value
+    )
+
+
 class _StackedTable(Table):
     """Tables below each other, each with its own numbers of their columns."""
 
@@ -90,12 +98,15 @@ class _StackedTable(Table):
 
 
 def _check_kinds(of, j):
-    """Raise if a column, told as each table and its number there, holds numbers in one table and others elsewhere."""
+    """Raise if a column, told as each table and its number there, holds numbers in one of them and else in the other."""
     kinds = {}
     for what, (part, i) in zip(("first", "second"), of, strict=True):
-        missing = part.values(i)[1] if not part.may_be_numbers(i) or part.dtypes[i] == "object" else part.numbers(i)[1]
-        if missing is None or not missing.all():
+        try:
             kinds[what] = holds_numbers(part, i)
+            if not kinds[what] and part.values(i)[1] is not None and part.values(i)[1].all():
+                del kinds[what]  # nothing is there
+        except TableError as error:
+            raise in_table(error, what, error.row) from None
     if set(kinds.values()) == {True, False}:
         has = next(what for what, is_so in kinds.items() if is_so)
         told = f"{of[0][0].column(j)} holds numbers in the {has} table, and not in the other: convert one of them"
