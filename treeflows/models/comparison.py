@@ -24,6 +24,7 @@ SURE = 5.0  # nats of a Bayes factor, which are odds of 150 to 1
 TYPICAL_ROWS = 5  # to tell of either table
 TOLD_PLACES = 3  # of a column
 TOLD_VALUES = 3  # of a place
+LOG_2 = float(elementary.log(2.0))
 FEW = 3  # values of a condition that are listed
 
 
@@ -314,7 +315,7 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
     total = ratio.sum(axis=1)
     first = sides.side == 0
     kl = [_mean(total[first]), _mean(-total[~first])]
-    js = [_mean(np.log(2) - _softplus(-total[first])), _mean(np.log(2) - _softplus(total[~first]))]
+    js = [_mean(LOG_2 - _softplus(-total[first])), _mean(LOG_2 - _softplus(total[~first]))]
     of_rows = np.empty(n)
     of_rows[order] = total
     differences = [
@@ -524,4 +525,5 @@ def _share(value):
 
 
 def _with_error(value, error):
-    return f"{value:.4f}" if np.isnan(error) else f"{value:.4f} ± {error:.4f}"
+    told = f"{round(value, 4) + 0.0:.4f}"  # no negative zero
+    return told if np.isnan(error) else f"{told} ± {error:.4f}"
