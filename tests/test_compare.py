@@ -15,7 +15,7 @@ from treeflows.machine.errors import ParameterError, TableError
 
 
 def rows(n, seed, *, broken=(), holes=False):
-    """A mixed table in which columns tell each other; those ``broken`` are told by nothing, and have their marginals."""
+    """A mixed table whose columns tell each other; those ``broken`` are told by nothing, and have their marginals."""
     rng = np.random.default_rng(seed)
     age = rng.integers(18, 80, n).astype(np.float64)
     job = np.where(rng.random(n) < 0.9, np.where(age < 40, "clerk", "smith"), "judge")
@@ -39,8 +39,10 @@ def test_tables_that_do_not_differ():
     assert found.bayes_factor < 0
     assert found.blamed == found.differences == ()
     assert found.n_rows == (1000, 800)
-    assert abs(found.js) < 4 * found.js_error + 1e-3 and abs(found.accuracy - 0.5) < 0.03
-    assert "no difference is found" in str(found) and "columns to blame" not in str(found)
+    assert abs(found.js) < 4 * found.js_error + 1e-3
+    assert abs(found.accuracy - 0.5) < 0.03
+    assert "no difference is found" in str(found)
+    assert "columns to blame" not in str(found)
 
 
 def test_a_column_whose_marginal_is_kept(broken):
@@ -65,7 +67,8 @@ def test_where_is_told_in_words():
     place = found.differences[0]
     assert place.where in {(f"age > {age}.0",) for age in (48, 49, 50, 51, 52)}
     (what, before, after), *_ = place.told
-    assert what in ("ill", "well") and abs(before - after) == pytest.approx(0.4, abs=0.07)
+    assert what in ("ill", "well")
+    assert abs(before - after) == pytest.approx(0.4, abs=0.07)
     assert sum(place.rows) == pytest.approx(4000 * 29 / 62, rel=0.1)
 
 
@@ -91,7 +94,8 @@ def test_rows_most_typical_of_either_side():
     B.loc[:, "town"] = np.where(np.arange(500) < 450, B["town"], "Rome")
     found = compare(A, B)
     first, second = found.typical(20)
-    assert set(second) <= set(range(450, 500)) and len(first) <= 20
+    assert set(second) <= set(range(450, 500))
+    assert len(first) <= 20
     assert (np.diff(found.log_ratios[1][second]) >= 0).all()
 
 
@@ -169,12 +173,15 @@ def test_disjoint_categories():
 def test_few_rows_and_constant_columns():
     A = rows(200, 0)
     one = compare(A, rows(1, 1))
-    assert one.blamed == () and one.bayes_factor <= 0
-    assert np.isnan(one.kl_error[1]) and one.figures()["kl_standard_error"][1] is None
+    assert one.blamed == ()
+    assert one.bayes_factor <= 0
+    assert np.isnan(one.kl_error[1])
+    assert one.figures()["kl_standard_error"][1] is None
     assert "±" in str(one)
     json.dumps(one.figures(), allow_nan=False)
     both = compare(rows(1, 0), rows(1, 1))
-    assert both.accuracy == 0.5 and both.js == 0
+    assert both.accuracy == 0.5
+    assert both.js == 0
     constant = compare(np.ones((20, 2), dtype=int), np.ones((10, 2), dtype=int), n_permutations=3)
     assert (constant.bayes_factor, constant.p_value, constant.blamed) == (0, 1, ())
     numbers = compare(A.assign(pay=2.5), rows(100, 1).assign(pay=2.5))
@@ -190,7 +197,8 @@ def test_p_values():
     assert "p = 0.1" in str(shifted)
     small = rows(60, 2)[["job", "coin"]]
     equal = [compare(small[:30], small[30:], n_permutations=9, random_state=seed).p_value for seed in (0, 0, 1)]
-    assert equal[0] == equal[1] and min(equal) > 0.1
+    assert equal[0] == equal[1]
+    assert min(equal) > 0.1
 
 
 def test_weak_dependence_that_no_single_tree_sees_is_found_by_forests(monkeypatch):
@@ -247,7 +255,8 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert "  job: " in capsys.readouterr().out
     assert main(["compare", "a.csv", "other.csv.gz", "--threshold", "3", "--json", "--permutations", "1"]) == 1
     figures = json.loads(capsys.readouterr().out)
-    assert figures["blamed"] == ["job"] and figures["p_value"] == 0.5
+    assert figures["blamed"] == ["job"]
+    assert figures["p_value"] == 0.5
     expected = compare(rows(400, 0), rows(400, 1, broken=["job"]), n_permutations=1).figures()
     assert figures["bayes_factor"] == expected["bayes_factor"]
     assert main(["compare", "a.csv", "few.parquet", "--threshold", "3"]) == 2

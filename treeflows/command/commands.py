@@ -317,7 +317,7 @@ def _compare(arguments):
 
     tables = [read_file(path, arguments.na, arguments.drop) for path in (arguments.data, arguments.other)]
     numeric = _numeric_named(arguments)
-    both = typed_alike(*tables, numeric, [called(arguments.data), called(arguments.other)])
+    both = typed_alike(tables, numeric, [called(arguments.data), called(arguments.other)])
     found = compare(
         *both,
         numeric=numeric,

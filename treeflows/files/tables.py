@@ -239,12 +239,12 @@ def typed_like(table, other, source):
     )
 
 
-def typed_alike(first, second, numeric, sources):
+def typed_alike(tables, numeric, sources):
     """Two tables of files with the same columns, with the numbers of both as such.
 
     Parameters
     ----------
-    first, second : DataFrame
+    tables : sequence of two DataFrame
         As `read_file` returns them.
     numeric : "auto" or sequence of str
         As `with_numbers` takes it.
@@ -260,6 +260,7 @@ def typed_alike(first, second, numeric, sources):
     ValueError
         If a column is in one of them alone, or for a named one what `with_numbers` raises.
     """
+    first, second = tables
     for one, other, (source, with_more) in ((first, second, sources[::-1]), (second, first, sources)):
         lacking = [name for name in one.columns if name not in other.columns]
         if lacking:

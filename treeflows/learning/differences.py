@@ -5,7 +5,7 @@ over all prunings both trees have an evidence: how much more the one has that ma
 "given the others, this column differs between the sides".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ MIN_ROWS = 5  # of a leaf
 ODDS = 3.0  # nats of evidence, beyond what so many columns to choose from cost, from which on a column is to blame
 MOST_WORK = 5e8  # rows times columns times categories, of the rows by which columns are found
 STRONG = 30.0  # nats, with which a column is found before witnesses are heard
-FEWEST_WITNESSED = 20  # rows of either side, for witnesses
+FEWEST_WITNESSED = 100  # rows of either side, for witnesses
 MOST_WITNESSED = 3e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
 TREES, FEW_TREES, SUSPICIOUS = 8, 2, 1.0  # of a forest; so many first, and all if their score is above that
 FOLDS = 5  # so many parts of the rows are scored by trees of the others,
@@ -65,20 +65,13 @@ class CodedSides:
 
     def rows(self, chosen):
         """Some of the rows, by their numbers."""
-        return CodedSides(
-            np.ascontiguousarray(self.codes[chosen]),
-            self.n_categories,
-            self.n_ordered,
-            self.told,
-            self.asked,
-            self.threads,
-        )
+        return replace(self, codes=self.codes[chosen])
 
     def with_side(self, side):
         """The same rows, were they all of one side, or each of its own of an array."""
         codes = self.codes.copy()
         codes[:, -1] = side
-        return CodedSides(codes, self.n_categories, self.n_ordered, self.told, self.asked, self.threads)
+        return replace(self, codes=codes)
 
     def grown(self, told, given, asks_side, growth=None, seed=0):
         """Trees that tell code columns, each given those of columns of the table, and those before it.
@@ -151,9 +144,8 @@ class Alternatives:
 
     def __init__(self, sides):
         self.sides, columns = sides, sides.varying
-        ways = [columns[:t] for t in range(len(columns))], [[]] * len(columns)
-        ways += ([[i for i in columns if i != j] for j in columns],)
-        self.ways = [list(zip(columns, given, strict=True)) for given in ways]
+        before = [(j, columns[:t]) for t, j in enumerate(columns)]
+        self.ways = [before, [(j, []) for j in columns], [(j, _without(columns, j)) for j in columns]]
         self.without = self._evidence(sides, False)
 
     def factor(self, side):
@@ -202,10 +194,19 @@ def columns_to_blame(sides, rng):
     return blamed
 
 
+def _without(columns, j):
+    return [i for i in columns if i != j]
+
+
 def _at_most(sides, work, rng):
-    """All rows, or so many as may be worked on."""
-    n, most = len(sides.codes), int(work / (len(sides.told) * sides.n_categories.sum()))
-    return sides.rows(np.sort(rng.choice(n, max(1, most), replace=False))) if n > most else sides
+    """All rows, or so many as may be worked on, of either side as many if there are."""
+    most = max(2, int(work / (len(sides.told) * sides.n_categories.sum())))
+    if len(sides.codes) <= most:
+        return sides
+    rows = [np.flatnonzero(sides.side == side) for side in (0, 1)]
+    least = min(min(map(len, rows)), most // 2)
+    drawn = [rng.choice(of, min(len(of), most - least), replace=False) for of in rows]
+    return sides.rows(np.sort(np.concatenate(drawn)))
 
 
 class _Factors:
@@ -218,7 +219,7 @@ class _Factors:
     def worst(self, left, least):
         """The column, of some, of the greatest factor given the others, or None if none is above ``least``."""
         for j in left:
-            given = [i for i in left if i != j]
+            given = _without(left, j)
             if j in self.found:
                 _, before, asked = self.found[j]
                 if not any(self.sides.asked[i] in asked for i in before if i not in given):
@@ -273,7 +274,7 @@ class Witnesses:
                     first = stale[0]
                 else:
                     return first if self.scores[first][0] > least else None
-            given = [i for i in left if i != first]
+            given = _without(left, first)
             score = self.score(first, given, FEW_TREES)
             if score > SUSPICIOUS:
                 score = self.score(first, given, TREES)

@@ -385,10 +385,16 @@ def _words(first, second, numeric, threads):
         columns += parts or [(values[:, j], domain.n_categories[j], domain.n_ordered[j])]
         ends.append(None if of is None else list(map(str, domain.columns[j].cells(of)[0])))
     columns.append((np.repeat([0, 1], [first.n_rows, second.n_rows]), 2, 0))
-    codes, *sizes = zip(*columns, strict=True)
-    table = np.ascontiguousarray(np.stack(codes, axis=1).astype(np.uint8))
-    sizes = [np.array(of, dtype=np.int32) for of in sizes]
-    return Words(domain, values, ends, CodedSides(table, *sizes, tuple(told), tuple(asked), threads))
+    codes, n_categories, n_ordered = zip(*columns, strict=True)
+    sides = CodedSides(
+        np.ascontiguousarray(np.stack(codes, axis=1).astype(np.uint8)),
+        np.array(n_categories, dtype=np.int32),
+        np.array(n_ordered, dtype=np.int32),
+        tuple(told),
+        tuple(asked),
+        threads,
+    )
+    return Words(domain, values, ends, sides)
 
 
 def _digits(x):

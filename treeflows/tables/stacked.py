@@ -98,7 +98,7 @@ class _StackedTable(Table):
 
 
 def _check_kinds(of, j):
-    """Raise if a column, told as each table and its number there, holds numbers in one of them and else in the other."""
+    """Raise if a column, told as each table and its number there, holds numbers in one of them alone."""
     kinds = {}
     for what, (part, i) in zip(("first", "second"), of, strict=True):
         try:
