@@ -18,8 +18,8 @@ from .growth import Growth
 from .prunings import COST_BITS, average
 
 MIN_ROWS = 5  # of a leaf
-ODDS = 3.0  # nats of evidence, beyond what so many columns to choose from cost, from which on a column is to blame
-MOST_WORK = 5e8  # rows times columns times categories, of the rows by which columns are found
+ODDS = 3.0  # nats, from which on a place is told, and beyond what so many columns to choose from cost, one is to blame
+MOST_WORK = 1e9  # rows times columns times categories, of the rows that trees grow from
 STRONG = 30.0  # nats, with which a column is found before witnesses are heard
 FEWEST_WITNESSED = 100  # rows of either side, for witnesses
 MOST_WITNESSED = 3e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
@@ -114,28 +114,8 @@ class CodedSides:
         return cost_table(len(self.codes), 1, COST_BITS)
 
 
-def evidence(sides, order, asks_side):
-    """Log-evidence of the trees of columns, each given those before it: ndarray of shape (n_columns,), nats.
-
-    Parameters
-    ----------
-    sides : CodedSides
-    order : list of int
-        The columns; others have 0.
-    asks_side : bool
-    """
-    found = np.zeros(len(sides.told))
-    for t, j in enumerate(order):
-        found[j] = sides.conditionals(sides.told[j], order[:t], asks_side).evidence.sum()
-    return found
-
-
-class Alternatives:
-    """Evidence that sides differ against that they do not, whichever way they differ.
-
-    Every column may differ given those before it; or one column alone, by itself; or one alone, given all others. The
-    Bayes factors of these are averaged: each way is as likely, and in it each column. So a difference of one column of
-    many is not lost among the others, nor one that is small everywhere.
+class Factors:
+    """Bayes factors of columns given others: evidence of trees that may ask for the side, against others.
 
     Parameters
     ----------
@@ -143,30 +123,81 @@ class Alternatives:
     """
 
     def __init__(self, sides):
-        self.sides, columns = sides, sides.varying
-        before = [(j, columns[:t]) for t, j in enumerate(columns)]
-        self.ways = [before, [(j, []) for j in columns], [(j, _without(columns, j)) for j in columns]]
-        self.without = self._evidence(sides, False)
+        self.sides = sides
+        self._known: dict[tuple, tuple] = {}
+        self._given: dict[int, list] = {}  # the others when `worst` was asked last, and their trees were grown
 
-    def factor(self, side):
-        """Log of the Bayes factor, nats, were the rows of these sides: float."""
-        if not self.without.size:
-            return 0.0  # all columns are constant
-        chain, *alone = self._evidence(self.sides.with_side(side), True) - self.without
-        ways = [chain.sum(), *(logsumexp(way) - elementary.log(float(len(way))) for way in alone)]
-        return float(logsumexp(np.array(ways)) - elementary.log(float(len(ways))))
+    def of(self, j, given):
+        """Log of the factor of a column given others, nats: float."""
+        without, asking, _ = self._of(j, given)
+        return asking - without
 
-    def _evidence(self, sides, asks_side):
-        """Log-evidence of each column in each way: ndarray of shape (3, n_columns), nats."""
-        return np.array(
-            [
-                [sides.conditionals(sides.told[j], given, asks_side).evidence.sum() for j, given in way]
-                for way in self.ways
-            ]
-        )
+    def chain(self, order):
+        """Log of the factors of columns, each given those before it, nats; others have 0: ndarray of (n_columns,)."""
+        found = np.zeros(len(self.sides.told))
+        for t, j in enumerate(order):
+            found[j] = self.of(j, order[:t])
+        return found
+
+    def worst(self, left, least):
+        """The column, of some, of the greatest factor given the others, or None if none is above ``least``.
+
+        Trees that did not ask for a column stay as they are when that is left out.
+        """
+        for j in left:
+            given = _without(left, j)
+            if j in self._given:
+                asked = self._of(j, self._given[j])[2]
+                if not any(self.sides.asked[i] in asked for i in self._given[j] if i not in given):
+                    continue
+            self._given[j] = given
+        found = {j: self.of(j, self._given[j]) for j in left}
+        worst = max(left, key=lambda j: found[j])
+        return worst if found[worst] > least else None
+
+    def overall(self, side=None):
+        """Log of the factor for that the sides differ, whichever way they differ, nats: float.
+
+        Every column may differ given those before it; or one column alone, by itself; or one alone, given all others.
+        The factors of these are averaged: each way is as likely, and in it each column. So a difference of one column
+        of many is not lost among the others, nor one that is small everywhere.
+
+        Parameters
+        ----------
+        side : ndarray of shape (n_rows,), default=None
+            Other sides to deal the rows to.
+        """
+        columns = self.sides.varying
+        if not columns:
+            return 0.0
+        dealt = None if side is None else self.sides.with_side(side)
+
+        def of(j, given):
+            if dealt is None:
+                return self.of(j, given)
+            return _evidence(dealt.grown(dealt.told[j], given, True), dealt) - self._of(j, given)[0]
+
+        chain = sum(of(j, columns[:t]) for t, j in enumerate(columns))
+        alone = np.array([of(j, []) for j in columns])
+        given_all = np.array([of(j, _without(columns, j)) for j in columns])
+        of_one = [logsumexp(factors) - elementary.log(float(len(columns))) for factors in (alone, given_all)]
+        return float(logsumexp(np.array([chain, *of_one])) - elementary.log(3.0))
+
+    def _of(self, j, given):
+        """Evidence of the trees that may not ask for the side, and of those that may; code columns that either ask."""
+        key = j, *given
+        if key not in self._known:
+            grown = [self.sides.grown(self.sides.told[j], given, asks_side) for asks_side in (False, True)]
+            asked = {column for of in grown for column in np.unique(of.shapes.column[of.shapes.left > 0]).tolist()}
+            self._known[key] = *(_evidence(of, self.sides) for of in grown), asked
+        return self._known[key]
 
 
-def columns_to_blame(sides, rng):
+def _evidence(grown, sides):
+    return float(average(grown, sides.threads).evidence.sum())
+
+
+def columns_to_blame(factors, rng):
     """The columns to blame for what differs, in the order in which they are found: list of int.
 
     The column that differs most given all others is left out, and the others are asked again, until none is left that
@@ -175,16 +206,16 @@ def columns_to_blame(sides, rng):
 
     Parameters
     ----------
-    sides : CodedSides
+    factors : Factors
     rng : numpy.random.Generator
         Draws rows, of a table of more than are needed, and deals them to halves.
     """
-    left, blamed = list(sides.varying), []
+    sides, blamed = factors.sides, []
+    left = list(sides.varying)
     least = ODDS + float(elementary.log(np.array([len(left) or 1.0]))[0])
-    factors = _Factors(_at_most(sides, MOST_WORK, rng))
     finders = [lambda: factors.worst(left, max(least, STRONG))]
     if min(np.bincount(sides.side, minlength=2)) >= FEWEST_WITNESSED:
-        witnesses = Witnesses(_at_most(sides, MOST_WITNESSED, rng), rng)
+        witnesses = Witnesses(at_most(sides, MOST_WITNESSED, rng), rng)
         finders.append(lambda: witnesses.worst(left, np.sqrt(2 * least)))
     finders.append(lambda: factors.worst(left, least))
     for find in finders:
@@ -198,8 +229,20 @@ def _without(columns, j):
     return [i for i in columns if i != j]
 
 
-def _at_most(sides, work, rng):
-    """All rows, or so many as may be worked on, of either side as many if there are."""
+def at_most(sides, work, rng):
+    """All rows, or as many as may be worked on, drawn; of either side as many, if it has them.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    work : float
+        Rows times columns times categories, at most.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    sides : CodedSides
+    """
     most = max(2, int(work / (len(sides.told) * sides.n_categories.sum())))
     if len(sides.codes) <= most:
         return sides
@@ -207,34 +250,6 @@ def _at_most(sides, work, rng):
     least = min(min(map(len, rows)), most // 2)
     drawn = [rng.choice(of, min(len(of), most - least), replace=False) for of in rows]
     return sides.rows(np.sort(np.concatenate(drawn)))
-
-
-class _Factors:
-    """Bayes factors of columns given others, nats; trees that did not ask for a column stay when that is left out."""
-
-    def __init__(self, sides):
-        self.sides = sides
-        self.found: dict[int, tuple] = {}  # a factor, the columns given, and the code columns asked for
-
-    def worst(self, left, least):
-        """The column, of some, of the greatest factor given the others, or None if none is above ``least``."""
-        for j in left:
-            given = _without(left, j)
-            if j in self.found:
-                _, before, asked = self.found[j]
-                if not any(self.sides.asked[i] in asked for i in before if i not in given):
-                    continue
-            self.found[j] = self._factor(j, given)
-        worst = max(left, key=lambda j: self.found[j][0])
-        return worst if self.found[worst][0] > least else None
-
-    def _factor(self, j, given):
-        evidence, asked = [], set()
-        for asks_side in (False, True):
-            grown = self.sides.grown(self.sides.told[j], given, asks_side)
-            asked.update(np.unique(grown.shapes.column[grown.shapes.left > 0]).tolist())
-            evidence.append(float(average(grown, self.sides.threads).evidence.sum()))
-        return evidence[1] - evidence[0], given, asked
 
 
 class Witnesses:
@@ -340,7 +355,7 @@ def log_ratios(sides, order, rng):
         rows = np.flatnonzero(sides.side == side)
         part[rng.permutation(rows)] = np.arange(len(rows)) % n_folds
     for fold in range(n_folds):
-        seen, unseen = sides.rows(part != fold), sides.rows(part == fold)
+        seen, unseen = at_most(sides.rows(part != fold), MOST_WORK, rng), sides.rows(part == fold)
         if not len(seen.codes) or not len(unseen.codes):
             continue
         both = [unseen.with_side(side) for side in (0, 1)]
@@ -381,7 +396,7 @@ class Context:
 
 
 def contexts(sides, target, given):
-    """Where the tree of a code column asks for the side: list of Context, that of most nats first.
+    """Where the tree of a code column asks for the side, and it tells more than `ODDS`: list of Context, the most first.
 
     Parameters
     ----------
@@ -399,7 +414,8 @@ def contexts(sides, target, given):
             continue
         column, low, high = int(tree.column[node]), int(tree.low[node]), int(tree.high[node])
         if column == len(sides.n_categories) - 1:
-            found.append(Context(path, rows, _gain(sides.codes[rows, target], sides.side[rows])))
+            nats = _gain(sides.codes[rows, target], sides.side[rows])
+            found += [Context(path, rows, nats)] * (nats > ODDS)
             continue
         codes = sides.codes[rows, column]
         yes = (codes >= low) & (codes <= high)
