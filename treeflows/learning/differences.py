@@ -23,6 +23,7 @@ MOST_WORK = 1e9  # rows times columns times categories, of the rows that trees g
 STRONG = 30.0  # nats, with which a column is found before witnesses are heard
 FEWEST_WITNESSED = 100  # rows of either side, for witnesses
 MOST_WITNESSED = 3e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
+ERRORS = 3.5  # standard errors at least, from which on what witnesses say is believed
 TREES, FEW_TREES, SUSPICIOUS = 8, 2, 1.0  # of a forest; so many first, and all if their score is above that
 FOLDS = 5  # so many parts of the rows are scored by trees of the others,
 FEW_FOLDS, MOST_CELLS = 2, 4_000_000  # or fewer of a larger table
@@ -216,7 +217,7 @@ def columns_to_blame(factors, rng):
     finders = [lambda: factors.worst(left, max(least, STRONG))]
     if min(np.bincount(sides.side, minlength=2)) >= FEWEST_WITNESSED:
         witnesses = Witnesses(at_most(sides, MOST_WITNESSED, rng), rng)
-        finders.append(lambda: witnesses.worst(left, np.sqrt(2 * least)))
+        finders.append(lambda: witnesses.worst(left, max(ERRORS, np.sqrt(2 * least))))
     finders.append(lambda: factors.worst(left, least))
     for find in finders:
         while left and (worst := find()) is not None:
@@ -396,7 +397,7 @@ class Context:
 
 
 def contexts(sides, target, given):
-    """Where the tree of a code column asks for the side, and it tells more than `ODDS`: list of Context, the most first.
+    """Where the tree of a code column asks for the side and learns more than `ODDS`: list of Context, the most first.
 
     Parameters
     ----------
