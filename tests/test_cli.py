@@ -751,6 +751,48 @@ def test_a_signal_during_a_write_leaves_no_file(said, data, tmp_path, number):
     assert set(tmp_path.iterdir()) == before
 
 
+def test_columns_that_rows_are_conditioned_on(said, refused):
+    rng = np.random.default_rng(0)
+    group, year = rng.choice(["m", "w"], 600), rng.integers(2000, 2024, 600)
+    x = np.where(group == "m", 10.0, -10.0) + rng.normal(size=600).round(3)
+    size = np.where(rng.random(600) < np.where(year > 2012, 0.9, 0.1), "L", "S")
+    table = pd.DataFrame({"group": group, "x": x, "year": year, "size": size})
+    table.to_csv("t.csv", index=False)
+    fit = ["fit", "t.csv", "-o", "m", "--model", "tree", "--context", "group", "--context", "year"]
+    told = json.loads(said(*fit, "--json"))
+    assert told["columns"] == 2
+    model = treeflows.load("m")
+    assert model.context_.column_names == ("group", "year")
+    scored = json.loads(said("score", "m", "t.csv", "--json"))
+    assert scored["log_likelihood"] == pytest.approx(-told["nll"], abs=1e-9)
+    context = table[["group", "year"]]
+    assert scored["log_likelihood"] == pytest.approx(model.score(table[["x", "size"]], context=context), abs=1e-9)
+    drawn = pd.read_csv(io.StringIO(said("sample", "m", "-n", "200", "--given", "group=w", "--given", "year=2020")))
+    assert list(drawn) == ["x", "size"]
+    assert -13 < drawn.x.mean() < -7
+    assert (drawn["size"] == "L").mean() > 0.8
+    both = ["--given", "group=m", "--given", "year=2001", "--given", "size=L"]
+    assert set(pd.read_csv(io.StringIO(said("sample", "m", "-n", "5", *both)))["size"]) == {"L"}
+    holed = table.assign(size=table["size"].where(np.arange(600) != 3))
+    holed.to_csv("h.csv", index=False)
+    filled = pd.read_csv(io.StringIO(said("impute", "m", "h.csv")))
+    assert list(filled) == list(table)
+    assert filled["size"].notna().all()
+    assert "x = " in said("anomalies", "m", "t.csv", "-n", "1")
+    assert "rows are drawn given 'group', 'year'" in refused("sample", "m", "--given", "group=w")
+    assert "has no column 'group'" in refused("score", "m", _without(table, "group"))
+    assert "there is no such column" in refused("fit", "t.csv", "--context", "nothing")
+    alone = [part for name in table for part in ("--context", name)]
+    assert "no other column is left" in refused("fit", "t.csv", *alone)
+    assert "takes no context" in refused("fit", "t.csv", "--model", "dtf", "--drop", "x", "--context", "group")
+    assert "tells rows given 'group', 'year'" in refused("plot", "m", "t.csv", "--what", "marginals", "-o", "p.png")
+
+
+def _without(table, name):
+    table.drop(columns=name).to_csv("without.csv", index=False)
+    return "without.csv"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_a_process_that_calls_the_command_ends_as_before(said, data):
     """Workers forked from it could not be ended otherwise."""
@@ -1011,14 +1053,14 @@ def test_numbers_need_no_option_and_come_back_as_they_went_in(numbers, said, ref
 
 def test_values_of_numbers_as_users_write_them(numbers):
     model = treeflows.load(numbers / "m")
-    assert value_of(model, "cm", "170") == 170
-    assert value_of(model, "pay", "2.50..10") == (Decimal("2.50"), Decimal(10))
-    assert value_of(model, "kg", "..80.5") == (None, 80.5)
-    assert value_of(model, "kg", "") is None
-    assert value_of(model, "day", "2024-02-01..") == (pd.Timestamp("2024-02-01"), None)
-    assert repr(value_of(model, "cm", "170.5")) == "170.5"  # as messages have it
+    assert value_of(model.domain_, "cm", "170") == 170
+    assert value_of(model.domain_, "pay", "2.50..10") == (Decimal("2.50"), Decimal(10))
+    assert value_of(model.domain_, "kg", "..80.5") == (None, 80.5)
+    assert value_of(model.domain_, "kg", "") is None
+    assert value_of(model.domain_, "day", "2024-02-01..") == (pd.Timestamp("2024-02-01"), None)
+    assert repr(value_of(model.domain_, "cm", "170.5")) == "170.5"  # as messages have it
     with pytest.raises(ValueError, match="takes numbers, not '1..2..3'"):
-        value_of(model, "cm", "1..2..3")
+        value_of(model.domain_, "cm", "1..2..3")
 
 
 def test_pictures_that_are_not_of_numbers_are_refused_by_name(numbers, refused):

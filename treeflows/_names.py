@@ -19,6 +19,7 @@ from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
+from .models.translation import Aligner, Translation, Translator
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
@@ -26,6 +27,7 @@ from .report.synthetic import SyntheticQuality, evaluate_synthetic
 from .tables.packed import PackedTable
 
 __all__ = [
+    "Aligner",
     "Anomalies",
     "AnomaliesDisplay",
     "AutoregressiveTreeFlow",
@@ -48,6 +50,8 @@ __all__ = [
     "PartyColumns",
     "RotationDestructor",
     "SyntheticQuality",
+    "Translation",
+    "Translator",
     "TreeDestructor",
     "TreeDisplay",
     "TreeFlowClassifier",

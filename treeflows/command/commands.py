@@ -21,8 +21,10 @@ from ..files.tables import (
     as_text,
     binned,
     called,
+    for_domain,
     for_model,
     is_text,
+    of_objects,
     printable,
     read_blocks,
     read_file,
@@ -38,12 +40,13 @@ from ..machine.errors import DescribedError, TableError
 from ..machine.parts import parts
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
-from ..models.base import check_model, learn_density, read_to_learn
+from ..models.base import check_model, learn_density, read_given, read_to_learn
 from ..models.baselines import INDEPENDENT, baselines
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
+from ..tables.contexts import beside, with_context
 from ..tables.domain import MAX_CATEGORIES, listing
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.writing import STDOUT, check_ending, to_frame, writing
@@ -85,7 +88,7 @@ def one_line(error):
 
 
 def _fit(arguments):
-    weight = None
+    weight = context = None
     if _is_packed(arguments.data):
         model, table = _packed_to_learn(arguments)
     else:
@@ -93,11 +96,19 @@ def _fit(arguments):
         if arguments.weights is not None:
             table, weight = _weighed(table, arguments.weights)
         model, table = _to_learn(arguments, table)
+        if arguments.context:
+            table, context = _apart(model, table, arguments.context)
     start, threads = time.perf_counter(), n_threads(arguments.jobs)
     check_model(model)
-    domain, rows, weight = read_to_learn(model, table, weight)
+    given = codes = None
+    if context is None:
+        domain, rows, weight = read_to_learn(model, table, weight)
+        joint, whole = domain, rows
+    else:
+        domain, given, rows, codes, weight = read_given(model, table, context, weight)
+        joint, whole = beside(domain, given), with_context(rows, codes)
     with _parts(arguments) as run:
-        model.take(domain, learn_density(model, rows, domain, arguments.seed, threads, weight))
+        model.take(domain, learn_density(model, whole, joint, arguments.seed, threads, weight), given)
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
@@ -116,16 +127,17 @@ def _fit(arguments):
         figures["parts"] = run.figures()
     if rows.observed is None:  # else sums over missing cells may take longer than the fit
         independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, weight)
-        for name, learned in (("nll_independent", independent), ("nll", model.distribution_)):
+        of_model = model.distribution_, model.conditioned(rows, codes)
+        for name, (learned, of) in (("nll_independent", (independent, rows)), ("nll", of_model)):
             # a certain table has 0, not -0
-            figures[name] = 0.0 - float(np.average(log_likelihood(learned, rows, threads)[0], weights=weight))
+            figures[name] = 0.0 - float(np.average(log_likelihood(learned, of, threads)[0], weights=weight))
     if arguments.json:
         print(json.dumps(figures))
         return
-    told = "{rows:,} rows" + " that stand for {weight:,g}" * (weight is not None)
-    told += ", {columns} columns, {categories} categories"
+    printed = "{rows:,} rows" + " that stand for {weight:,g}" * (weight is not None)
+    printed += ", {columns} columns, {categories} categories"
     numbers = ", {numbers} column{s} of numbers" * (figures["numbers"] > 0)
-    print((told + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
+    print((printed + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
     if rows.observed is None:
         print(
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
@@ -159,6 +171,20 @@ def _weighed(table, column):
     if table.shape[1] == 1:
         raise ValueError(f"--weights {column}: no other column is left to learn from")
     return table.drop(columns=column), weight
+
+
+def _apart(model, table, context):
+    """A table without the columns that rows are conditioned on, and these."""
+    for name in context:
+        if name not in table:
+            raise ValueError(f"--context {name}: there is no such column; the table has {listing(list(table), 20)}")
+    rest = table.drop(columns=context)
+    if rest.shape[1] == 0:
+        raise ValueError(f"--context {context[-1]}: no other column is left to learn")
+    numeric = model.get_params().get("numeric", "auto")
+    if not isinstance(numeric, str):
+        model.set_params(numeric=[name for name in numeric if name not in context])
+    return rest, table[list(dict.fromkeys(context))]
 
 
 def _pack(arguments):
@@ -202,7 +228,7 @@ def _rows_in_blocks(model, arguments):
     row = 0
     for table in _tables_of_cells(model, arguments, BLOCK):
         try:
-            yield model.read(for_model(model, table, called(arguments.data)))
+            yield model.read(*for_model(model, table, called(arguments.data)))
         except TableError as error:
             raise (error if error.row is None else error.at_row(row + error.row)) from None
         row += len(table)
@@ -210,34 +236,45 @@ def _rows_in_blocks(model, arguments):
 
 def _sample(arguments):
     model = _load(arguments)
-    given = {}
+    given, names = {}, model.domain_.column_names
     for told in arguments.given:
         column, value = _given(model, told)
         if column in given:
-            raise ValueError(f"--given tells column {model.domain_.column_names[column]!r} twice")
+            raise ValueError(f"--given tells column {column!r} twice")
         given[column] = value
-    names = model.domain_.column_names
+    context = None
+    if model.context_ is not None:
+        lacking = [name for name in model.context_.column_names if name not in given]
+        if lacking:
+            told = f"rows are drawn given {listing(model.context_.column_names, 20)}, which the model was fitted to"
+            raise ValueError(f"{told}: --given '{lacking[0]}=…' is needed")
+        cells = of_objects({name: [given.pop(name)] for name in model.context_.column_names})
+        context = for_domain(model.context_, cells, "--given")
+    given = {names.index(column): value for column, value in given.items()}
     with writing(arguments.output, to_frame(model.domain_.examples, names)) as append:
-        for rows in model.sampled_in_blocks(arguments.rows, arguments.seed, given or None):
+        for rows in model.sampled_in_blocks(arguments.rows, arguments.seed, given or None, context=context):
             append(to_frame(rows, names))
 
 
 def _given(model, told):
-    """Column, by its number, and value of COLUMN=VALUE; either may hold further equals signs."""
-    names = model.domain_.column_names
+    """Column and value of COLUMN=VALUE, either of which may hold further equals signs; a context's value as text."""
     for sign in re.finditer("=", told):
         column, value = told[: sign.start()], told[sign.end() :]
-        if column in names:
-            return names.index(column), value_of(model, column, value)
-    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {listing(names, 20)}")
+        if column in model.domain_.column_names:
+            return column, value_of(model.domain_, column, value)
+        if column in model.all_names:
+            return column, value or None
+    names = listing(model.all_names, 20)
+    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {names}")
 
 
 def _impute(arguments):
     model = _load(arguments)
     table = _table_of_cells(model, arguments)
     names = list(model.domain_.column_names)
-    read = for_model(model, table, called(arguments.data))
-    filled = model.impute(read, draw=arguments.draw, n_sweeps=arguments.sweeps, random_state=arguments.seed)
+    read, context = for_model(model, table, called(arguments.data))
+    options = {"draw": arguments.draw, "n_sweeps": arguments.sweeps, "random_state": arguments.seed}
+    filled = model.impute(read, **options, context=context)
     holes = table[names].isna()
     filled = to_frame(filled, names)
     for name in names:  # Parquet's own columns hold no others' text
@@ -253,7 +290,8 @@ def _impute(arguments):
 
 def _anomalies(arguments):
     model = _load(arguments)
-    found = model.anomalies(_table_for(model, arguments), arguments.rows)
+    X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+    found = model.anomalies(X, arguments.rows, context)
     if not arguments.json:
         print(printable(found.to_text(arguments.cells)))
         return
@@ -383,7 +421,12 @@ def _density(arguments):
 
 
 def _table_for(model, arguments):
-    return for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+    """A table to draw a model of; there are no pictures of rows given others' columns."""
+    if model.context_ is not None:
+        raise ValueError(
+            f"{arguments.model} tells rows given {listing(model.context_.column_names, 20)}: no picture does"
+        )
+    return for_model(model, _table_of_cells(model, arguments), called(arguments.data))[0]
 
 
 def _table_of_cells(model, arguments):
@@ -421,7 +464,7 @@ def _to_learn(arguments, table):
 
 def _packed_to_learn(arguments):
     """As `_to_learn`, of a packed table, whose columns are what they are."""
-    _refuse_of_packed(arguments, "na", "drop", "bin", "weights")
+    _refuse_of_packed(arguments, "na", "drop", "bin", "weights", "context")
     model = _unfitted(arguments)
     if "numeric" in model.get_params():
         model.set_params(numeric=_numeric(arguments, model))

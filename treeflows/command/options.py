@@ -60,6 +60,8 @@ def parser():
     fit = command("fit", "learn a model of a table", data, learning, seed, jobs, as_json)
     told = "a column that says how many rows each row stands for, as that of a frequency table; it is not modelled"
     fit.add_argument("--weights", metavar="COLUMN", help=told)
+    told = "a column that rows are conditioned on, as a group or a year: given, and not modelled (repeatable)"
+    fit.add_argument("--context", action="append", default=[], metavar="COLUMN", help=told)
     fit.add_argument("-o", "--output", metavar="MODEL", help="model file to write (default: DATA.treeflow)")
     apart = fit.add_argument_group("learning in parts, so that a fit that was killed goes on where it was")
     apart.add_argument("--parts", metavar="FOLDER", help="keep finished parts there, and take those that are there")
@@ -77,7 +79,7 @@ def parser():
         default=[],
         metavar="COLUMN=VALUE",
         help="a value that all rows shall have, of numbers also LOW..HIGH; a number for a binned column, nothing for "
-        "missing (repeatable)",
+        "missing; every column of the model's context must have one (repeatable)",
     )
     sample.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 

@@ -12,7 +12,8 @@ from .destructors import normal_scores, uniform_of
 from .digits import cell_of
 from .stored import LEAST_PROBABILITY
 
-BISECTIONS = 70
+BISECTIONS = 100  # at most, of steps that mostly are few
+NEAR_ENOUGH = 1e-13  # of normal scores
 FURTHEST = 37.0  # normal score where a number's inverse is looked for
 CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
@@ -106,7 +107,7 @@ class Walk:
                 edges = [np.full(len(said), edge) for edge in density.numbers.edges(j, low, high)]
                 said[:, elsewhere] *= self.mass(j, *edges)
         kind, rest = divided(said, uniform)
-        values, rows = self._of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
+        values, rows = self.of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
         if len(rows) and within is not None and bounded:
             values[rows] = np.clip(self._draw_between(j, edges, rows, rest[rows]), low, high)
         elif len(rows):
@@ -156,27 +157,21 @@ class Walk:
             return _cells(order, told.astype(np.intp)).astype(np.float64)
         elsewhere = density.n_categories[j] - 1
         kind = np.minimum(told.astype(np.intp), elsewhere)
-        values, rows = self._of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
+        values, rows = self.of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
         if len(rows):
             uniform = told[rows] - elsewhere
-            values[rows] = density.numbers.on_lattice(j, self._inverse(j, uniform, 1 - uniform, rows))
+            values[rows] = density.numbers.on_lattice(j, self.number_at(j, uniform, 1 - uniform, rows))
         return values
 
-    def _inverse(self, j, below, above, rows):
-        """Numbers elsewhere by their uniform ones, by bisection."""
-        low, high = np.full(len(rows), -FURTHEST), np.full(len(rows), FURTHEST)
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            less, more = self.uniform(j, self.density.smooth.restore(j, *uniform_of(middle)), rows)
-            beyond = np.where(less < more, less > below, more < above)
-            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-        return self.density.smooth.restore(j, *uniform_of((low + high) / 2))
+    def number_at(self, j, below, above, rows):
+        """Numbers elsewhere by their uniform ones."""
+        return number_at(self, j, below, above, rows)
 
     def _draw_between(self, j, edges, rows, uniform):
         """Numbers elsewhere that lie between two edges."""
         (below, above), (further, least) = (self.uniform(j, edge[rows], rows) for edge in edges)
         told = below + uniform * (further - below), least + (1 - uniform) * (above - least)
-        return self.density.numbers.on_lattice(j, self._inverse(j, *told, rows))
+        return self.density.numbers.on_lattice(j, self.number_at(j, *told, rows))
 
     def observe(self, j, x):
         """Go on to the next column, once the values of one are known."""
@@ -246,7 +241,7 @@ class Walk:
                 voices.append(mixture.predict_codes(posterior, j))
         return voices
 
-    def _of_kinds(self, j, kind):
+    def of_kinds(self, j, kind):
         """Values of atoms, and NaN of other kinds."""
         atoms = self.density.numbers.atoms(j)
         return np.append(atoms, np.nan)[np.minimum(kind, len(atoms))]
@@ -510,6 +505,34 @@ class Walk:
             else:
                 self._ahead["before", i] = self.density.normals[i].predict(t, self.cut_up, self.threads)
         return self._ahead["before", i]
+
+
+def number_at(walk, j, below, above, rows):
+    """Numbers elsewhere where the probabilities of less and of more are these.
+
+    By false position (Dowell and Jarratt, 1971) in normal scores, of which the one is nearly a linear function of the
+    other, and by bisection at every third step.
+    """
+    smooth, wanted = walk.density.smooth, np.clip(normal_scores(below, above)[0], -FURTHEST, FURTHEST)
+    ends = np.tile([[-FURTHEST], [FURTHEST]], len(rows))
+    gaps = ends - wanted  # at the ends, which of these are halved when the other end moves twice
+    z, left, last = wanted.copy(), np.arange(len(rows)), np.full(len(rows), -1)
+    for step in range(BISECTIONS):
+        less, more = walk.uniform(j, smooth.restore(j, *uniform_of(z[left])), rows[left])
+        gap = np.clip(normal_scores(less, more)[0], -FURTHEST, FURTHEST) - wanted[left]
+        side = (gap > 0).astype(np.intp)
+        again = side == last[left]
+        gaps[1 - side[again], left[again]] /= 2
+        ends[side, left], gaps[side, left], last[left] = z[left], gap, side
+        low, high = ends[:, left]
+        left = left[(np.abs(gap) > NEAR_ENOUGH) & (high - low > NEAR_ENOUGH * np.maximum(np.abs(low), 1.0))]
+        if len(left) == 0:
+            break
+        (low, high), (below_it, above_it) = ends[:, left], gaps[:, left]
+        middle = (low + high) / 2
+        secant = high - above_it * (high - low) / np.maximum(above_it - below_it, np.finfo(float).tiny)
+        z[left] = middle if step % 3 == 2 else np.clip(secant, low, high)
+    return smooth.restore(j, *uniform_of(z))
 
 
 def _difference(below, above, further, least):

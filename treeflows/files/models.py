@@ -21,6 +21,7 @@ from ..models.mixture import TreeFlowMixture
 from ..models.regressor import TreeFlowRegressor
 from ..tables.columns import Column, Grouping
 from ..tables.containers import CONTAINERS, NUMPY, Table
+from ..tables.contexts import beside
 from ..tables.domain import Domain
 from ..tables.policy import TablePolicy
 from ..tables.quantities import Quantity
@@ -77,18 +78,16 @@ def save(model, path):
     True
     """
     check_is_fitted(model)
-    domain, arrays = model.domain_, {}
+    arrays: dict = {}
     written = {
         "format": FORMAT,
         "version": VERSION,
-        "names": None if domain.names is None else [_plain_name(name) for name in domain.names],
-        "container": domain.container,
-        "dtypes": domain.dtypes,
-        "columns": [_describe_column(c, name) for c, name in zip(domain.columns, domain.column_names, strict=True)],
+        **_describe_domain(model.domain_),
         "model": _describe(model),
         "distribution": _take_apart(model.distribution_, "", arrays),
     }
-    _check_strings(written)
+    if model.context_ is not None:
+        written["context"] = _describe_domain(model.context_)
     write_archive(path, written, arrays)
 
 
@@ -121,12 +120,18 @@ def load(path):
     try:
         if written["version"] == 1:
             written, arrays = upgraded(written, arrays)
-        domain = _restore_domain(written)
-        distribution = _put_together(written["distribution"], "", arrays, domain.n_categories)
+        domain, context = _restore_domain(written), None
+        joint = domain
+        if "context" in written:
+            context = _restore_domain(written["context"], always_named=True)
+            joint = beside(domain, context)
+        distribution = _put_together(written["distribution"], "", arrays, joint.n_categories)
         if arrays:
             raise ValueError(f"no part of it is an array {min(arrays)}")
-        model = _restore(written["model"], len(domain.columns)).take(domain, distribution)
-        _check_kinds(model)
+        model = _restore(written["model"], len(domain.columns)).take(
+            domain, distribution, *([] if context is None else [context])
+        )
+        _check_kinds(model, joint)
         return model
     except (KeyError, AttributeError, TypeError, IndexError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is a damaged treeflows model file ({error})") from error
@@ -225,9 +230,20 @@ def _restore(written, n_columns, depth=0):
     return model
 
 
-def _check_kinds(model):
-    """Raise ValueError unless a model and those inside it have densities of their kind and of their domain."""
-    domain, numbers = model.domain_, getattr(model.distribution_, "numbers", None)
+def _check_kinds(model, domain):
+    """Raise ValueError unless a model and those inside it have densities of their kind and of their domain.
+
+    The last columns of the domain, those of a context, come first in the order of the density.
+    """
+    numbers, order, n_context = (
+        getattr(model.distribution_, "numbers", None),
+        model.distribution_.order,
+        domain.n_context,
+    )
+    if order is not None and n_context and order[:n_context].min() < len(domain.columns) - n_context:
+        raise ValueError("the context does not come first in the order")
+    if n_context and not model.takes_context:
+        raise ValueError(f"a {type(model).__name__} takes no context")
     if numbers is not None:
         missing = [column.missing for column in domain.columns] & domain.numeric
         known = domain.numeric, missing, domain.step, *domain.bounds
@@ -242,10 +258,10 @@ def _check_kinds(model):
         parts = getattr(model, name, None)
         for part in parts if isinstance(parts, list) else [parts]:
             if isinstance(part, BaseEstimator):
-                _check_kinds(part)
+                _check_kinds(part, domain if part.context_ is not None else part.domain_)
 
 
-def _restore_domain(written):
+def _restore_domain(written, always_named=False):
     _check_strings(written)
     domain = Domain(
         tuple(map(_restore_column, written["columns"])),
@@ -264,7 +280,8 @@ def _restore_domain(written):
         raise ValueError("a column name occurs more than once")
     if domain.container == NUMPY and len(set(domain.dtypes)) > 1:
         raise ValueError("the columns of an array have several dtypes")
-    if domain.container not in CONTAINERS or (domain.container == NUMPY) != (domain.names is None):
+    unnamed = domain.container == NUMPY and not always_named
+    if domain.container not in CONTAINERS or unnamed != (domain.names is None):
         raise ValueError(f"unknown container {domain.container!r}")
     for j, column in enumerate(domain.columns):
         if isinstance(column, Quantity):
@@ -325,6 +342,18 @@ def _plain_name(name):
             f"no file can hold the column name {name!r}: it is neither an integer nor a text of whole characters"
         )
     return name
+
+
+def _describe_domain(domain):
+    """A domain as JSON holds it."""
+    written = {
+        "names": None if domain.names is None else [_plain_name(name) for name in domain.names],
+        "container": domain.container,
+        "dtypes": domain.dtypes,
+        "columns": [_describe_column(c, name) for c, name in zip(domain.columns, domain.column_names, strict=True)],
+    }
+    _check_strings(written)
+    return written
 
 
 def _describe_column(column, name):

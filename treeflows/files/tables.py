@@ -86,7 +86,7 @@ def read_blocks(path, na=(), drop=(), n_rows=2**16):
                 continue
             some = not absent.isdisjoint(cells)
             table[name] = [None if cell in absent else cell for cell in cells] if some else cells
-        yield _of_objects(table)
+        yield of_objects(table)
 
 
 def _check_names(path, header, drop):
@@ -158,7 +158,16 @@ def without_ending(path):
 
 
 def for_model(model, table, source):
-    """The columns of a model out of a table of text, as the model takes them.
+    """The columns of a model out of a table of text, as the model takes them, and those of its context, or None.
+
+    Parameters are those of `for_domain`.
+    """
+    context = None if model.context_ is None else for_domain(model.context_, table, source)
+    return for_domain(model.domain_, table, source), context
+
+
+def for_domain(domain, table, source):
+    """The columns of a domain out of a table of text, as a model takes them.
 
     Further columns are left out. Numbers are the intervals of a binned column; of a model that was learned from other
     than text, a cell is the number or the category that is written so.
@@ -169,14 +178,13 @@ def for_model(model, table, source):
         If a column of the model is not there, or holds no number where the model has one; ``source`` is what the table
         is called.
     """
-    domain = model.domain_
     lacking = [name for name in domain.column_names if name not in table.columns]
     if lacking:
         raise ValueError(
             f"{source} has no column {lacking[0]!r}, which the model has; it has {listing(list(table.columns), 20)}"
         )
     columns = dict(zip(domain.column_names, domain.columns, strict=True))
-    read = _of_objects({name: _cells_for(c, table[name]) for name, c in columns.items()})
+    read = of_objects({name: _cells_for(c, table[name]) for name, c in columns.items()})
     if domain.names is None:
         return read.to_numpy()
     read.columns = list(domain.names)
@@ -201,12 +209,11 @@ def binned(table, columns, source):
     return table
 
 
-def value_of(model, column, text):
-    """The value of a column of a model that a user wrote as text; None for an empty one.
+def value_of(domain, column, text):
+    """The value of a column that a user wrote as text; None for an empty one.
 
     Of numbers it may be a range, LOW..HIGH, either of which may be empty: a tuple of both.
     """
-    domain = model.domain_
     known = domain.columns[domain.column_names.index(column)]
     if isinstance(known, Quantity):
         ends = text.split("..") if text.count("..") == 1 else [text]
@@ -480,7 +487,7 @@ def _arrow_series(column, name):
     return pd.Series(column, dtype=pd.ArrowDtype(column.type), name=name)
 
 
-def _of_objects(columns):
+def of_objects(columns):
     """A DataFrame of columns, Series as they are, and others of objects: pandas would make its own strings of them."""
     pd = pandas()
     return pd.DataFrame(

@@ -25,7 +25,7 @@ from .gaussians import MixtureLearner
 from .growth import Growth, grow_on
 from .marginals import between_quantiles, choose_n_knots, learn_marginals
 from .multisets import by_hash, held_out_parts, of_one_spelling, parted
-from .orders import informative_order, pairwise_information
+from .orders import context_first, informative_order, pairwise_information
 from .pooling import learn_shares_of_voices
 from .prunings import COST_BITS
 
@@ -97,6 +97,7 @@ def learn_mixed_apart(
     n_further=N_FURTHER,
     growth=None,
     learn_codes=None,
+    n_context=0,
     threads=1,
     verbose=0,
 ):
@@ -127,6 +128,8 @@ def learn_mixed_apart(
         What learns a pool of codes, of all rows and of those outside each `Fold`: of a table of codes, the folds, and
         by its columns the number of categories, how many are in order, and which are to be told; and a Generator. None
         for trees alone.
+    n_context : int
+        How many of the last columns, which are codes, are context: they come first, and are asked about alone.
     threads, verbose : int
 
     Returns
@@ -135,7 +138,9 @@ def learn_mixed_apart(
     known : list of MixedDensity
         For each fold.
     """
-    learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, n_further, growth, threads)
+    learner = MixedLearner(
+        table, is_number, n_categories, step, bounds, rng, order, n_further, growth, n_context, threads
+    )
     every = np.arange(len(table))
     coded, *coded_apart = learner.learn_codes(learn_codes, held_out) if learn_codes else [()] * (1 + len(held_out))
     kinds = [(n, of_scores) for n, of_scores in mixtures if learner.can_have(n)][-MOST_MIXTURES:]
@@ -159,7 +164,7 @@ def learn_mixed_apart(
 
 
 def learn_trees_of_numbers(
-    values, is_number, n_categories, *, step=None, bounds=None, seed=0, order=None, growth=None, threads=1
+    values, is_number, n_categories, *, step=None, bounds=None, seed=0, order=None, growth=None, n_context=0, threads=1
 ):
     """The density of rows of numbers and codes by one tree of each code column: MixedDensity.
 
@@ -167,7 +172,7 @@ def learn_trees_of_numbers(
     """
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
-    learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, 0, growth, threads)
+    learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, 0, growth, n_context, threads)
     every = np.arange(len(table))
     density = learner.learn(every, [], learner.marginal(every))
     one = np.zeros(n_number_voices(0))
@@ -227,13 +232,13 @@ class MixedLearner:
     Parameters are those of `learn_mixed_apart`.
     """
 
-    def __init__(self, table, is_number, n_categories, step, bounds, rng, order, n_further, growth, threads):
+    def __init__(self, table, is_number, n_categories, step, bounds, rng, order, n_further, growth, n_context, threads):
         n_rows, n_columns = table.shape
         step = np.zeros(n_columns) if step is None else np.asarray(step, dtype=np.float64)
         bounds = [np.full(n_columns, end) for end in (-np.inf, np.inf)] if bounds is None else bounds
         is_number = np.asarray(is_number, dtype=np.uint8)
         self.numbers = numbers = describe_numbers(table, is_number, n_categories, step, bounds)
-        self.table, self.threads = table, threads
+        self.table, self.n_context, self.threads = table, n_context, threads
         self.growth, self.k = growth or Growth(), numbers.n_categories
         self.elsewhere = np.zeros(table.shape, dtype=bool)
         cells = np.zeros(table.shape, dtype=np.int32)
@@ -252,7 +257,7 @@ class MixedLearner:
         self.spread, self.n_knots, self.cells = spread, n_knots, cells[:, self.k > 1]
         self.noise = rng.standard_normal((n_rows, numbers.is_number.sum()))  # what a mixture sees of atoms
         self.seeds = rng.integers(2**31, size=1 + n_further).tolist()
-        self.order = np.arange(n_columns, dtype=np.int32)
+        self.order = context_first(np.arange(n_columns - n_context), n_context)
         if isinstance(order, str):
             self.order = self._order_of_most_evidence()
         elif order is not None:
@@ -286,7 +291,7 @@ class MixedLearner:
             codes[:, j] = np.where(self.elsewhere[:, j], kind + self.numbers.questions(j, x), kind)
             k[j] += self.numbers.n_questions[j]
         cost = cost_table(len(codes), 1, COST_BITS)
-        return informative_order(pairwise_information(codes, k, cost, self.threads))
+        return informative_order(pairwise_information(codes, k, cost, self.threads), self.n_context)
 
     def can_have(self, n_states):
         """Whether the table is long enough for so many states, and not too big."""
@@ -299,6 +304,7 @@ class MixedLearner:
         told = np.zeros(len(layout.n_categories), dtype=bool)
         told[layout.places(False)] = True
         told &= layout.n_categories > 1
+        told[: self.n_context] = False  # whose codes come first
         if not told.any():
             return [()] * (1 + len(held_out))
         codes = np.empty((len(self.table), len(told)), dtype=np.uint8)

@@ -75,7 +75,13 @@ def mutual_information(codes, n_categories, threads=1):
     return np.ldexp(information.astype(np.float64), codes.shape[1].bit_length() - cost.bits) / len(codes)
 
 
-def informative_order(information):
+def context_first(order, n_context):
+    """An order of all columns but the last ``n_context``, after these: ndarray of shape (n_columns,), int32."""
+    n = len(order)
+    return np.concatenate([np.arange(n, n + n_context), order]).astype(np.int32)
+
+
+def informative_order(information, n_context=0):
     """The order in which each next column shares most mutual information, in sum, with those before it.
 
     The first is the column that shares most with all others. What a tree can say of a column then stands before it.
@@ -83,15 +89,18 @@ def informative_order(information):
     Parameters
     ----------
     information : ndarray of shape (n_columns, n_columns)
+    n_context : int
+        The last columns, which come first as they are.
 
     Returns
     -------
     order : ndarray of shape (n_columns,), int32
     """
-    shared = information.sum(axis=1)
-    order = np.empty(len(shared), dtype=np.int32)
-    left = np.ones(len(shared), dtype=bool)
-    for t in range(len(order)):
+    n = len(information) - n_context
+    shared = information[:, n:].sum(axis=1) if n_context else information.sum(axis=1)
+    order = context_first(np.zeros(n), n_context)
+    left = np.arange(len(order)) < n
+    for t in range(n_context, len(order)):
         candidates = np.flatnonzero(left)
         order[t] = candidates[shared[candidates].argmax()]
         left[order[t]] = False

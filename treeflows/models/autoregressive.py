@@ -14,7 +14,7 @@ from ..learning.growth import Growth
 from ..learning.multisets import n_rows
 from ..learning.numbers import learn_trees_of_numbers
 from ..learning.objective import Objective
-from ..learning.orders import informative_order, pairwise_information
+from ..learning.orders import context_first, informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, average
 from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
@@ -165,15 +165,20 @@ class AutoregressiveTreeFlow(CountedFlow):
         self.verbose = verbose
 
     @property
+    def takes_context(self):
+        """Whether rows can be conditioned on others' columns: True."""
+        return True
+
+    @property
     def order_(self):
         """The columns in order: ndarray of shape (n_columns,), int32."""
-        return self.distribution_.order
+        return self.own_columns(self.distribution_.order)
 
     @property
     def evidence_(self):
         """Log-evidence of each column's tree: ndarray of shape (n_columns,), float64, nats."""
         if not isinstance(self.distribution_, MixedDensity):
-            return self.distribution_.evidence
+            return self.distribution_.evidence[: len(self.domain_.columns)]
         evidence, (trees, told_by) = np.zeros(len(self.order_)), self.told_by
         for j, places in told_by:
             evidence[j] = trees.evidence[places].sum()
@@ -187,28 +192,29 @@ class AutoregressiveTreeFlow(CountedFlow):
     @property
     def concentration_(self):
         """Concentration of each column: ndarray of shape (n_columns,), float64."""
-        return self._of_categories().concentration
+        return self._of_categories().concentration[: len(self.domain_.columns)]
 
     @property
     def trees_(self):
         """The tree of each column: tuple of ConditionalTree."""
-        domain, conditionals = self.domain_, self._of_categories()
-        trees: list = [None] * len(self.order_)
-        for t, j in enumerate(self.order_.tolist()):
+        names, labels, conditionals = self.all_names, self.all_labels, self._of_categories()
+        order = conditionals.order
+        trees: list = [None] * len(names)
+        for t, j in enumerate(order.tolist()):
             nodes = slice(*conditionals.first_node[t : t + 2])
             trees[j] = ConditionalTree(
                 target=j,
-                before=tuple(domain.column_names[s] for s in self.order_[:t]),
+                before=tuple(names[s] for s in order[:t]),
                 column=conditionals.column[nodes],
                 low=conditionals.low[nodes],
                 high=conditionals.high[nodes],
                 children=conditionals.children[nodes],
                 leaf_rows=conditionals.leaf_rows[slice(*conditionals.first_leaf[t : t + 2])],
                 prob=conditionals.leaves(conditionals.prob, t),
-                names=domain.column_names,
-                labels=domain.labels,
+                names=names,
+                labels=labels,
             )
-        return tuple(trees)
+        return tuple(trees[: len(self.domain_.columns)])
 
     def _of_categories(self) -> Conditionals:
         if isinstance(self.distribution_, MixedDensity):
@@ -220,11 +226,12 @@ class AutoregressiveTreeFlow(CountedFlow):
         """The trees, and each column in order with the places of those that tell it: Conditionals, list of pairs."""
         of = self.distribution_
         if not isinstance(of, MixedDensity):
-            return of, [(j, [t]) for t, j in enumerate(of.order.tolist())]
+            return of, [(j, [t]) for t, j in enumerate(of.order.tolist()) if j < len(self.domain_.columns)]
         layout = of.layouts[0]
         ends = dict(zip(of.order.tolist(), [*layout.first[of.order[1:]], layout.first[-1]], strict=True))
         told = layout.places(False)
-        return of.trees[0], [(j, told[(told >= layout.first[j]) & (told < end)]) for j, end in ends.items()]
+        own = [(j, end) for j, end in ends.items() if j < len(self.domain_.columns)]
+        return of.trees[0], [(j, told[(told >= layout.first[j]) & (told < end)]) for j, end in own]
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
@@ -240,7 +247,7 @@ class AutoregressiveTreeFlow(CountedFlow):
         shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         return figures, "\n".join([*lines, *shown])
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None, n_context=0):
         """Learn a density from codes.
 
         Parameters
@@ -254,16 +261,18 @@ class AutoregressiveTreeFlow(CountedFlow):
         weight : ndarray of shape (n_rows,), int32, default=None
             Rows that each row stands for; None for one each.
         splitting : ndarray of shape (n_columns,), uint8, default=None
-            0 of columns whose trees stay a root; None for none.
+            0 of columns whose trees stay a root; None for those of the context.
+        n_context : int, default=0
+            How many of the last columns are context.
 
         Returns
         -------
         distribution : Conditionals
         """
-        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
+        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting, n_context)
         return max(map(partial(average, n_threads=threads), grown), key=_evidence)
 
-    def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None):
+    def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None, n_context=0):
         """Learn a density from codes, and keep the trees as they grew.
 
         Parameters
@@ -274,13 +283,15 @@ class AutoregressiveTreeFlow(CountedFlow):
         threads : int
         n_ordered, weight, splitting : ndarray, default=None
             As ``learn`` takes them.
+        n_context : int, default=0
+            As ``learn`` takes it.
 
         Returns
         -------
         counts : GrownTrees
         distribution : Conditionals
         """
-        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting)
+        grown = self._grown(codes, n_categories, rng, threads, n_ordered, weight, splitting, n_context)
         return max(((trees, average(trees, threads)) for trees in grown), key=lambda learned: _evidence(learned[1]))
 
     def average_counts(self, counts, threads):
@@ -305,13 +316,15 @@ class AutoregressiveTreeFlow(CountedFlow):
         grown : GrownTrees
         """
         which = np.arange(start, codes.shape[1], dtype=np.int32)
-        return next(self._grown(codes, n_categories, rng, threads, n_ordered, None, None, which))
+        return next(self._grown(codes, n_categories, rng, threads, n_ordered, None, None, which=which))
 
-    def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting, which=None):
+    def _grown(self, codes, n_categories, rng, threads, n_ordered, weight, splitting, n_context=0, which=None):
         """In each order that is to be tried, the trees as they grew; one order after the other."""
         n, n_columns = n_rows(codes, weight), codes.shape[1]
         cost = cost_table(n, 1, COST_BITS)
-        orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight)
+        orders = self._candidate_orders(codes, n_categories, cost, rng, threads, weight, n_context)
+        if splitting is None and n_context:
+            splitting = (np.arange(n_columns) < n_columns - n_context).astype(np.uint8)
         max_features = self._columns_per_split(n_columns)
         options = vars(self.growth(n)) | {
             "max_features": max_features,
@@ -355,19 +368,22 @@ class AutoregressiveTreeFlow(CountedFlow):
             domain.n_categories,
             step=domain.step,
             bounds=domain.bounds,
-            order=self.order_of(values.shape[1], rng),
+            order=self.order_of(values.shape[1], rng, domain.n_context),
+            n_context=domain.n_context,
             growth=self.growth(len(values)),
             seed=int(rng.integers(2**31)),
             threads=threads,
         )
 
-    def order_of(self, n_columns, rng):
-        """The order that the parameter says.
+    def order_of(self, n_columns, rng, n_context=0):
+        """The order that the parameter says, which is of the columns before the context.
 
         Parameters
         ----------
         n_columns : int
         rng : numpy.random.Generator
+        n_context : int, default=0
+            How many of the last columns are context, and come first.
 
         Returns
         -------
@@ -379,10 +395,11 @@ class AutoregressiveTreeFlow(CountedFlow):
         ValueError
             If it is no permutation of so many columns.
         """
+        n_columns -= n_context
         if isinstance(self.order, str):
-            natural = np.arange(n_columns, dtype=np.int32)
+            natural = context_first(np.arange(n_columns), n_context)
             if self.order == "random":
-                return rng.permutation(n_columns).astype(np.int32)
+                return context_first(rng.permutation(n_columns), n_context)
             return natural if self.order == "natural" or n_columns > MOST_PAIRED else "evidence"
         order = np.asarray(self.order)
         if (
@@ -395,15 +412,15 @@ class AutoregressiveTreeFlow(CountedFlow):
                 "order must be 'evidence', 'natural', 'random' or a permutation "
                 f"of 0 to {n_columns - 1}, got {self.order!r}"
             )
-        return order.astype(np.int32)
+        return context_first(order, n_context)
 
-    def _candidate_orders(self, codes, n_categories, cost, rng, threads, weight):
+    def _candidate_orders(self, codes, n_categories, cost, rng, threads, weight, n_context):
         """The orders to learn; the one of most evidence is kept."""
-        order = self.order_of(codes.shape[1], rng)
+        order = self.order_of(codes.shape[1], rng, n_context)
         if not isinstance(order, str):
             return [order]
-        natural = np.arange(codes.shape[1], dtype=np.int32)
-        other = informative_order(pairwise_information(codes, n_categories, cost, threads, weight))
+        natural = context_first(np.arange(codes.shape[1] - n_context), n_context)
+        other = informative_order(pairwise_information(codes, n_categories, cost, threads, weight), n_context)
         return [natural] if np.array_equal(natural, other) else [natural, other]
 
     def _columns_per_split(self, n_columns):

@@ -17,6 +17,7 @@ from ..machine.errors import TableError
 from ..machine.parts import called
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
+from ..tables.contexts import beside, encode_context, learn_context, read_context, with_context
 from ..tables.domain import Rows, check_codes, check_told
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
@@ -44,7 +45,7 @@ class CategoricalDensity(TableModel):
 
     learns_in_passes = False
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, context=None):
         """Learn the model.
 
         Parameters
@@ -58,6 +59,9 @@ class CategoricalDensity(TableModel):
             How many rows each row stands for. An integer weight is exactly that many rows; of fractions, equal rows
             together count as an integer next to the sum of their weights. A weight is as much evidence as that many
             rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), series or dataframe, default=None
+            Columns that rows are conditioned on: the model tells the distribution of a row given these, p(x | c),
+            whatever theirs is. Groups, years, or any others, numbers too; what is missing is a category.
 
         Returns
         -------
@@ -68,15 +72,27 @@ class CategoricalDensity(TableModel):
         ValueError
             For a number that is no category, too many categories, a missing value under ``missing="error"``, or a
             parameter out of range; the message names the column.
+        TypeError
+            For a context of a model that takes none.
         """
         check_model(self)
-        domain, rows, weight = read_to_learn(self, X, sample_weight, counted=True)
-        return self.take(domain, learn_density(self, rows, domain, self.random_state, n_threads(self.n_jobs), weight))
+        threads = n_threads(self.n_jobs)
+        if context is None:
+            domain, rows, weight = read_to_learn(self, X, sample_weight, counted=True)
+            return self.take(domain, learn_density(self, rows, domain, self.random_state, threads, weight))
+        domain, given, rows, codes, weight = read_given(self, X, context, sample_weight)
+        whole, joint = with_context(rows, codes), beside(domain, given)
+        return self.take(domain, learn_density(self, whole, joint, self.random_state, threads, weight), given)
 
     @property
     def takes_numbers(self):
         """Whether a model as it is set up can learn from columns of numbers: bool."""
         return hasattr(self, "numeric")
+
+    @property
+    def takes_context(self):
+        """Whether ``learn`` takes ``n_context``, how many of the last columns are given, which come first: bool."""
+        return False
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
@@ -103,7 +119,7 @@ class CategoricalDensity(TableModel):
         """
         raise NotImplementedError
 
-    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None, **context):
         """Learn a density from codes, and say how well one of those rows that are not held out tells those that are.
 
         Parameters
@@ -118,6 +134,8 @@ class CategoricalDensity(TableModel):
             As ``learn`` takes it.
         weight : ndarray of shape (n_rows,), int32, default=None
             Rows that each row stands for; None for one each.
+        **context
+            ``n_context``, of a model that takes it.
 
         Returns
         -------
@@ -126,7 +144,7 @@ class CategoricalDensity(TableModel):
         scores : ndarray of shape (n_held_out,), float64
             Log-likelihood of the rows that are held out, nats.
         """
-        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered, weight)
+        return _learn_again(self, codes, held_out, n_categories, rng, threads, n_ordered, weight, **context)
 
     def learn_numbers(self, values, domain, rng, threads):
         """Learn a density from rows of numbers and codes.
@@ -178,23 +196,24 @@ class CategoricalDensity(TableModel):
             scores.append(without.score(table[rows], threads))
         return self.learn_numbers(table, domain, rng, threads), np.concatenate(scores)
 
-    def whole_codes(self, X):
+    def whole_codes(self, X, context=None):
         """Codes of a table of whole rows.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
 
         Returns
         -------
-        codes : ndarray of shape (n_rows, n_columns), uint8
+        codes : ndarray of shape (n_rows, n_columns + n_context), uint8
 
         Raises
         ------
         ValueError
             For a missing cell that has no code, or a value outside the domain.
         """
-        return self.whole(self.read(X))
+        return self.whole(self.read(X, context))
 
     def whole(self, rows):
         """Codes of rows that are whole, as `whole_codes` has them.
@@ -234,12 +253,14 @@ def tell_tags(tags, estimator):
 class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity):
     """Base class of the models that are bijections of the domain too."""
 
-    def transform(self, X):
+    def transform(self, X, context=None):
         """Codes z of each row.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one.
 
         Returns
         -------
@@ -254,17 +275,19 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
             For a missing cell that has no code, or a value outside the domain, as a negative number where fit saw none.
         """
         check_is_fitted(self)
-        codes = self.whole_codes(X)
-        self.domain_.refuse_beyond(codes)
-        return self.distribution_.transform(codes, n_threads(self.n_jobs))
+        codes, n = self.whole_codes(X, context), len(self.domain_.columns)
+        self.domain_.refuse_beyond(codes[:, :n])
+        return np.ascontiguousarray(self.distribution_.transform(codes, n_threads(self.n_jobs))[:, :n])
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z, context=None):
         """Rows that have the codes ``Z``.
 
         Parameters
         ----------
         Z : array-like of int of shape (n_rows, n_columns)
             Any codes of the domain, not only those of data.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one.
 
         Returns
         -------
@@ -277,12 +300,16 @@ class CategoricalFlow(OneToOneFeatureMixin, TransformerMixin, CategoricalDensity
             For a code outside the domain; the message names the column.
         """
         check_is_fitted(self)
-        domain = self.domain_
+        domain, threads, n = self.domain_, n_threads(self.n_jobs), len(self.domain_.columns)
         if domain.numeric.any():
-            told = check_told(Z, self.distribution_.n_categories, domain.numeric, domain.column_names)
-            return domain.decode(self.distribution_.invert(told, n_threads(self.n_jobs)))
-        codes = check_codes(Z, domain.n_categories, domain.column_names)
-        return domain.decode(self.distribution_.invert(codes, n_threads(self.n_jobs)))
+            told = check_told(Z, self.distribution_.n_categories[:n], domain.numeric, domain.column_names)
+        else:
+            told = check_codes(Z, domain.n_categories, domain.column_names)
+        given = self.given_codes(context, len(told))
+        if given is not None:  # it comes first: what is made of it depends on nothing else
+            rows = np.hstack([domain.bounded(np.zeros_like(told)), given])
+            told = np.hstack([told, self.distribution_.transform(rows, threads)[:, n:]])
+        return domain.decode(self.distribution_.invert(told, threads)[:, :n])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -320,13 +347,13 @@ def takes_no_numbers(estimator, domain):
     return TableError(f"{told}TreeFlowMixture or an AutoregressiveTreeFlow", column=name)
 
 
-def _learn_again(model, codes, held_out, n_categories, rng, threads, n_ordered, weight):
+def _learn_again(model, codes, held_out, n_categories, rng, threads, n_ordered, weight, **context):
     """What `learn_and_score` is of models that hold out no rows themselves."""
     scores = []
     for fold in held_out:
-        without = model.learn(fold.seen, n_categories, deepcopy(rng), threads, n_ordered, fold.weight)
+        without = model.learn(fold.seen, n_categories, deepcopy(rng), threads, n_ordered, fold.weight, **context)
         scores.append(without.score(fold.unseen, threads))
-    return model.learn(codes, n_categories, rng, threads, n_ordered, weight), np.concatenate(scores)
+    return model.learn(codes, n_categories, rng, threads, n_ordered, weight, **context), np.concatenate(scores)
 
 
 def learner(estimator, what):
@@ -363,7 +390,7 @@ def part_of(model, estimator, distribution):
     if isinstance(distribution, OtherDensity):
         return distribution.estimator
     table = {name: getattr(model, name) for name in table_defaults(estimator)}
-    return clone(estimator).set_params(**table, n_jobs=model.n_jobs).take(model.domain_, distribution)
+    return clone(estimator).set_params(**table, n_jobs=model.n_jobs).take(model.domain_, distribution, model.context_)
 
 
 def check_model(estimator):
@@ -384,6 +411,23 @@ def read_to_learn(estimator, X, sample_weight=None, *, counted=False):
     table, weight = weighed(read_table(estimator, X, reset=True), sample_weight)
     domain = policy.learn_domain(table, weight)
     return domain, policy.encode(domain, table, n_threads(estimator.n_jobs)), weight
+
+
+def read_given(estimator, X, context, sample_weight=None):
+    """The domains of a table and of its context, what the table says, codes of the context, and weights or None."""
+    if not estimator.takes_context:
+        kind = type(estimator).__name__
+        raise TypeError(f"a {kind} takes no context: take a TreeFlowMixture or an AutoregressiveTreeFlow")
+    if as_packed(X) is not None:
+        raise TypeError("a packed table has no context: give a table in memory, table[:1000]")
+    policy, threads = TablePolicy.of(estimator), n_threads(estimator.n_jobs)
+    table = read_table(estimator, X, reset=True)
+    told = read_context(context, table.n_rows)
+    told, _ = weighed(told, sample_weight)
+    table, weight = weighed(table, sample_weight)
+    domain, given = policy.learn_domain(table, weight), learn_context(told, weight, policy)
+    codes = encode_context(given, told, threads)
+    return domain, given, policy.encode(domain, table, threads), codes, weight
 
 
 def weighed(table, sample_weight):
@@ -468,7 +512,8 @@ def learn_from_codes(learn, rows, domain, random_state, threads, weight=None):
     with called(domain.column_names):
         codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
         n_ordered = domain.n_ordered if domain.n_ordered.any() else None
-        return learn(codes, domain.n_categories, learning, threads, n_ordered, weight)
+        given = {"n_context": domain.n_context} if domain.n_context else {}
+        return learn(codes, domain.n_categories, learning, threads, n_ordered, weight, **given)
 
 
 def _draws(random_state):

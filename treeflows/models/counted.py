@@ -55,9 +55,9 @@ class CountedFlow(CategoricalFlow):
             raise AttributeError(f"this {type(self).__name__} is not fitted yet")
         return self.average_counts(self._counts, n_threads(self.n_jobs))
 
-    def take(self, domain, distribution):
+    def take(self, domain, distribution, context=None):
         self._counts = None
-        return super().take(domain, distribution)
+        return super().take(domain, distribution, context)
 
     def take_counts(self, domain, counts):
         """Become the fitted model of a domain and of what `learn_counts` counted in it, which can go on.
@@ -210,7 +210,7 @@ class CountedFlow(CategoricalFlow):
         packed = as_packed(X)
         if packed is None:
             table, weight = weighed(read_table(self, X, reset=False), sample_weight)
-            n, blocks = table.n_rows, iter([self._rows(table, infer=False)])
+            n, blocks = table.n_rows, iter([self._rows(table, None, infer=False)])
         else:
             n, weight, blocks = packed.n_rows, check_weight(sample_weight, packed.n_rows), self.read_blocks(packed)
         if weight is not None:

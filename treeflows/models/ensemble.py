@@ -159,6 +159,10 @@ class TreeFlowEnsemble(CategoricalDensity):
             if not isinstance(member, CategoricalDensity):
                 raise TypeError(f"member {i} must be a fitted model of treeflows, got {member!r}")
             check_is_fitted(member)
+            if member.context_ is not None:
+                raise ValueError(
+                    f"member {i} was fitted to a context, and an ensemble of models fitted elsewhere has none"
+                )
             difference = members[0].domain_.difference(member.domain_)
             if difference:
                 raise ValueError(f"members 0 and {i} were fitted on different domains: {difference}")
@@ -167,6 +171,12 @@ class TreeFlowEnsemble(CategoricalDensity):
         estimators = [clone(member).set_params(**table_defaults(member)) for member in members]
         table = {name: getattr(members[0], name) for name in table_defaults(members[0])}
         return cls(estimators, len(members), weights="uniform", **table).take(domain, distribution)
+
+    @property
+    def takes_context(self):
+        """Whether all members take a context: bool."""
+        members = self.estimator if isinstance(self.estimator, list) else [self.estimator]
+        return all(each is None or getattr(each, "takes_context", False) for each in members)
 
     @property
     def takes_numbers(self):
@@ -201,13 +211,13 @@ class TreeFlowEnsemble(CategoricalDensity):
         lines = [f"  {kind}: {weight:.3f}" for kind, weight in zip(kinds, weights, strict=True)]
         return {"members": kinds, "weights": weights}, "\n".join(["members and their weights:", *lines])
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, **context):
         codes, weight = distinct(codes, weight)
         held_out = folds(codes, weight, rng.spawn(1)[0])
 
         def task(member, seed, threads, weighted):
             learn = partial(member.learn_and_score, codes, held_out) if weighted else partial(member.learn, codes)
-            return partial(learn, n_categories, np.random.default_rng(seed), threads, n_ordered, weight)
+            return partial(learn, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, **context)
 
         return self._learn_members(
             task, self._estimators(self.n_estimators), n_categories, bool(held_out), rng, threads

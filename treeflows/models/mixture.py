@@ -167,6 +167,11 @@ class TreeFlowMixture(CountedFlow):
         self.verbose = verbose
 
     @property
+    def takes_context(self):
+        """Whether rows can be conditioned on others' columns: True."""
+        return True
+
+    @property
     def _average(self):
         if isinstance(self.distribution_, MixedDensity):
             raise AttributeError("of a table with numbers there is no such part: its voices are told by summary()")
@@ -187,13 +192,13 @@ class TreeFlowMixture(CountedFlow):
     @property
     def share_(self):
         """Shares of tree, further trees and hidden column: ndarray of shape (n_columns, 3), float64."""
-        return self._average.share
+        return self._average.share[: len(self.domain_.columns)]
 
     @property
     def exponent_(self):
         """Exponents of average, tree, further trees, hidden column, regression: (n_columns, 5) ndarray, float64."""
         if isinstance(self.distribution_, LogarithmicPool):
-            return self.distribution_.exponent
+            return self.distribution_.exponent[: len(self.domain_.columns)]
         return np.tile(AVERAGE_ALONE, (len(self.share_), 1))
 
     @property
@@ -229,7 +234,7 @@ class TreeFlowMixture(CountedFlow):
             f"\nshares in each column's average: its tree, {n_further} further trees, the hidden column;"
             f"\nand exponents: {', '.join(VOICES)}",
         ]
-        for j in self._average.order:
+        for j in self.own_columns(self._average.order):
             shares, exponents = ([f"{x:.2f}" for x in part[j]] for part in (self.share_, self.exponent_))
             told.append(f"  {names[j]}: {', '.join(shares)}; {', '.join(exponents)}")
         figures |= {"states": states.tolist(), "shares": self.share_.tolist(), "exponents": self.exponent_.tolist()}
@@ -238,14 +243,14 @@ class TreeFlowMixture(CountedFlow):
     def _summary_of_numbers(self, density: MixedDensity):
         names = self.domain_.column_names
         states = [len(mixture.weight) for mixture in density.mixtures]
-        n = int(density.numbers.is_number.sum())
+        n = int(self.domain_.numeric.sum())
         lines = [
             f"{n} column{'s' * (n > 1)} of numbers; normal mixtures of {states} states",
             "\nshares of trees, of normal mixtures and of boosted trees (without any, of normal scores around 0) "
             "in what is said of each column:",
         ]
         shares = {}
-        for j in density.order.tolist():
+        for j in self.own_columns(density.order).tolist():
             share, ends = density.code_share, [2 + len(density.coded)]  # trees, further trees, the pool of codes
             if self.domain_.numeric[j]:
                 share, ends = density.number_share, [n_number_voices(n) for n in (0, len(states))]
@@ -254,44 +259,49 @@ class TreeFlowMixture(CountedFlow):
             lines.append(f"  {names[j]}: {', '.join(f'{x:.2f}' for x in shares[names[j]])}")
         return {"states": states, "shares": shares}, "\n".join(lines)
 
-    def predict_state_proba(self, X):
+    def predict_state_proba(self, X, context=None):
         """Posterior probability of every state of the hidden column given the cells of a row that are observed.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one.
 
         Returns
         -------
         probability : ndarray of shape (n_rows, n_components), float64
         """
-        return np.concatenate(list(self._posteriors(X)))
+        return np.concatenate(list(self._posteriors(X, context)))
 
-    def predict_state(self, X):
+    def predict_state(self, X, context=None):
         """Most probable state of the hidden column in each row.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one.
 
         Returns
         -------
         state : ndarray of shape (n_rows,), int64
         """
-        return np.concatenate([posterior.argmax(axis=1) for posterior in self._posteriors(X)])
+        return np.concatenate([posterior.argmax(axis=1) for posterior in self._posteriors(X, context)])
 
-    def _posteriors(self, X):
+    def _posteriors(self, X, context):
         """Posteriors of the states, block by block."""
-        rows = self.read(X, infer=True)
+        rows = self.read(X, context, infer=True)
         for block in blocks(len(rows.codes), len(self.weights_)):
             observed = None if rows.observed is None else rows.observed[block]
             yield self._average.products.posterior(rows.codes[block], observed)
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, n_context=0):
         codes, weight = distinct(codes, weight)
         # by a stream of their own: what else is drawn does not depend on the rows
         held_out = folds(codes, weight, rng.spawn(1)[0])
-        return self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)[0]
+        of = codes, weight, held_out, n_categories, rng, threads, n_ordered
+        return self._learn_apart(*of, n_context=n_context)[0]
 
     def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)
@@ -318,10 +328,10 @@ class TreeFlowMixture(CountedFlow):
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
         columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
-        columns |= {"step": domain.step, "bounds": domain.bounds}
+        columns |= {"step": domain.step, "bounds": domain.bounds, "n_context": domain.n_context}
         trees = {}
         if self.estimator is not None:
-            trees["order"] = self.estimator.order_of(values.shape[1], rng)
+            trees["order"] = self.estimator.order_of(values.shape[1], rng, domain.n_context)
             trees["growth"] = self.estimator.growth(len(values))
 
         def learn_codes(codes, held_out, n_categories, n_ordered, told, rng):
@@ -331,27 +341,42 @@ class TreeFlowMixture(CountedFlow):
 
         return columns | trees | {"learn_codes": learn_codes, "threads": threads, "verbose": self.verbose}
 
-    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None):
+    def learn_and_score(self, codes, held_out, n_categories, rng, threads, n_ordered=None, weight=None, **context):
         codes, weight = distinct(codes, weight)
-        whole, known = self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered)
+        of = codes, weight, held_out, n_categories, rng, threads, n_ordered
+        whole, known = self._learn_apart(*of, **context)
         scores = [part.score(fold.unseen, threads) for part, fold in zip(known, held_out, strict=True)]
         return whole, np.concatenate(scores)
 
     def _learn_apart(
-        self, codes, weight, held_out, n_categories, rng, threads, n_ordered, order=None, told=None, grown=None
+        self,
+        codes,
+        weight,
+        held_out,
+        n_categories,
+        rng,
+        threads,
+        n_ordered,
+        order=None,
+        told=None,
+        grown=None,
+        n_context=0,
     ):
-        """What all rows tell, and what the rows outside each fold do; of columns ``told``, or all.
+        """What all rows tell, and what the rows outside each fold do; of columns ``told``, or all but the context.
 
         Trees of all rows are put to a list ``grown`` as they grew: the tree flow's first, the others last.
         """
         n_trees = None if self.n_trees == "auto" else int(self.n_trees)
         em_seed, *seeds = rng.integers(2**31, size=1 + (n_trees or MOST_TREES)).tolist()
         estimator = self._estimator() if order is None else clone(self._estimator()).set_params(order=order)
+        if n_context:
+            told = np.arange(len(n_categories)) < len(n_categories) - n_context
 
         def learn(flow, rows, weight, seed, splitting=None):
             if splitting is None and told is not None:
                 splitting = told.astype(np.uint8)
-            of = rows, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting
+            given = n_context if flow is estimator else 0  # others are in the order of this one, of all columns
+            of = rows, n_categories, np.random.default_rng(seed), threads, n_ordered, weight, splitting, given
             if grown is None or rows is not codes:
                 return None, flow.learn(*of)
             return flow.learn_counts(*of)

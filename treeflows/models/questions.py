@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ..machine.errors import ParameterError, TableError, check_number
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.containers import read_table
+from ..tables.contexts import encode_context, read_context, with_context
 from ..tables.domain import Domain, listing
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
@@ -43,24 +45,30 @@ class TableModel(DensityMixin, BaseEstimator):
         Columns, categories, and the way from values to codes and back.
     distribution_ : Density
         What was learned, over codes.
+    context_ : Domain or None
+        Of the columns that rows are conditioned on.
     """
 
     domain_: Domain
     distribution_: Density
+    context_: Domain | None = None
 
-    def take(self, domain, distribution):
+    def take(self, domain, distribution, context=None):
         """Become the fitted model of a domain and of a density over its codes.
 
         Parameters
         ----------
         domain : Domain
         distribution : Density
+            Of the columns of the domain, and after them those of the context, which come first in its order.
+        context : Domain, default=None
+            Of what rows are conditioned on.
 
         Returns
         -------
         self : object
         """
-        self.domain_, self.distribution_ = domain, distribution
+        self.domain_, self.distribution_, self.context_ = domain, distribution, context
         self.n_features_in_ = len(domain.columns)
         if domain.names is not None and all(isinstance(name, str) for name in domain.names):
             self.feature_names_in_ = np.array(domain.names, dtype=object)
@@ -70,6 +78,83 @@ class TableModel(DensityMixin, BaseEstimator):
     def categories_(self):
         """Categories of each column, in the order of their codes: list of ndarray; None for numbers."""
         return [None if n else c.categories for n, c in zip(self.domain_.numeric, self.domain_.columns, strict=True)]
+
+    @property
+    def all_names(self):
+        """Names of the columns, and after them of those of the context, to print: tuple of str."""
+        return self.domain_.column_names + (() if self.context_ is None else self.context_.column_names)
+
+    @property
+    def all_labels(self):
+        """Categories of these, to print: tuple of tuples of str."""
+        return self.domain_.labels + (() if self.context_ is None else self.context_.labels)
+
+    def own_columns(self, order):
+        """Those of some columns that are not of the context.
+
+        Parameters
+        ----------
+        order : ndarray of int
+            Numbers of columns.
+
+        Returns
+        -------
+        order : ndarray of int
+        """
+        return order[order < len(self.domain_.columns)]
+
+    def given_codes(self, context, n_rows):
+        """What a context says in terms of its domain.
+
+        Parameters
+        ----------
+        context : array-like of shape (n_rows,) or (n_rows, n_context), or None
+        n_rows : int
+            That it must have.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_context), or None
+            None of a model without a context.
+
+        Raises
+        ------
+        TypeError
+            If a model that was fitted to a context is given none, or the other way round.
+        ValueError
+            For other columns, values that fit did not see, or another number of rows.
+        """
+        if (context is None) != (self.context_ is None):
+            names = "none" if self.context_ is None else listing(self.context_.column_names)
+            told = "context must be given" if context is None else "there must be no context"
+            raise TypeError(f"{told}: this {type(self).__name__} was fitted to {names}")
+        if context is None:
+            return None
+        return encode_context(self.context_, read_context(context, n_rows), n_threads(self.n_jobs))
+
+    def conditioned(self, rows, codes):
+        """Rows together with the codes of their context, without the log-probability of that.
+
+        Parameters
+        ----------
+        rows : Rows
+        codes : ndarray of shape (n_rows, n_context), or None
+            As `given_codes` has them.
+
+        Returns
+        -------
+        rows : Rows
+            As the distribution takes them.
+        """
+        if codes is None:
+            return rows
+        # many rows have the same context
+        distinct, which = np.unique(codes, axis=0, return_inverse=True)
+        whole = np.zeros((len(distinct), len(self.domain_.columns)), dtype=codes.dtype)
+        seen = np.repeat([[False, True]], [whole.shape[1], codes.shape[1]], axis=1).repeat(len(distinct), axis=0)
+        of_context, _ = self.distribution_.marginal(np.hstack([whole, distinct]), seen, n_threads(self.n_jobs))
+        told = with_context(rows, codes)
+        return replace(told, log_share=told.log_share - of_context[which.ravel()])
 
     def refuse_numbers(self, what, column=None):
         """Raise TableError for what is asked of a column of numbers, or of a table that has any, and is not there yet.
@@ -187,13 +272,15 @@ class TableModel(DensityMixin, BaseEstimator):
                 told = f"{name} is not for a model of the kind {type(self).__name__}"
                 raise ParameterError(told, parameter=name, value=value)
 
-    def score_samples(self, X):
+    def score_samples(self, X, context=None):
         """Exact log-likelihood of each row.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns), PackedTable or path of one
             A packed table is read in blocks of rows.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -210,7 +297,7 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         packed = as_packed(X)
-        blocks = [self.read(X)] if packed is None else self.read_blocks(packed)
+        blocks = [self.read(X, context)] if packed is None else self.read_blocks(packed)
         return np.concatenate(list(self.scores_of(blocks)))
 
     def scores_of(self, blocks):
@@ -251,6 +338,8 @@ class TableModel(DensityMixin, BaseEstimator):
             If it has other columns, or a value outside the fitted domain; the message names column and value.
         """
         domain = self.domain_
+        if self.context_ is not None:
+            raise TypeError("a packed table has no context, which this model was fitted to")
         names = packed.column_names if domain.names is not None else domain.column_names
         if names != domain.column_names or packed.n_columns != len(domain.columns):
             told = f"{packed.folder} has the columns {listing(packed.column_names, 20)}, and the model has "
@@ -260,7 +349,7 @@ class TableModel(DensityMixin, BaseEstimator):
             stop = min(start + step, packed.n_rows)
             yield packed.rows(domain, start, stop, missing=self.missing, infer=False)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None, context=None):
         """Mean log-likelihood of rows.
 
         Parameters
@@ -270,16 +359,18 @@ class TableModel(DensityMixin, BaseEstimator):
             Ignored.
         sample_weight : array-like of shape (n_rows,), default=None
             How many rows each row stands for.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
         log_likelihood : float
             Nats per row.
         """
-        scores = self.score_samples(X)
+        scores = self.score_samples(X, context)
         return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
 
-    def sample(self, n_samples=1, random_state=None, *, given=None, out=None):
+    def sample(self, n_samples=1, random_state=None, *, given=None, out=None, context=None):
         """Draw rows from the model.
 
         Parameters
@@ -297,6 +388,8 @@ class TableModel(DensityMixin, BaseEstimator):
             Where to write the rows instead, in blocks, so that they need not be in memory: a file that ends in .csv,
             .tsv or .parquet, text perhaps compressed, or without an ending the folder of a packed table. Many rows are
             other ones than without ``out``, drawn from the same model.
+        context : array-like of shape (n_samples,) or (n_samples, n_context), default=None
+            Of a model that was fitted to one: what each row is conditioned on; or one row, for all.
 
         Returns
         -------
@@ -311,12 +404,12 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if out is None:
-            [X] = self.sampled_in_blocks(n_samples, random_state, given, most=None)
+            [X] = self.sampled_in_blocks(n_samples, random_state, given, most=None, context=context)
             return X
-        blocks = self.sampled_in_blocks(n_samples, random_state, given)
+        blocks = self.sampled_in_blocks(n_samples, random_state, given, context=context)
         return write_blocks(Path(out), blocks, self.domain_.column_names, self.domain_.examples)
 
-    def sampled_in_blocks(self, n_samples, random_state=None, given=None, most=BLOCK_CELLS):
+    def sampled_in_blocks(self, n_samples, random_state=None, given=None, most=BLOCK_CELLS, context=None):
         """Rows as `sample` draws them, in blocks.
 
         Parameters
@@ -326,6 +419,8 @@ class TableModel(DensityMixin, BaseEstimator):
         given : dict, default=None
         most : int or None
             Cells of a block; None for all in one.
+        context : array-like, default=None
+            As `sample` takes it.
 
         Yields
         ------
@@ -337,16 +432,18 @@ class TableModel(DensityMixin, BaseEstimator):
         rng, threads = generator(self.random_state if random_state is None else random_state), n_threads(self.n_jobs)
         step = n_samples if most is None else most // len(self.domain_.columns)
         effective, n_proposed = 0.0, 0
-
-        def again(n):
-            return self.distribution_.sample(n, rng, threads)
-
+        told = self.given_codes(context, 1 if context is not None and len(context) == 1 else n_samples)
         for start in range(0, max(n_samples, 1), max(step, 1)):
             n = min(max(step, 1), n_samples - start)
-            if given is None:
-                yield self.domain_.decode(self._named(again(n), again, rng), rng)
+            if given is None and told is None:
+                drawn = self.distribution_.sample(n, rng, threads)
+                again = partial(_drawn_again, self.distribution_, rng, threads)
+                yield self.domain_.decode(self._named(drawn, again, rng), rng)
                 continue
-            X, worth, proposed = self._sample_given(n, given, rng)
+            of_rows = told if told is None or len(told) == n_samples else np.repeat(told, n_samples, axis=0)
+            X, worth, proposed = self._sample_given(
+                n, given, None if of_rows is None else of_rows[start : start + n], rng
+            )
             effective, n_proposed = effective + worth, n_proposed + proposed
             yield X
         if n_proposed:
@@ -357,12 +454,13 @@ class TableModel(DensityMixin, BaseEstimator):
                 stacklevel=3,
             )
 
-    def read(self, X, *, infer=False):
-        """What a table says in terms of the domain.
+    def read(self, X, context=None, *, infer=False):
+        """What a table says in terms of the domain, and with it its context.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
         infer : bool, default=False
             Whether an empty cell of a column in which fit saw none counts as not observed, instead of being refused.
 
@@ -377,9 +475,10 @@ class TableModel(DensityMixin, BaseEstimator):
             For a value outside the fitted domain; the message names column and value.
         """
         check_is_fitted(self)
-        return self._rows(read_table(self, X, reset=False), infer=infer)
+        table = read_table(self, X, reset=False)
+        return self._rows(table, self.given_codes(context, table.n_rows), infer=infer)
 
-    def conditional_proba(self, X, column):
+    def conditional_proba(self, X, column, context=None):
         """Exact probability of every value of a column given all other columns.
 
         Under ``missing="marginalize"``, given those that are observed; as exact as `score_samples` is.
@@ -390,6 +489,8 @@ class TableModel(DensityMixin, BaseEstimator):
             What stands in the column itself does not matter.
         column : str or int
             Its name or number.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -412,13 +513,11 @@ class TableModel(DensityMixin, BaseEstimator):
         array([[1., 0.],
                [0., 1.]])
         """
-        check_is_fitted(self)
-        table, j = read_table(self, X, reset=False), self.domain_.index(column)
-        self._check_number("conditional_proba", j, False, "conditional_density")
+        rows, j = self._asked(X, context, column, False, "conditional_proba", "conditional_density")
         known = self.domain_.columns[j]
-        return known.spread(softmax(self._log_joint(self._rows(table, ignore=(j,)), j, known.n_codes), axis=1))
+        return known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
 
-    def predict(self, X, column=None):
+    def predict(self, X, column=None, context=None):
         """Most probable value of a column given all other columns; of a column of numbers, the median.
 
         Parameters
@@ -427,6 +526,8 @@ class TableModel(DensityMixin, BaseEstimator):
             What stands in the column itself does not matter.
         column : str or int, default=None
             Its name or number; None predicts every column, each given all others.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -436,7 +537,7 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         table, domain = read_table(self, X, reset=False), self.domain_
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
-        rows = self._rows(table, ignore=() if column is None else columns)
+        rows = self._rows(table, self.given_codes(context, table.n_rows), () if column is None else columns)
         codes = []
         for j in columns:
             if domain.numeric[j]:
@@ -459,7 +560,7 @@ class TableModel(DensityMixin, BaseEstimator):
             return known.cells(codes[0])[0]
         return known.values[known.places(codes[0].astype(np.uint8))]
 
-    def predict_quantiles(self, X, column, quantiles=(0.05, 0.5, 0.95)):
+    def predict_quantiles(self, X, column, quantiles=(0.05, 0.5, 0.95), context=None):
         """Quantiles of a column of numbers given all other columns.
 
         Parameters
@@ -470,6 +571,8 @@ class TableModel(DensityMixin, BaseEstimator):
             Its name or number.
         quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
             Probabilities between 0 and 1.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -492,17 +595,15 @@ class TableModel(DensityMixin, BaseEstimator):
         >>> bool(3 < low < 5 < high < 7)
         True
         """
-        check_is_fitted(self)
-        table, j = read_table(self, X, reset=False), self.domain_.index(column)
-        self._check_number("predict_quantiles", j, True, "conditional_proba")
+        rows, j = self._asked(X, context, column, True, "predict_quantiles", "conditional_proba")
         at = np.asarray(quantiles, dtype=np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
             told = f"quantiles must be a list of probabilities between 0 and 1, got {quantiles!r}"
             raise ParameterError(told, parameter="quantiles", value=quantiles)
-        told = self._quantiles(self._rows(table, ignore=(j,)), j, at)
+        told = self._quantiles(rows, j, at)
         return self.domain_.columns[j].plain(told.ravel()).reshape(told.shape)
 
-    def predict_mean(self, X, column):
+    def predict_mean(self, X, column, context=None):
         """Mean of a column of numbers given all other columns.
 
         A density's tails are heavy: far out, the probability of more than t falls like t to the power of -2, so that
@@ -514,6 +615,8 @@ class TableModel(DensityMixin, BaseEstimator):
             What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
         column : str or int
             Its name or number.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -526,19 +629,15 @@ class TableModel(DensityMixin, BaseEstimator):
         ValueError
             For a column that holds categories or times, or is not there.
         """
-        check_is_fitted(self)
-        table, j = read_table(self, X, reset=False), self.domain_.index(column)
-        self._check_number("predict_mean", j, True, "conditional_proba")
+        rows, j = self._asked(X, context, column, True, "predict_mean", "conditional_proba")
         known = self.domain_.columns[j]
         if known.is_time:
             name = self.domain_.column_names[j]
             raise TableError(f"column {name!r} holds times, which have no mean: ask predict_quantiles", column=name)
-        mean = self._told_by_cells(
-            self._rows(table, ignore=(j,)), j, lambda cells: cells.mean(), most_share=LEAST_SHARE
-        )
+        mean = self._told_by_cells(rows, j, lambda cells: cells.mean(), most_share=LEAST_SHARE)
         return known.unrounded(mean)
 
-    def conditional_density(self, X, column, at):
+    def conditional_density(self, X, column, at, context=None):
         """Density of values of a column of numbers given all other columns.
 
         Parameters
@@ -549,6 +648,8 @@ class TableModel(DensityMixin, BaseEstimator):
             Its name or number.
         at : array-like of shape (n_values,)
             Values of the column.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -572,18 +673,16 @@ class TableModel(DensityMixin, BaseEstimator):
         >>> bool(near > 100 * far)
         True
         """
-        check_is_fitted(self)
-        table, j = read_table(self, X, reset=False), self.domain_.index(column)
-        self._check_number("conditional_density", j, True, "conditional_proba")
+        rows, j = self._asked(X, context, column, True, "conditional_density", "conditional_proba")
         values = np.array([self.domain_.number(j, value, missing=False) for value in at])
-        rows, told = self._rows(table, ignore=(j,)), np.zeros((table.n_rows, len(values)))
+        told = np.zeros((len(rows.codes), len(values)))
         on = self.domain_.columns[j].has(values)
         threads = n_threads(self.n_jobs)
         told[:, on], error = conditional_values(self.distribution_, rows.codes, rows.observed, j, values[on], threads)
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return told
 
-    def impute(self, X, *, draw=False, n_draws=None, n_sweeps=SWEEPS, random_state=None):
+    def impute(self, X, *, draw=False, n_draws=None, n_sweeps=SWEEPS, random_state=None, context=None):
         """Fill missing cells.
 
         The missing cells of a row are told by all that is there: exactly, by enumeration of their states, up to 1,024.
@@ -606,6 +705,8 @@ class TableModel(DensityMixin, BaseEstimator):
             numbers.
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -630,6 +731,7 @@ class TableModel(DensityMixin, BaseEstimator):
         table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
         rows = self.domain_.encode(table, threads, missing="marginalize")
         rows = replace(rows, codes=self.domain_.bounded(rows.codes))
+        rows = self.conditioned(rows, self.given_codes(context, table.n_rows))
         rng = generator(self.random_state if random_state is None else random_state)
         draw = draw or n_draws is not None
         n_tables = 1 if n_draws is None else int(n_draws)
@@ -666,7 +768,7 @@ class TableModel(DensityMixin, BaseEstimator):
         filled, n_doubtful = complete_numbers(*of, threads)
         return [filled], n_doubtful
 
-    def anomalies(self, X, n=10):
+    def anomalies(self, X, n=10, context=None):
         """Rows of lowest likelihood, and which cells are to blame.
 
         Parameters
@@ -674,6 +776,8 @@ class TableModel(DensityMixin, BaseEstimator):
         X : array or dataframe of shape (n_rows, n_columns)
         n : int, default=10
             How many rows.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: what the rows are conditioned on.
 
         Returns
         -------
@@ -683,13 +787,15 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         check_number(n, "n", Integral, min_val=1)
         table, domain = read_table(self, X, reset=False), self.domain_
-        scores, error = log_likelihood(self.distribution_, self._rows(table, infer=False), n_threads(self.n_jobs))
+        given = self.given_codes(context, table.n_rows)
+        rows = self._rows(table, given, infer=False)
+        scores, error = log_likelihood(self.distribution_, rows, n_threads(self.n_jobs))
         warn_of_estimates(error, self.distribution_.n_draws[0])
         least = np.argsort(scores, kind="stable")[:n]
         # a table has its rows in order: they are put back after what is asked of them
         some = np.sort(least)
         part = table.rows(np.isin(np.arange(table.n_rows), some))
-        rows = self._rows(part)
+        rows = self._rows(part, None if given is None else given[some])
         surprise, values = np.zeros((len(least), len(domain.columns))), []
         for j, known in enumerate(domain.columns):
             cells = domain.cells(part, j, missing=self.missing)
@@ -726,10 +832,20 @@ class TableModel(DensityMixin, BaseEstimator):
             surprise[part] = 0.0 - elementary.log(np.maximum(told, LEAST_PROBABILITY))
         return surprise
 
-    def _rows(self, table, ignore=(), *, infer=True):
-        """What a table says in terms of the domain, to infer from; some columns may be left unread."""
+    def _rows(self, table, given, ignore=(), *, infer=True):
+        """What a table says in terms of the domain, to infer from; some columns may be left unread.
+
+        And with it the codes that are ``given`` of its context, or None.
+        """
         rows = TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
-        return replace(rows, codes=self.domain_.bounded(rows.codes)) if infer else rows
+        return self.conditioned(replace(rows, codes=self.domain_.bounded(rows.codes)) if infer else rows, given)
+
+    def _asked(self, X, context, column, is_number, what, instead):
+        """What stands in all other columns than one, which is of the kind asked for: rows, and its number."""
+        check_is_fitted(self)
+        table, j = read_table(self, X, reset=False), self.domain_.index(column)
+        self._check_number(what, j, is_number, instead)
+        return self._rows(table, self.given_codes(context, table.n_rows), ignore=(j,)), j
 
     def _check_number(self, what, j, is_number, instead):
         """Raise TableError unless a column holds numbers, or holds none, as a question wants."""
@@ -758,32 +874,53 @@ class TableModel(DensityMixin, BaseEstimator):
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return joint
 
-    def _sample_given(self, n_samples, given, rng):
-        """Rows that have the given values; how many effective ones, out of how many proposals."""
+    def _sample_given(self, n_samples, given, context, rng):
+        """Rows that have the given values and context; how many effective ones, out of how many proposals."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
         codes, observed, place_of, *within = domain.given(given)
-        within = within if domain.numeric.any() else []
+        within = [each for each in within if each]
         places = {j: np.full(n_samples, place) for j, place in place_of.items()}
+        contexts, which = np.empty((1, 0), dtype=codes.dtype), np.zeros(n_samples, dtype=np.intp)
+        if context is not None:
+            contexts, which = np.unique(context, axis=0, return_inverse=True)
+        seen = np.append(observed, np.ones(contexts.shape[1], dtype=bool))[None]
 
-        def told(n):
-            return self.distribution_.given(codes[None], observed[None], n, rng, threads, *within)
+        def draw(rows):
+            drawn, effective, n_proposed = [np.empty((0, seen.shape[1]))], 0.0, 0
+            of = which.ravel()[rows]
+            for i in np.unique(of).tolist():
+                told = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
+                part, worth, proposed = self.distribution_.given(*told, rng, threads, *within)
+                drawn, effective, n_proposed = [*drawn, part], effective + worth, n_proposed + proposed
+            back = np.argsort(np.argsort(of, kind="stable"), kind="stable")
+            return np.concatenate(drawn[1:] or drawn)[back], effective, n_proposed
 
-        drawn, effective, n_proposed = told(n_samples)
-        X = domain.decode(self._named(drawn, lambda n: told(n)[0], rng), rng, places)
+        drawn, effective, n_proposed = draw(slice(None))
+        X = domain.decode(self._named(drawn, lambda bad: draw(bad)[0], rng), rng, places)
         return X, effective, n_proposed
 
     def _named(self, codes, again, rng):
-        """Rows whose unseen values, which have no names, are drawn again; of numbers whole rows, by ``again(n)``."""
-        has_name = self.domain_.has_name(codes)
+        """Rows whose unseen values, which have no names, are drawn again; of numbers whole rows, by ``again(bad)``.
+
+        Without the codes of a context.
+        """
+        n = len(self.domain_.columns)
+        has_name = np.ones(codes.shape, dtype=bool)
+        has_name[:, :n] = self.domain_.has_name(codes[:, :n])
         if self.domain_.numeric.any():  # until no value in them is unseen
             while not has_name.all():
                 bad = ~has_name.all(axis=1)
-                codes[bad] = again(np.count_nonzero(bad))
-                has_name = self.domain_.has_name(codes)
-        if has_name.all():
-            return codes
-        shares = [column.top_share for column in self.domain_.columns]
-        return complete(self.distribution_, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs), draw=True)[0]
+                codes[bad] = again(bad)
+                has_name[:, :n] = self.domain_.has_name(codes[:, :n])
+        if not has_name.all():
+            shares = [column.top_share for column in self.domain_.columns]
+            of = self.distribution_, codes, has_name, shares, SWEEPS, rng, n_threads(self.n_jobs)
+            codes = complete(*of, draw=True)[0]
+        return np.ascontiguousarray(codes[:, :n])
+
+
+def _drawn_again(distribution, rng, threads, bad):
+    return distribution.sample(np.count_nonzero(bad), rng, threads)
 
 
 def log_likelihood(distribution, rows, threads):

@@ -29,6 +29,7 @@ class TargetModel(BaseEstimator):
 
     least_leaf: int
     of_numbers: bool
+    context_ = None  # all that is known of a row is a column of X
 
     def part(self):
         """The unfitted density.

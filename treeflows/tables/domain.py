@@ -61,12 +61,15 @@ class Domain:
         Per column, the name of the dtype that decoded values have.
     container : str
         "numpy", "pandas", "polars" or "pyarrow".
+    n_context : int
+        How many of the last columns a model is given, and does not tell: they come first in its order.
     """
 
     columns: tuple
     names: tuple | None
     dtypes: tuple
     container: str
+    n_context: int = 0
 
     @cached_property
     def numeric(self):
@@ -409,7 +412,7 @@ class Domain:
 
         Parameters
         ----------
-        values : dict of str or int to value
+        values : dict of str or int to value, or None for nothing
             By the names or numbers of columns; of a quantity it may be a tuple of two values, the least and the
             greatest, of which either may be None.
 
@@ -430,7 +433,7 @@ class Domain:
         ValueError
             If there is no such column or value, or a column is named twice.
         """
-        if not isinstance(values, Mapping) or not values:
+        if values is not None and (not isinstance(values, Mapping) or not values):
             raise ParameterError(
                 f"given must be a dict of column: value, got {values!r}", parameter="given", value=values
             )
@@ -439,7 +442,7 @@ class Domain:
         named: dict = {}
         places: dict = {}
         within: dict = {}
-        for column, value in values.items():
+        for column, value in () if values is None else values.items():
             j = self.index(column)
             if j in named:
                 raise ParameterError(
