@@ -222,7 +222,8 @@ def test_weak_dependence_that_no_single_tree_sees_is_found_by_forests(monkeypatc
         (rows(5, 0), rows(5, 1).assign(pay="much"), "column 'pay' holds numbers in the first table, and not in"),
         (rows(5, 0), rows(5, 1).to_numpy(), "one table has names of its columns"),
         (np.zeros((5, 2)), np.zeros((5, 3)), "the first table has 2 columns, and the second has 3"),
-        (rows(5, 0), rows(0, 1), r"the second table has 0 row\(s\)"),
+        (rows(5, 0), rows(0, 1), r"the second table: Found a table with 0 row\(s\)"),
+        (rows(5, 0), pd.concat([rows(5, 0), rows(5, 0)[["pay"]]], axis=1), "the second table: column names must be"),
         (
             rows(30, 0).to_numpy()[:, :1],
             np.array([[1.5], [np.inf]], dtype=object),

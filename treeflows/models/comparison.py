@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_array
 
 from .._ext import elementary
 from ..learning.differences import MOST_WORK, CodedSides, Factors, at_most, columns_to_blame, contexts, log_ratios
@@ -12,10 +11,11 @@ from ..learning.multisets import by_hash
 from ..machine.draws import generator
 from ..machine.errors import TableError, check_number
 from ..machine.threads import n_threads
-from ..tables.containers import Table, as_array, is_frame
+from ..tables.containers import read_table
 from ..tables.domain import Domain
 from ..tables.policy import TablePolicy
 from ..tables.stacked import in_table, stacked
+from .autoregressive import AutoregressiveTreeFlow
 
 MOST_CATEGORIES = 250  # of a column; the rarest are one
 BITS = 5  # digits of a number's rank among those of both tables
@@ -350,19 +350,10 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
 
 
 def _read(X, what):
-    if is_frame(X):
-        table = Table(X)
-        names = list(map(str, table.names or ()))
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise TableError(f"column names must be unique; {twice[0]!r} occurs more than once in the {what} table")
-    else:
-        X = as_array(X) if isinstance(X, (list, tuple)) else X
-        table = Table(check_array(X, dtype=None, ensure_all_finite=False, ensure_min_samples=0))
-    if not table.n_rows or not table.dtypes:
-        told = f"{table.n_rows} row(s) and {len(table.dtypes)} column(s)"
-        raise TableError(f"the {what} table has {told}; at least one of each is needed")
-    return table
+    try:
+        return read_table(AutoregressiveTreeFlow(), X, reset=True)
+    except TableError as error:
+        raise in_table(error, what, error.row) from None
 
 
 def _words(first, second, numeric, threads):
@@ -385,7 +376,7 @@ def _words(first, second, numeric, threads):
         told.append(list(range(len(columns), len(columns) + max(1, len(parts) - 2))))
         asked.append(told[-1][-1] + domain.numeric[j])
         columns += parts or [(values[:, j], domain.n_categories[j], domain.n_ordered[j])]
-        ends.append(None if of is None else list(map(str, domain.columns[j].cells(of)[0])))
+        ends.append(None if of is None else _as_text(domain.columns[j], of))
     columns.append((np.repeat([0, 1], [first.n_rows, second.n_rows]), 2, 0))
     codes, n_categories, n_ordered = zip(*columns, strict=True)
     sides = CodedSides(
@@ -502,14 +493,19 @@ class Words:
         there = [np.sort(x[~np.isnan(x)]) for x in both]
         if not all(map(len, there)):
             return told
-        text = self.domain.columns[j].cells
-        values = np.concatenate(there)
+        values, column = np.concatenate(there), self.domain.columns[j]
         below = np.stack([np.searchsorted(x, values, side="right") / len(x) for x in there])
         most = int(np.argmax(abs(below[0] - below[1])))
-        medians = text(np.array([x[(len(x) - 1) // 2] for x in there]))[0]
-        told.append(("median", *map(str, medians)))
-        told.append((f"at most {text(values[[most]])[0][0]}", *below[:, most].tolist()))
+        medians = _as_text(column, np.array([x[(len(x) - 1) // 2] for x in there]))
+        told.append(("median", *medians))
+        told.append((f"at most {_as_text(column, values[[most]])[0]}", *below[:, most].tolist()))
         return told
+
+
+def _as_text(column, numbers):
+    """Cells of a column of numbers as text, of midnights the dates: list of str."""
+    told = [str(cell) for cell in column.cells(numbers)[0]]
+    return [text.removesuffix("T00:00:00.000000") for text in told]
 
 
 def _listed(labels):
