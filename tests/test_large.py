@@ -223,6 +223,23 @@ def test_a_tree_flow_of_more_rows_than_memory_is_that_of_rows_in_memory(order, t
     assert in_passes == file_of(flow.fit(X))
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("n_columns", "memory"),
+    [(24, None), (24, 1e8), (14, 1e8)],  # all rows, in passes, rows that differ
+)
+def test_ten_million_rows_that_are_packed_give_the_model_of_rows_in_memory(n_columns, memory, tmp_path, file_of):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2, (10**7, n_columns), dtype=np.int8)
+    for j in range(3, n_columns):
+        copied = rng.random(len(codes)) < 0.7
+        codes[copied, j] = codes[copied, j - 3]
+    X = pd.DataFrame({f"x{j}": pd.Categorical.from_codes(codes[:, j], ["no", "yes"]) for j in range(n_columns)})
+    flow = AutoregressiveTreeFlow(order="natural", n_jobs=2)
+    assert file_of(flow.fit(packed(X, tmp_path / "table", memory))) == file_of(flow.fit(X))
+
+
 def at_most(n, read):
     def rows(self, domain, start=0, stop=None, *args, **options):
         assert stop is not None

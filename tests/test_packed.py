@@ -19,6 +19,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 import treeflows  # noqa: E402
 from treeflows import AutoregressiveTreeFlow, PackedTable, TreeFlowClassifier, TreeFlowMixture, pack  # noqa: E402
 from treeflows.command.main import main  # noqa: E402
+from treeflows.models import questions  # noqa: E402
 from treeflows.tables import packing  # noqa: E402
 from treeflows.tables.containers import Table  # noqa: E402
 from treeflows.tables.packed import BLOCK  # noqa: E402
@@ -630,6 +631,43 @@ def test_the_command_line_packs_fits_scores_and_samples(tmp_path, capsys, monkey
     monkeypatch.setattr("treeflows.command.commands.BLOCK", 7)
     assert main(["score", "table.treeflow", "x.csv", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == pytest.approx(told[0])
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "options", "memory", "scored"),
+    [
+        (3, [], 1e9, [26, 26]),  # rows that differ
+        (3, ["--max-categories", "2"], 1e9, [4000, 4000]),  # of a group its values tell, too
+        (7, [], 1e9, [4000, 4000]),
+        (7, [], 2e4, []),  # in passes
+    ],
+)
+def test_the_command_line_reads_a_packed_table_as_fit_does(
+    n_columns, options, memory, scored, tmp_path, capsys, monkeypatch
+):
+    cells = np.random.default_rng(0).choice(["a", "b", "c"], (4000, n_columns), p=[0.7, 0.2, 0.1])
+    X = pd.DataFrame(cells, columns=list("tuvwxyz")[:n_columns])
+    X.to_csv(tmp_path / "x.csv", index=False)
+    told, asked = {}, []
+
+    def log_likelihood(distribution, rows, threads):
+        asked.append(len(rows.codes))
+        return questions.log_likelihood(distribution, rows, threads)
+
+    for source in (tmp_path / "x.csv", pack(X, tmp_path / "table").folder):
+        asked.clear()
+        monkeypatch.setattr("treeflows.command.commands.log_likelihood", log_likelihood)
+        monkeypatch.setattr("treeflows.tables.packed.memory_for_rows", lambda: int(memory))
+        assert main(["fit", str(source), "--model", "tree", "--json", "-o", f"{source}.treeflow", *options]) == 0
+        told[source.name] = json.loads(capsys.readouterr().out)
+    assert asked == scored
+    models = [treeflows.load(tmp_path / f"{name}.treeflow") for name in told]
+    np.testing.assert_array_equal(models[0].score_samples(X), models[1].score_samples(X))
+    for name, value in told["table"].items():
+        if name in ("nll", "nll_independent"):
+            assert value == (pytest.approx(told["x.csv"][name]) if scored else None)
+        elif name not in ("seconds", "model"):
+            assert value == told["x.csv"][name]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +27,7 @@ from treeflows.command.main import main
 from treeflows.learning import grown, logistic
 from treeflows.machine import parts as machine
 from treeflows.machine.errors import PartError, TableError
+from treeflows.machine.workers import Task, Workers, processes
 
 FLOW = AutoregressiveTreeFlow(order="natural")
 
@@ -403,6 +407,88 @@ def test_processes_of_this_machine(tmp_path, capsys):
         assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
     assert main([*fit, "--workers", "2"]) == 2
     assert "--parts FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs signals and pipes that have a name")
+def test_processes_die_one_by_one(tmp_path):
+    executor, pipe = processes(2)(), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    try:
+        other = executor.submit(pipe.read_text)
+        with pytest.raises(ChildProcessError, match="terminated abruptly"):
+            executor.submit(signal.raise_signal, signal.SIGKILL).result()
+        assert not other.done()
+        pipe.write_text("alive")
+        assert other.result() == "alive"
+    finally:
+        executor.shutdown()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_task_that_always_kills_its_process_costs_others_nothing():
+    workers, ran = Workers(eval, processes(2)), []
+    others = [Task(("(1, None)",), lambda: 0, "other", (0,)) for _ in range(50)]
+    killer = Task(("__import__('signal').raise_signal(9)",), lambda: 0, "killer", (3,))
+    try:
+        with pytest.raises(PartError, match=r"\(killer\) failed 6 times before they began it.*abruptly") as caught:
+            workers.run([killer, *others], ran.append)
+        assert caught.value.columns == (3,)
+        assert [task.n_failures for task in others] == [0] * 50
+        workers.run(others[:1], ran.append)
+    finally:
+        workers.close()
+    assert (ran[-1], workers.n_lost) == (1, 0)
+
+
+CLIENT = """
+import sys
+import numpy as np
+import treeflows
+
+if __name__ == "__main__":
+    table, folder = sys.argv[1:]
+    flow = treeflows.AutoregressiveTreeFlow(order="random")
+    model = treeflows.TreeFlowEnsemble(flow, n_estimators=4, weights="uniform", random_state=0)
+    with treeflows.parts(folder, 2):
+        treeflows.save(model.fit(np.load(table)), f"{folder}.treeflow")
+"""
+
+
+def children(pid):
+    """Processes that a process has started: list of int."""
+    told = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in told for child in path.read_text().split()]
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_a_worker_killed_every_second_and_the_client_once(tmp_path, file_of):
+    X = random_table(0, 400_000, [2, 3, 2, 4, 2, 3, 2, 2] * 3)
+    model = TreeFlowEnsemble(AutoregressiveTreeFlow(order="random"), n_estimators=4, weights="uniform", random_state=0)
+    whole = file_of(model.fit(X))
+    np.save(tmp_path / "X.npy", X)
+    (tmp_path / "client.py").write_text(CLIENT)
+    command = [sys.executable, tmp_path / "client.py", tmp_path / "X.npy", tmp_path / "run"]
+    client, kept, rng = subprocess.Popen(command), {}, np.random.default_rng(0)
+    n_killed, n_clients, due = 0, 1, time.monotonic() + 1
+    while client.poll() is None:
+        time.sleep(0.02)
+        before, kept = kept, {path: path.stat().st_mtime_ns for path in tmp_path.glob("run/*/parts/*.npz")}
+        assert before.items() <= kept.items()  # none is written again
+        if time.monotonic() > due:
+            due += 1
+            with contextlib.suppress(OSError):  # one that has just ended
+                workers = [worker for server in children(client.pid) for worker in children(server)]
+                if workers:
+                    os.kill(int(rng.choice(workers)), signal.SIGKILL)
+                    n_killed += 1
+        if len(kept) >= 40 and n_clients == 1:
+            client.kill()
+            client.wait()
+            client, n_clients = subprocess.Popen(command), 2
+    assert (client.returncode, n_clients) == (0, 2)
+    assert n_killed > 3
+    assert (tmp_path / "run.treeflow").read_bytes() == whole
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -14,6 +14,7 @@ from treeflows import TreeFlowMixture
 from treeflows._ext import isa, logistic, pooling
 from treeflows.densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
 from treeflows.densities.logistic import Cells, LogisticConditionals
+from treeflows.densities.trees import starts
 from treeflows.learning.logistic import PRIOR_ROWS, LogisticLearner, Regressions, choose_penalties
 from treeflows.learning.multisets import distinct, folds
 from treeflows.learning.pooling import DOUBT, learn_exponents
@@ -175,6 +176,43 @@ def test_blocks_of_columns_learn_what_all_together_do(monkeypatch):
     monkeypatch.setattr("treeflows.learning.logistic.BLOCK_COEFFICIENTS", 1)
     apart = learner.finish(learner.start())
     np.testing.assert_allclose(apart.parameter, together.parameter, atol=1e-3)
+
+
+def test_cells_of_rows_in_blocks_are_those_of_all(monkeypatch):
+    codes, weight = distinct(random_table(5, 400, K).astype(np.uint8))
+    of = codes, K, ORDER, np.array([1, 0, 3, 0, 1], dtype=np.uint8), 1, weight
+    whole = LogisticLearner(*of).rows
+    monkeypatch.setattr("treeflows.learning.logistic.BLOCK_CELLS", 70)
+    blocks = LogisticLearner(*of).rows
+    for name in ("told", "starts", "counts"):
+        np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name))
+    rows = np.split(whole.told[:-1], whole.starts[1:-1])
+    for row, cells in zip(codes, rows, strict=True):
+        number = whole.cells.number[row[ORDER] + starts(K)[ORDER]]
+        assert cells.tolist() == number[number >= 0].tolist()
+    hot = np.array([np.bincount(cells, minlength=whole.cells.n) for cells in rows])
+    np.testing.assert_array_equal(whole.counts, weight @ hot)
+
+
+def test_regressions_of_many_rows_are_of_some_that_do_not_depend_on_their_order(monkeypatch, file_of):
+    X = random_table(2, 700, [4] * 8)
+    model = TreeFlowMixture(n_trees=2, n_components=8, random_state=0)
+    of_all = file_of(model.fit(X))
+    learned, learner = [], LogisticLearner.__init__
+
+    def spy(self, codes, *args):
+        learned.append(len(codes))
+        learner(self, codes, *args)
+
+    monkeypatch.setattr(LogisticLearner, "__init__", spy)
+    monkeypatch.setattr("treeflows.learning.voices.MOST_REGRESSED", 8 * 200)
+    whole = file_of(model.fit(X))
+    assert max(learned) <= 200
+    assert whole != of_all
+    assert file_of(model.fit(X[::-1])) == whole
+    learned.clear()
+    model.fit(np.repeat(X[:150], 5, axis=0))  # few rows differ: all of them, with their weights
+    assert learned[-1] == len(np.unique(X[:150], axis=0))
 
 
 def test_repeated_rows_are_weights():

@@ -102,19 +102,21 @@ def _fit(arguments):
     check_model(model)
     given = codes = None
     if context is None:
-        domain, rows, weight = read_to_learn(model, table, weight)
+        # of rows that are counted it is not known which of the values of a group they have
+        counted = arguments.max_categories is None and arguments.min_frequency is None
+        domain, rows, times = read_to_learn(model, table, weight, counted=counted)
         joint, whole = domain, rows
     else:
-        domain, given, rows, codes, weight = read_given(model, table, context, weight)
+        domain, given, rows, codes, times = read_given(model, table, context, weight)
         joint, whole = beside(domain, given), with_context(rows, codes)
     with _parts(arguments) as run:
-        model.take(domain, learn_density(model, whole, joint, arguments.seed, threads, weight), given)
+        model.take(domain, learn_density(model, whole, joint, arguments.seed, threads, times), given)
     seconds = time.perf_counter() - start
     save(model, arguments.output)
     figures = {
         "kind": type(model).__name__,
         "rows": len(table),
-        "weight": len(table) if weight is None else float(weight.sum()),
+        "weight": len(table) if weight is None else float(times.sum()),
         "columns": len(domain.columns),
         "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
@@ -125,12 +127,14 @@ def _fit(arguments):
     }
     if run is not None:
         figures["parts"] = run.figures()
-    if rows.observed is None:  # else sums over missing cells may take longer than the fit
-        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, weight)
+    # sums over missing cells may take longer than the fit, as does each row of what is learned from in passes
+    is_scored = rows.observed is None and isinstance(rows.codes, np.ndarray)
+    if is_scored:
+        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, times)
         of_model = model.distribution_, model.conditioned(rows, codes)
         for name, (learned, of) in (("nll_independent", (independent, rows)), ("nll", of_model)):
             # a certain table has 0, not -0
-            figures[name] = 0.0 - float(np.average(log_likelihood(learned, of, threads)[0], weights=weight))
+            figures[name] = 0.0 - float(np.average(log_likelihood(learned, of, threads)[0], weights=times))
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -138,7 +142,7 @@ def _fit(arguments):
     printed += ", {columns} columns, {categories} categories"
     numbers = ", {numbers} column{s} of numbers" * (figures["numbers"] > 0)
     print((printed + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
-    if rows.observed is None:
+    if is_scored:
         print(
             "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
             "{nll:.3f} with this {kind}".format(**figures)

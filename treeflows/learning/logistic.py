@@ -29,6 +29,7 @@ FLATTER = 0.5  # than at its start a step's slope is at its end, if uphill; othe
 PRIOR_ROWS = 1.0  # of a column's own distribution, that each regression sees besides the data
 BLOCK_COEFFICIENTS = 60_000  # of columns that are learned together: they stay in the second-level cache
 MOST_CELLS = 10_000  # of a table whose columns are regressed; the coefficients of more would fill the memory
+BLOCK_CELLS = 4_000_000  # of rows that are made cells at a time
 MOST_WORK = 1e9  # cells of rows times outputs, of the passes in one part: tenths of a second
 OFF = -100.0  # logit of an output that is none
 NOT_CONVERGED = (
@@ -106,11 +107,16 @@ class LogisticLearner:
         self.regressed = np.ones(len(order), dtype=bool) if told is None else told[order]
         self.cells = Cells.of(n_categories, order, reference)
         rows, weight = distinct(codes, weight)
-        number = self.cells.number[rows[:, order] + starts(n_categories)[order]]
-        told = number >= 0
-        ends = np.concatenate(([0], np.cumsum(told.sum(axis=1)))).astype(np.int64)
-        told = np.append(number[told], 0).astype(np.int32)  # not empty, whatever the table
-        counts = np.bincount(told[:-1], np.repeat(weight, np.diff(ends)), self.cells.n)
+        ends = np.append(0, np.cumsum(np.count_nonzero(rows != reference, axis=1))).astype(np.int64)
+        told, counts = np.zeros(ends[-1] + 1, dtype=np.int32), np.zeros(self.cells.n)  # not empty, whatever the table
+        step = max(1, BLOCK_CELLS // len(order))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            number = self.cells.number[rows[part][:, order] + starts(n_categories)[order]]
+            number = number[number >= 0]
+            told[ends[start] : ends[start] + len(number)] = number
+            times = np.repeat(weight[part], np.diff(ends[start : start + step + 1]))
+            counts += np.bincount(number, times, self.cells.n)  # exact: whole numbers
         n_rows = float(weight.sum())
         self.rows = CellsOfRows(
             self.cells, n_categories, told, ends, weight.astype(np.float32), counts, n_rows, threads

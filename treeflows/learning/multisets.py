@@ -25,8 +25,8 @@ def n_rows(codes, weight=None):
 
 
 def repeated(codes, weight=None):
-    """Each row as often as it is there."""
-    return codes if weight is None else np.repeat(codes, weight, axis=0)
+    """Each row as often as it is there; the table itself if that is once."""
+    return codes if weight is None or (weight == 1).all() else np.repeat(codes, weight, axis=0)
 
 
 def distinct(codes, weight=None):
@@ -41,8 +41,10 @@ def distinct(codes, weight=None):
     codes = codes[order]
     firsts = np.flatnonzero(np.append(True, (codes[1:] != codes[:-1]).any(axis=1)))
     if weight is None:
-        return codes[firsts], np.diff(np.append(firsts, len(codes))).astype(np.int32)
-    return codes[firsts], np.add.reduceat(weight[order], firsts, dtype=np.int32)
+        weight = np.diff(np.append(firsts, len(codes))).astype(np.int32)
+    else:
+        weight = np.add.reduceat(weight[order], firsts, dtype=np.int32)
+    return codes if len(firsts) == len(codes) else codes[firsts], weight  # a copy may be a gigabyte
 
 
 class Fold(NamedTuple):

@@ -19,6 +19,7 @@ from .pooling import learn_exponents, learn_shares
 from .prunings import average
 
 MOST_ROWS = 50_000  # that EM learns from
+MOST_REGRESSED = 100_000_000  # cells of rows that regressions are learned from
 LEAST_SHARE = 0.15  # of further trees, unless they gain so much:
 LEAST_GAIN = 3.0  # nats on the rows held out
 FEWEST_TREES, MOST_TREES = 8, 24  # of each column, that "auto" grows
@@ -104,7 +105,7 @@ def learn_voices(
     trees, improved = together([partial(grow, codes, weight, n_trees, splitting), improve])
     whole = pool(trees, improved.by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
-        whole, known = _with_regressions(codes, weight, parts, whole, known, threads, told)
+        whole, known = _with_regressions(codes, weight, parts, whole, known, seed, threads, told)
     return whole, known if held_out else []
 
 
@@ -169,7 +170,7 @@ def _score(tried):
     return tried[0]
 
 
-def _with_regressions(codes, weight, parts, whole, known, threads, told):
+def _with_regressions(codes, weight, parts, whole, known, seed, threads, told):
     """Averages, of all rows and of each fold, pooled with logistic regressions of as many rows.
 
     They are as they were if those are of no use.
@@ -178,8 +179,13 @@ def _with_regressions(codes, weight, parts, whole, known, threads, told):
     common = [np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())]
     told = np.ones(len(k), dtype=bool) if told is None else told
     places = told[order]
-    of = k, order, np.array(common, dtype=np.uint8), threads
-    learners = [LogisticLearner(part.seen, *of, part.weight, told) for part in parts]
+
+    def learner(rows, weight):
+        if rows.size > MOST_REGRESSED:  # distinct ones: of many repetitions none costs anything
+            rows, weight = at_most(rows, weight, MOST_REGRESSED // len(k), np.random.default_rng([seed, 0]))
+        return LogisticLearner(rows, k, order, np.array(common, dtype=np.uint8), threads, weight, told)
+
+    learners = [learner(part.seen, part.weight) for part in parts]
     regressions = choose_penalties(learners, [part.unseen for part in parts])
     voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
     asked, few = np.tile(np.where(places, 2, 0).astype(np.uint8), (3, 1)), MOST_HEARD // int(k.sum())
@@ -202,8 +208,8 @@ def _with_regressions(codes, weight, parts, whole, known, threads, told):
     )
     if not exponent[:, 1:].any():
         return whole, known
-    learner = LogisticLearner(codes, *of, weight, told)
-    voice = learner.density(learner.finish(regressions[0]))
+    final = learner(codes, weight)
+    voice = final.density(final.finish(regressions[0]))
     known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
     return LogarithmicPool(k, whole, voice, exponent), known
 

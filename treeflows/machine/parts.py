@@ -62,7 +62,7 @@ def parts(folder, executor=None, *, threads=1, partial=False, verbose=0):
         Any ``concurrent.futures.Executor``: of processes, loky, MPI or Dask (``client.get_executor(pure=False)``). A
         process pool breaks when one of its workers is killed: a callable that makes one, such as
         ``functools.partial(ProcessPoolExecutor, 2)``, lets the fit go on with another. A number is that many processes
-        of this machine. None computes here.
+        of this machine, which die one by one. None computes here.
     threads : int, default=1
         Of each worker. Without an executor, those of the model's ``n_jobs`` are used.
     partial : bool, default=False
@@ -112,7 +112,7 @@ def parts(folder, executor=None, *, threads=1, partial=False, verbose=0):
     """
     if isinstance(executor, Integral):
         check_number(executor, "executor", Integral, min_val=1)
-        executor = processes(int(executor), sorted({name.partition(":")[0] for name in _functions}))
+        executor = processes(int(executor))
     elif executor is not None and not hasattr(executor, "submit") and not callable(executor):
         raise TypeError(f"executor must be an Executor, a function that makes one, or a number, got {executor!r}")
     check_number(threads, "threads", Integral, min_val=1)

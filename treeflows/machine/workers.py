@@ -8,10 +8,11 @@ it, since a pool that breaks fails all tasks that were submitted: only those tha
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -102,7 +103,7 @@ class Workers:
                         raise PartError(told, tasks[0].columns) from cause
                     n_done = len(tasks) - batch.n_left
                 tell(n_done)
-                if batch.n_left == 0:
+                if n_done == len(tasks):
                     return
                 self.news.wait(0.2)
         finally:
@@ -184,7 +185,8 @@ class Workers:
         if task.batch.is_over:
             return
         if task.n_failures > MOST_FAILURES:
-            times = f"failed {task.n_failures} times, the last time with {_told(error)}"
+            before = "" if n_starts else " before they began it"
+            times = f"failed {task.n_failures} times{before}, the last time with {_told(error)}"
             task.batch.failure = PartError(f"the workers of a part ({task.what}) {times}", task.columns)
             task.batch.failure.__cause__ = error
         elif task.n_failures >= ALONE and isinstance(error, BrokenExecutor):
@@ -214,20 +216,63 @@ class Workers:
         self.executor, self.broken = self.make(), None
 
 
-def processes(n, modules):
-    """What makes a pool of so many processes of this machine, which end when this one does.
+class Processes(Executor):
+    """Processes that die one by one: each has a pool to itself, which is all that breaks, and another takes its place.
 
-    Where the platform has it, a server that has imported ``modules`` is forked for each, so that another process takes
-    no time, and inherits no threads.
+    A task whose process died fails with ChildProcessError.
+
+    Parameters
+    ----------
+    n : int
+        Processes.
+    make : callable
+        Makes a pool of one process.
+    """
+
+    def __init__(self, n, make):
+        self.make, self.idle = make, deque(make() for _ in range(n))
+        self.threads = ThreadPoolExecutor(n)
+
+    def submit(self, function, /, *arguments, **options):
+        """Have a process call a function: Future."""
+        return self.threads.submit(self._call, function, arguments, options)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        """End the processes once the tasks that run have ended, which is waited for."""
+        self.threads.shutdown(wait, cancel_futures=cancel_futures)
+        while wait and self.idle:  # else they end as their pools are dropped
+            self.idle.pop().shutdown()
+
+    def _call(self, function, arguments, options):
+        pool = self.idle.pop()  # there are as many as threads
+        try:
+            return pool.submit(function, *arguments, **options).result()
+        except BrokenExecutor as error:
+            pool.shutdown(wait=False)
+            pool = self.make()
+            raise ChildProcessError(str(error)) from None
+        finally:
+            self.idle.append(pool)
+
+
+def processes(n):
+    """What makes an executor of so many processes of this machine, which end when this one does.
+
+    Where the platform has it, a server is forked for each that has imported what is imported here of this package, so
+    that another process takes no time, and inherits no threads.
     """
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    package = Path(__file__).parents[1]
-    other = Path.cwd() / package.name
-    # the server looks for modules where it is started first: sources there, not compiled, are not what runs here
-    if not other.exists() or other.samefile(package):
-        context.set_forkserver_preload(list(modules))
-    return partial(ProcessPoolExecutor, n, mp_context=context, initializer=_end_with_parent)
+    if method == "forkserver":
+        from multiprocessing import forkserver  # which not every platform has
+
+        package = Path(__file__).parents[1]
+        other = Path.cwd() / package.name
+        # the server looks for modules where it is started first: sources there, not compiled, are not what runs here
+        if not other.exists() or other.samefile(package):
+            context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] == package.name])
+        forkserver.ensure_running()  # it imports while the client reads its table
+    return partial(Processes, n, partial(ProcessPoolExecutor, 1, mp_context=context, initializer=_end_with_parent))
 
 
 def _end_with_parent():

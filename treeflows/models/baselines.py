@@ -93,11 +93,12 @@ class ColumnTree:
 
     def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         """Count; each column's smoothing is the one of highest leave-one-out likelihood."""
-        codes, k = repeated(codes, weight), n_categories
+        k = n_categories
         order, parent = np.arange(len(k)), np.full(len(k), -1)
         if self.dependent:
             from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
+            codes, weight = repeated(codes, weight), None
             edges = minimum_spanning_tree(-1 - mutual_information(codes, k, threads))  # a zero would be no edge
             order, parent = breadth_first_order(edges, 0, directed=False)
         tables = {}
@@ -105,8 +106,8 @@ class ColumnTree:
             given = None if parent[j] < 0 else int(parent[j])
             context = 0 if given is None else codes[:, given].astype(np.int64)
             n_contexts = 1 if given is None else k[given]
-            counts = np.bincount(context * k[j] + codes[:, j], minlength=n_contexts * k[j]).reshape(n_contexts, k[j])
-            tables[j] = given, _smoothed(counts.astype(np.float64))
+            counts = np.bincount(context * k[j] + codes[:, j], weight, n_contexts * k[j])
+            tables[j] = given, _smoothed(counts.astype(np.float64).reshape(n_contexts, k[j]))
         return ColumnTables(n_categories, tables)
 
 

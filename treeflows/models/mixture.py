@@ -44,9 +44,10 @@ class TreeFlowMixture(CountedFlow):
     the product over these five of ``p_e(x_j | before) ** exponent_je``, summing to one over the values of the column.
     Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most
     10,000), or in a table of at most 300,000 cells a fifth and then the next, until there are 120 rows for each
-    category or all were held out. Afterwards all voices are learned from all rows, the states from all or 50,000 of
-    them. A small share of further trees that may be chance is none, and they stay roots. So each column is told by
-    whoever tells it best, and the model is an exact, invertible density like the tree flow.
+    category or all were held out. Afterwards all voices are learned from all rows, but the states from 50,000 at most,
+    and the logistic regressions from as many as have 100,000,000 cells. A small share of further trees that may be
+    chance is none, and they stay roots. So each column is told by whoever tells it best, and the model is an exact,
+    invertible density like the tree flow.
 
     Parameters
     ----------
