@@ -9,6 +9,7 @@ from .machine.parts import parts
 from .machine.versions import show_versions
 from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
+from .models.comparison import Comparison, Difference, compare
 from .models.deep import DeepDestructor
 from .models.destructor_checks import check_destructor
 from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
@@ -31,9 +32,11 @@ __all__ = [
     "AnomaliesDisplay",
     "AutoregressiveTreeFlow",
     "ColumnCodes",
+    "Comparison",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",
+    "Difference",
     "DiscreteTreeFlow",
     "ImageGalleryDisplay",
     "IndependentDestructor",
@@ -57,6 +60,7 @@ __all__ = [
     "TreeFlowRegressor",
     "TreePermutation",
     "check_destructor",
+    "compare",
     "evaluate_synthetic",
     "join_columns",
     "learn_columns",

@@ -28,6 +28,7 @@ from ..files.tables import (
     printable,
     read_blocks,
     read_file,
+    typed_alike,
     typed_like,
     value_of,
     with_numbers,
@@ -57,20 +58,27 @@ MODELS = {
     "dtf": DiscreteTreeFlow,
 }
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
-SPELLED = {"handle_unknown": "unknown", "n": "rows", "n_samples": "rows", "random_state": "seed"}  # others as they are
+SPELLED = {
+    "handle_unknown": "unknown",
+    "n": "rows",
+    "n_permutations": "permutations",
+    "n_samples": "rows",
+    "random_state": "seed",
+}  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
 TABLES = ("sample", "score", "impute")  # what writes a table, which standard output takes too
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
 def run(arguments):
-    """Run one command, whose output is checked before any work is done."""
+    """Run one command, whose output is checked before any work is done; returns the exit code."""
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)  # such as a MonteCarloWarning
         warnings.showwarning = _note
-        COMMANDS[arguments.command](arguments)
+        code = COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
+    return code or 0
 
 
 def one_line(error):
@@ -346,6 +354,23 @@ def _evaluate_synthetic(arguments):
     print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
 
 
+def _compare(arguments):
+    from ..models.comparison import compare
+
+    tables = [read_file(path, arguments.na, arguments.drop) for path in (arguments.data, arguments.other)]
+    numeric = _numeric_named(arguments)
+    both = typed_alike(tables, numeric, [called(arguments.data), called(arguments.other)])
+    found = compare(
+        *both,
+        numeric=numeric,
+        n_permutations=arguments.permutations,
+        random_state=arguments.seed,
+        n_jobs=arguments.jobs,
+    )
+    print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
+    return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
+
+
 def _report(arguments):
     from ..report.page import report
 
@@ -462,14 +487,17 @@ def _refuse_of_packed(arguments, *names):
 
 
 def _numeric(arguments, model):
-    """Which columns are to be numbers: "auto", or a list of their names."""
-    named = dict.fromkeys(arguments.numeric or ["auto"])
-    takes = "numeric" in model.get_params()
-    if list(named) == ["none"] or (list(named) == ["auto"] and not takes):
-        return []
-    if not takes:
+    """Which columns are to be numbers to a model: "auto", or a list of their names."""
+    named, takes = _numeric_named(arguments), "numeric" in model.get_params()
+    if not takes and named not in ("auto", []):
         raise ValueError(f"--numeric is no option of --model {arguments.kind}, which takes no numbers")
-    return "auto" if list(named) == ["auto"] else list(named)
+    return named if takes else []
+
+
+def _numeric_named(arguments):
+    """Which columns are said to be numbers: "auto", or a list of their names."""
+    named = list(dict.fromkeys(arguments.numeric or ["auto"]))
+    return "auto" if named == ["auto"] else [] if named == ["none"] else named
 
 
 def _refuse_many(name, cells):
@@ -566,6 +594,7 @@ COMMANDS = {
     "impute": _impute,
     "anomalies": _anomalies,
     "evaluate": _evaluate,
+    "compare": _compare,
     "report": _report,
     "show": _show,
     "plot": _plot,

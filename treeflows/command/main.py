@@ -11,7 +11,7 @@ from .options import parser
 
 
 def main(argv=None):
-    """Run one command; returns the exit code: 0, or 2 for bad input with one line on standard error."""
+    """Run one command; returns the exit code: 0, 1 if tables differ, 2 for bad input (one line on standard error)."""
     try:
         arguments = parser().parse_args(argv)
         if sys.stderr is None:  # else notes would land in standard output
@@ -29,7 +29,7 @@ def _answer(arguments):
     try:
         if sys.stdout is None:
             raise ValueError("standard output is closed")
-        run(arguments)
+        return run(arguments)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError) as error:

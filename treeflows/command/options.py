@@ -17,6 +17,8 @@ DESCRIPTIONS = {
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
     "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
     "of simple trees. Or say how good a synthetic table is.",
+    "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
+    "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
     "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
@@ -100,6 +102,19 @@ def parser():
     synthetic.add_argument("--test", metavar="FILE", help="real rows that the generator has not seen")
     synthetic.add_argument("--target", metavar="COLUMN", help="predict it, from synthetic and from real rows (--test)")
 
+    told = "exit codes: 0, or with --threshold 1 if the tables differ by more than that; 2 for bad input"
+    compare = command("compare", "what differs between two tables", seed, jobs, as_json)
+    compare.epilog = told
+    compare.add_argument("data", metavar="A", help="CSV, TSV or Parquet by its ending, perhaps .gz, .bz2, .xz or .zip")
+    compare.add_argument("other", metavar="B", help="another, of the same columns in any order")
+    _add_na(compare)
+    _add_drop(compare)
+    _add_numeric(compare)
+    told = "exit with 1 if the log Bayes factor for a difference is above so many nats; 5 are odds of 150 to 1"
+    compare.add_argument("--threshold", type=float, metavar="NATS", help=told)
+    told = "how often to deal the rows anew for a p-value (default: 0, none)"
+    compare.add_argument("--permutations", type=_whole(0), default=0, metavar="N", help=told)
+
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
@@ -138,6 +153,12 @@ def _add_drop(parser):
     parser.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out (repeatable)")
 
 
+def _add_numeric(parser):
+    told = "a column of numbers, all others being of categories (repeatable); auto: what the table holds (default); "
+    told += "none: no column"
+    parser.add_argument("--numeric", action="append", metavar="COLUMN", help=told)
+
+
 def _learning_options():
     """Options of the commands that learn a model."""
     options = _Parser(add_help=False)
@@ -145,13 +166,7 @@ def _learning_options():
     options.add_argument(
         "--bin", action="append", default=[], metavar="COLUMN", help="cut a quantity at its deciles (repeatable)"
     )
-    options.add_argument(
-        "--numeric",
-        action="append",
-        metavar="COLUMN",
-        help="a column of numbers, all others being of categories (repeatable); auto: what the table holds (default); "
-        "none: no column",
-    )
+    _add_numeric(options)
     options.add_argument(
         "--model",
         dest="kind",

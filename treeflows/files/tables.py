@@ -246,6 +246,37 @@ def typed_like(table, other, source):
     )
 
 
+def typed_alike(tables, numeric, sources):
+    """Two tables of files with the same columns, with the numbers of both as such.
+
+    Parameters
+    ----------
+    tables : sequence of two DataFrame
+        As `read_file` returns them.
+    numeric : "auto" or sequence of str
+        As `with_numbers` takes it.
+    sources : list of str
+        What the tables are called.
+
+    Returns
+    -------
+    first, second : DataFrame
+
+    Raises
+    ------
+    ValueError
+        If a column is in one of them alone, or for a named one what `with_numbers` raises.
+    """
+    first, second = tables
+    for one, other, (source, with_more) in ((first, second, sources[::-1]), (second, first, sources)):
+        lacking = [name for name in one.columns if name not in other.columns]
+        if lacking:
+            raise ValueError(f"{source} has no column {listing(lacking, 20)}, which {with_more} has")
+    both = pandas().concat([first, second[list(first.columns)]], ignore_index=True)
+    typed = with_numbers(both, numeric)
+    return typed[: len(first)], typed[len(first) :]
+
+
 def is_text(column):
     """Whether all cells of a column of a table of a file are text, or missing."""
     return column.dtype == object and all(cell is None or isinstance(cell, str) for cell in column)

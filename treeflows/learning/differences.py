@@ -1,0 +1,436 @@
+"""How the rows of two sides differ: trees of columns that may ask for the side, against trees that may not.
+
+A side is one more code column, of two categories. For each column a tree tells it given others, and by the average
+over all prunings both trees have an evidence: how much more the one has that may ask for the side is a Bayes factor for
+"given the others, this column differs between the sides".
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from .._ext import elementary
+from ..machine.log_sums import logsumexp
+from .costs import cost_table
+from .grown import grow
+from .growth import Growth
+from .prunings import COST_BITS, average
+
+MIN_ROWS = 5  # of a leaf
+ODDS = 3.0  # nats, from which on a place is told, and beyond what so many columns to choose from cost, one is to blame
+MOST_WORK = 1e9  # rows times columns times categories, of the rows that trees grow from
+STRONG = 30.0  # nats, with which a column is found before witnesses are heard
+FEWEST_WITNESSED = 100  # rows of either side, for witnesses
+MOST_WITNESSED = 3e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
+ERRORS = 3.5  # standard errors at least, from which on what witnesses say is believed
+TREES, FEW_TREES, SUSPICIOUS = 8, 2, 1.0  # of a forest; so many first, and all if their score is above that
+FOLDS = 5  # so many parts of the rows are scored by trees of the others,
+FEW_FOLDS, MOST_CELLS = 2, 4_000_000  # or fewer of a larger table
+
+
+@dataclass(frozen=True, eq=False)
+class CodedSides:
+    """Rows of two sides as codes.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_rows, n_codes), uint8
+        In C order. The last code column is the side, 0 or 1.
+    n_categories : ndarray of shape (n_codes,), int32
+    n_ordered : ndarray of shape (n_codes,), int32
+        How many of the first codes of each are in an order that trees may ask by.
+    told : tuple of list of int
+        Of each column of the table, the code columns that tell it, one after the other.
+    asked : tuple of int
+        Of each column of the table, the code column that others' trees ask.
+    threads : int
+    """
+
+    codes: np.ndarray
+    n_categories: np.ndarray
+    n_ordered: np.ndarray
+    told: tuple
+    asked: tuple
+    threads: int = 1
+
+    @property
+    def side(self):
+        """The side of each row: ndarray of shape (n_rows,), uint8."""
+        return self.codes[:, -1]
+
+    @cached_property
+    def varying(self):
+        """Columns of the table that are not constant: list of int."""
+        return [j for j, told in enumerate(self.told) if (self.n_categories[told] > 1).any()]
+
+    def rows(self, chosen):
+        """Some of the rows, by their numbers."""
+        return replace(self, codes=self.codes[chosen])
+
+    def with_side(self, side):
+        """The same rows, were they all of one side, or each of its own of an array."""
+        codes = self.codes.copy()
+        codes[:, -1] = side
+        return replace(self, codes=codes)
+
+    def grown(self, told, given, asks_side, growth=None, seed=0):
+        """Trees that tell code columns, each given those of columns of the table, and those before it.
+
+        Parameters
+        ----------
+        told : list of int
+            Code columns.
+        given : list of int
+            Columns of the table.
+        asks_side : bool
+        growth : Growth or None
+        seed : int
+
+        Returns
+        -------
+        grown : GrownTrees
+        """
+        growth = growth or Growth(MIN_ROWS)
+        before = [len(self.n_categories) - 1] * asks_side + [self.asked[i] for i in given]
+        last = sorted(set(range(len(self.n_categories))) - {*before, *told})
+        return grow(
+            self.codes,
+            self.n_categories,
+            np.array([*before, *told, *last], dtype=np.int32),
+            self._cost,
+            **vars(growth) | {"max_features": growth.max_features(len(before) + len(told) - 1)},
+            seed=seed,
+            n_ordered=self.n_ordered,
+            which=np.arange(len(before), len(before) + len(told), dtype=np.int32),
+            n_threads=self.threads,
+        )
+
+    def conditionals(self, *how):
+        """The trees that ``grown`` has, averaged over all their prunings: Conditionals of so many trees."""
+        return average(self.grown(*how), self.threads)
+
+    @cached_property
+    def _cost(self):
+        return cost_table(len(self.codes), 1, COST_BITS)
+
+
+class Factors:
+    """Bayes factors of columns given others: evidence of trees that may ask for the side, against others.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    """
+
+    def __init__(self, sides):
+        self.sides = sides
+        self._known: dict[tuple, tuple] = {}
+        self._given: dict[int, list] = {}  # the others when `worst` was asked last, and their trees were grown
+
+    def of(self, j, given):
+        """Log of the factor of a column given others, nats: float."""
+        without, asking, _ = self._of(j, given)
+        return asking - without
+
+    def chain(self, order):
+        """Log of the factors of columns, each given those before it, nats; others have 0: ndarray of (n_columns,)."""
+        found = np.zeros(len(self.sides.told))
+        for t, j in enumerate(order):
+            found[j] = self.of(j, order[:t])
+        return found
+
+    def worst(self, left, least):
+        """The column, of some, of the greatest factor given the others, or None if none is above ``least``.
+
+        Trees that did not ask for a column stay as they are when that is left out.
+        """
+        for j in left:
+            given = _without(left, j)
+            if j in self._given:
+                asked = self._of(j, self._given[j])[2]
+                if not any(self.sides.asked[i] in asked for i in self._given[j] if i not in given):
+                    continue
+            self._given[j] = given
+        found = {j: self.of(j, self._given[j]) for j in left}
+        worst = max(left, key=lambda j: found[j])
+        return worst if found[worst] > least else None
+
+    def overall(self, side=None):
+        """Log of the factor for that the sides differ, whichever way they differ, nats: float.
+
+        Every column may differ given those before it; or one column alone, by itself; or one alone, given all others.
+        The factors of these are averaged: each way is as likely, and in it each column. So a difference of one column
+        of many is not lost among the others, nor one that is small everywhere.
+
+        Parameters
+        ----------
+        side : ndarray of shape (n_rows,), default=None
+            Other sides to deal the rows to.
+        """
+        columns = self.sides.varying
+        if not columns:
+            return 0.0
+        dealt = None if side is None else self.sides.with_side(side)
+
+        def of(j, given):
+            if dealt is None:
+                return self.of(j, given)
+            return _evidence(dealt.grown(dealt.told[j], given, True), dealt) - self._of(j, given)[0]
+
+        chain = sum(of(j, columns[:t]) for t, j in enumerate(columns))
+        alone = np.array([of(j, []) for j in columns])
+        given_all = np.array([of(j, _without(columns, j)) for j in columns])
+        of_one = [logsumexp(factors) - elementary.log(float(len(columns))) for factors in (alone, given_all)]
+        return float(logsumexp(np.array([chain, *of_one])) - elementary.log(3.0))
+
+    def _of(self, j, given):
+        """Evidence of the trees that may not ask for the side, and of those that may; code columns that either ask."""
+        key = j, *given
+        if key not in self._known:
+            grown = [self.sides.grown(self.sides.told[j], given, asks_side) for asks_side in (False, True)]
+            asked = {column for of in grown for column in np.unique(of.shapes.column[of.shapes.left > 0]).tolist()}
+            self._known[key] = *(_evidence(of, self.sides) for of in grown), asked
+        return self._known[key]
+
+
+def _evidence(grown, sides):
+    return float(average(grown, sides.threads).evidence.sum())
+
+
+def columns_to_blame(factors, rng):
+    """The columns to blame for what differs, in the order in which they are found: list of int.
+
+    The column that differs most given all others is left out, and the others are asked again, until none is left that
+    differs: then the columns that are left do not tell the sides apart. First a difference is what the evidence of
+    trees says, then, where that finds no more, what held-out rows say of `Witnesses`.
+
+    Parameters
+    ----------
+    factors : Factors
+    rng : numpy.random.Generator
+        Draws rows, of a table of more than are needed, and deals them to halves.
+    """
+    sides, blamed = factors.sides, []
+    left = list(sides.varying)
+    least = ODDS + float(elementary.log(np.array([len(left) or 1.0]))[0])
+    finders = [lambda: factors.worst(left, max(least, STRONG))]
+    if min(np.bincount(sides.side, minlength=2)) >= FEWEST_WITNESSED:
+        witnesses = Witnesses(at_most(sides, MOST_WITNESSED, rng), rng)
+        finders.append(lambda: witnesses.worst(left, max(ERRORS, np.sqrt(2 * least))))
+    finders.append(lambda: factors.worst(left, least))
+    for find in finders:
+        while left and (worst := find()) is not None:
+            left.remove(worst)
+            blamed.append(worst)
+    return blamed
+
+
+def _without(columns, j):
+    return [i for i in columns if i != j]
+
+
+def at_most(sides, work, rng):
+    """All rows, or as many as may be worked on, drawn; of either side as many, if it has them.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    work : float
+        Rows times columns times categories, at most.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    sides : CodedSides
+    """
+    most = max(2, int(work / (len(sides.told) * sides.n_categories.sum())))
+    if len(sides.codes) <= most:
+        return sides
+    rows = [np.flatnonzero(sides.side == side) for side in (0, 1)]
+    least = min(min(map(len, rows)), most // 2)
+    drawn = [rng.choice(of, min(len(of), most - least), replace=False) for of in rows]
+    return sides.rows(np.sort(np.concatenate(drawn)))
+
+
+class Witnesses:
+    """Log-ratios of forests, one learned from each side, of a column given others: where they differ, so do the sides.
+
+    Were both sides one, rows that the forests have not seen would have the same mean of it on both. Each half of the
+    rows is told by forests of the other.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    rng : numpy.random.Generator
+    """
+
+    def __init__(self, sides, rng):
+        self.told, self.parts = sides.told, []
+        half = np.empty(len(sides.codes), dtype=np.int64)
+        for side in (0, 1):
+            rows = rng.permutation(np.flatnonzero(sides.side == side))
+            half[rows] = np.arange(len(rows)) % 2
+        for which in (0, 1):
+            seen, unseen = sides.rows(half == which), sides.rows(half != which)
+            self.parts.append(([seen.rows(seen.side == side) for side in (0, 1)], unseen))
+        self.scores: dict[int, tuple] = {}  # of each column, and the columns that it is given
+
+    def worst(self, left, least):
+        """The column, of some, of the greatest score given the others, or None if none is above ``least``.
+
+        A score that was found when more columns were left counts until the column is the first of them; then it is
+        found anew. Where no other is above, all are.
+        """
+        while True:
+            stale = [j for j in left if j not in self.scores or self.scores[j][1] != len(left)]
+            first = max(left, key=lambda j: self.scores[j][0] if j in self.scores else np.inf)
+            if first not in stale:
+                if self.scores[first][0] <= least and stale:
+                    first = stale[0]
+                else:
+                    return first if self.scores[first][0] > least else None
+            given = _without(left, first)
+            score = self.score(first, given, FEW_TREES)
+            if score > SUSPICIOUS:
+                score = self.score(first, given, TREES)
+            self.scores[first] = score, len(left)
+
+    def score(self, j, given, n_trees):
+        """By how many standard errors the means of the log-ratio differ.
+
+        Parameters
+        ----------
+        j : int
+        given : list of int
+            Columns.
+        n_trees : int
+            Of each forest.
+
+        Returns
+        -------
+        score : float
+        """
+        gap, variance = 0.0, 0.0
+        for seen, unseen in self.parts:
+            ratio = np.subtract(*(_forest(of, self.told[j], given, n_trees, unseen.codes) for of in seen))
+            for side, sign in ((0, 1), (1, -1)):
+                of = ratio[unseen.side == side]
+                gap += sign * of.mean()
+                variance += of.var() / len(of)
+        return float(gap / np.sqrt(variance)) if variance > 0 else 0.0
+
+
+def _forest(sides, told, given, n_trees, codes):
+    """Log-probability of rows' code columns by trees that see drawn columns, pooled by geometric means: (n_rows,)."""
+    trees = [
+        sides.conditionals(told, given, False, Growth(MIN_ROWS).of_further_trees(), seed) for seed in range(n_trees)
+    ]
+    total = np.zeros(len(codes))
+    for t, column in enumerate(told):
+        pooled = sum(elementary.log(tree.distribution(t, codes, sides.threads)) for tree in trees) / n_trees
+        own = np.take_along_axis(pooled, codes[:, [column]].astype(np.intp), axis=1)[:, 0]
+        total += own - logsumexp(pooled)
+    return total
+
+
+def log_ratios(sides, order, rng):
+    """Log-probability of each cell on the first side less that on the second, given the cells before it, nats.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    order : list of int
+        The columns.
+    rng : numpy.random.Generator
+        Deals the rows to parts, each of which is told by trees of the others.
+
+    Returns
+    -------
+    ratio : ndarray of shape (n_rows, n_columns), float64
+    """
+    n, n_columns = len(sides.codes), len(sides.told)
+    ratio, part = np.zeros((n, n_columns)), np.empty(n, dtype=np.int64)
+    n_folds = FOLDS if n * n_columns <= MOST_CELLS else FEW_FOLDS
+    for side in (0, 1):
+        rows = np.flatnonzero(sides.side == side)
+        part[rng.permutation(rows)] = np.arange(len(rows)) % n_folds
+    for fold in range(n_folds):
+        seen, unseen = at_most(sides.rows(part != fold), MOST_WORK, rng), sides.rows(part == fold)
+        if not len(seen.codes) or not len(unseen.codes):
+            continue
+        both = [unseen.with_side(side) for side in (0, 1)]
+        for t, j in enumerate(order):
+            conditionals = seen.conditionals(sides.told[j], order[:t], True)
+            if (conditionals.column == len(sides.n_categories) - 1).any():
+                told = [_log_probability(conditionals, of.codes, sides.threads) for of in both]
+                ratio[part == fold, j] = told[0] - told[1]
+    return ratio
+
+
+def _log_probability(conditionals, codes, threads):
+    """Log-probability of the code columns that trees tell, together: ndarray of shape (n_rows,), nats."""
+    total = np.zeros(len(codes))
+    for j, prob in conditionals.walk(codes, threads):
+        total += elementary.log(np.take_along_axis(prob, codes[:, [j]].astype(np.intp), axis=1)[:, 0])
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """Where the tree of a column asks for the side.
+
+    Attributes
+    ----------
+    path : list of (int, int, int, bool)
+        Code columns that are asked on the way, whether the code is between two, and the answer.
+    rows : ndarray of int64
+        That come there.
+    nats : float
+        By how much the likelihood of the column's values there is higher, of these rows, if each side has a
+        distribution of its own.
+    """
+
+    path: list
+    rows: np.ndarray
+    nats: float
+
+
+def contexts(sides, target, given):
+    """Where the tree of a code column asks for the side and learns more than `ODDS`: list of Context, the most first.
+
+    Parameters
+    ----------
+    sides : CodedSides
+    target : int
+        Code column.
+    given : list of int
+        Columns of the table.
+    """
+    tree, found = sides.conditionals([target], given, True), []
+    stack: list = [(0, [], np.arange(len(sides.codes)))] if len(tree.column) else []
+    while stack:
+        node, path, rows = stack.pop()
+        if node < 0:
+            continue
+        column, low, high = int(tree.column[node]), int(tree.low[node]), int(tree.high[node])
+        if column == len(sides.n_categories) - 1:
+            nats = _gain(sides.codes[rows, target], sides.side[rows])
+            found += [Context(path, rows, nats)] * (nats > ODDS)
+            continue
+        codes = sides.codes[rows, column]
+        yes = (codes >= low) & (codes <= high)
+        for child, answer in zip(tree.children[node].tolist(), (True, False), strict=True):
+            stack.append((child, [*path, (column, low, high, answer)], rows[yes if answer else ~yes]))
+    return sorted(found, key=lambda context: -context.nats)
+
+
+def _gain(codes, side):
+    """Log-likelihood of codes that each side has a distribution for, less that of one for both, nats."""
+
+    def cost(codes):
+        counts = np.bincount(codes)
+        counts = counts[counts > 0].astype(np.float64)
+        return float((counts * (elementary.log(counts.sum()) - elementary.log(counts))).sum())
+
+    return cost(codes) - cost(codes[side == 0]) - cost(codes[side == 1])
