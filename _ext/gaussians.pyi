@@ -17,6 +17,14 @@ def predict(
     shift: NDArray[np.float64],
     n_threads: int = 1,
 ) -> NDArray[np.float64]: ...
+def observe(
+    log_weight: NDArray[np.float64],
+    before: NDArray[np.float64],
+    own: NDArray[np.float64],
+    log_own: NDArray[np.float64],
+    z: NDArray[np.float64],
+    n_threads: int = 1,
+) -> NDArray[np.float64]: ...
 def destroy(
     log_weight: NDArray[np.float64],
     before: NDArray[np.float64],

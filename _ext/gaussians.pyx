@@ -116,6 +116,33 @@ def predict(const double[:, ::1] z, int64_t t, const double[:, ::1] factor, cons
     return result
 
 
+def observe(const double[:, ::1] log_weight, const double[:, ::1] before, const double[::1] own,
+            const double[::1] log_own, const double[::1] z, int n_threads=1):
+    """Log-weights of states once a number of each row is known, the largest of a row 0: (n_rows, n_states), float64.
+
+    Parameters
+    ----------
+    log_weight, before, own, z
+        As `destroy` takes them.
+    log_own : ndarray of shape (n_states,), float64
+    n_threads : int
+    """
+    cdef int64_t n_rows = z.shape[0], n_states = own.shape[0], r, k
+    result = np.empty((n_rows, n_states))
+    cdef double[:, ::1] out = result
+    cdef double most, y
+    for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states > PARALLEL_WORK):
+        for k in range(n_states):
+            y = before[r, k] + own[k] * z[r]
+            out[r, k] = log_weight[r, k] + log_own[k] - 0.5 * (y * y)
+        most = out[r, 0]
+        for k in range(1, n_states):
+            most = max(most, out[r, k])
+        for k in range(n_states):
+            out[r, k] = out[r, k] - most
+    return result
+
+
 def destroy(const double[:, ::1] log_weight, const double[:, ::1] before, const double[::1] own, const double[::1] z,
             int n_threads=1):
     """Uniform numbers by mixtures of normal distributions, a mixture for each row.

@@ -373,7 +373,7 @@ cdef int grow_subtree(Work *work, const Domain *given, Node node) noexcept nogil
             at = 1 - at
         before = arena_mark(&work.arena)
         n_left = node.table[(domain.n_targets - 1) * domain.width + node.split]
-        left_is_small = 2 * n_left <= node.n
+        left_is_small = n_left <= node.n - n_left
         small, large = node, node
         small.n = min(n_left, node.n - n_left)
         large.n = node.n - small.n

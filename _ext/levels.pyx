@@ -202,8 +202,32 @@ cdef class Top:
         arena_release(&self.scratch, mark)
         return 0
 
+    def fits(self):
+        """Whether what was counted at the open nodes can be of their rows, which it is unless these have changed: bool.
+
+        The kernels look up costs of counts, and of what is left of a node's, without asking.
+        """
+        cdef int64_t slot, i, j, rest, width = self.domain.width
+        cdef int32_t v, last = self.domain.n_targets - 1
+        cdef int32_t[256] counts
+        cdef const int32_t *table
+        for slot, i in enumerate(self.nodes):
+            self._counts(i, counts)
+            table = &self.tables[slot, 0]
+            for j in range(width):
+                if self.domain.asked[j].column < 0:
+                    continue
+                rest = table[last * width + j]
+                for v in range(last):
+                    rest -= table[v * width + j]
+                    if not 0 <= table[v * width + j] <= counts[v]:
+                        return False
+                if not 0 <= rest <= counts[last]:
+                    return False
+        return True
+
     def split(self):
-        """Split the open nodes, whose rows have all been counted.
+        """Split the open nodes, whose rows have all been counted, and fit.
 
         Returns
         -------

@@ -27,7 +27,7 @@ cdef inline bint may_split(const Rules *rules, int32_t n, int32_t depth, const i
                            int32_t n_counts) noexcept nogil:
     """Whether a node of n rows is large enough and not pure."""
     cdef int32_t v
-    if n < 2 * rules.min_samples_leaf or depth >= rules.max_depth:
+    if n // 2 < rules.min_samples_leaf or depth >= rules.max_depth:
         return False
     for v in range(n_counts):
         if counts[v] == n:

@@ -9,6 +9,7 @@ from conftest import declared, random_table, small_tables, whole_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
@@ -102,6 +103,26 @@ def test_last_stage_is_the_flow_itself():
     *_, last = flow.staged_score_samples(codes)
     np.testing.assert_array_equal(last, flow.score_samples(codes))
     assert flow.score(codes) == pytest.approx(flow.train_score_[-1], abs=1e-12)
+
+
+def test_stages_of_rare_values_and_of_missing_cells():
+    X = random_table(8, 300, [3, 2, 9]).astype(float)
+    grouped = DiscreteTreeFlow(2, max_categories=3, min_samples_split=20).fit(X)
+    *_, last = grouped.staged_score_samples(X)
+    np.testing.assert_array_equal(last, grouped.score_samples(X))
+    X[::3, 1] = np.nan
+    flow = DiscreteTreeFlow(2, missing="marginalize", min_samples_split=20, random_state=0).fit(X)
+    *_, last = flow.staged_score_samples(X)
+    np.testing.assert_array_equal(last, flow.score_samples(X))
+    rows = np.repeat(X[:1], 3, axis=0)
+    rows[1:, 1] = 0, 1
+    for missing, *told in flow.staged_score_samples(rows):
+        assert np.exp(missing) == pytest.approx(np.exp(told).sum(), rel=1e-9)
+
+
+def test_stages_of_what_is_not_fitted():
+    with pytest.raises(NotFittedError):
+        next(DiscreteTreeFlow().staged_score_samples([[0, 1]]))
 
 
 def test_random_criterion_is_by_seed():

@@ -10,6 +10,7 @@ import treeflows
 from treeflows import AutoregressiveTreeFlow, PackedTable, TreeFlowMixture
 from treeflows._ext.distinct import DistinctRows
 from treeflows._ext.growing import GrowthRules, grow_trees
+from treeflows._ext.levels import Block, Top
 from treeflows.learning.blocks import RowsInBlocks, distinct_rows
 from treeflows.learning.costs import cost_table
 from treeflows.learning.multisets import distinct
@@ -128,6 +129,17 @@ def test_rows_that_change_meanwhile_are_told():
     rows = RowsInBlocks(read, (500, 3), 2000, 100)
     with pytest.raises(ValueError, match="have changed"):
         grow_in_passes(rows, k, order, cost_table(500, 1, COST_BITS), GrowthRules(5))
+
+
+def test_counts_that_cannot_be_are_known_before_their_costs_are_looked_up():
+    k, order = np.array([3, 4], dtype=np.int32), np.arange(2, dtype=np.int32)
+    before, now = (random_table(seed, 500, k).astype(np.uint8) for seed in (0, 1))
+    told = k, order, None, cost_table(500, 1, COST_BITS), GrowthRules(5), np.bincount(before[:, 1], minlength=4)
+    for rows, fits in ((before, True), (now, False)):
+        top = Top(1, *told)
+        top.open([0])
+        top.count(Block(rows, k, order, None))
+        assert top.fits() == fits
 
 
 @pytest.mark.parametrize("block_rows", [1, 77, 5000])
@@ -279,4 +291,18 @@ def test_weights_of_as_many_rows_as_counts_can_hold():
     flow = AutoregressiveTreeFlow(order="natural", max_depth=2).fit(codes, sample_weight=weight)
     few = AutoregressiveTreeFlow(order="natural", max_depth=2, min_samples_leaf=1).fit(codes)
     assert np.isfinite(flow.evidence_).all()
+    k, order = np.array([2, 3, 4], dtype=np.int32), np.arange(3, dtype=np.int32)
+    many, one = (
+        grow_trees(
+            codes.astype(np.uint8),
+            k,
+            order,
+            cost_table(int(w.sum()), 1, COST_BITS),
+            GrowthRules(int(w[0]), max_depth=3),
+            weight=w,
+        )
+        for w in (weight.astype(np.int32), np.ones(len(codes), dtype=np.int32))
+    )
+    for of_many, of_one in zip(many[:-1], one[:-1], strict=True):
+        np.testing.assert_array_equal(of_many, of_one)
     assert flow.score(codes) == pytest.approx(few.score(codes), abs=0.2)

@@ -384,6 +384,16 @@ def normal_mixtures(n_states, n_rows=200):
     return log_weight, before, np.exp(rng.normal(0, 1, n_states)), z
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_posteriors_are_those_of_the_definition_bit_for_bit(threads):
+    rng = np.random.default_rng(0)
+    log_weight, before = rng.normal(size=(2, 5000, 64)) * 30
+    own, z = rng.uniform(0.1, 9, 64), rng.normal(size=5000)
+    told = log_weight + np.log(own) - 0.5 * (before + own * z[:, None]) ** 2
+    found = gaussians.observe(log_weight, before, own, np.log(own), z, threads)
+    np.testing.assert_array_equal(found, told - told.max(axis=1, keepdims=True))
+
+
 @pytest.mark.parametrize("n_states", [1, 5, 16])
 def test_uniform_numbers_of_normal_mixtures(each_isa, n_states):
     log_weight, before, own, z = normal_mixtures(n_states)

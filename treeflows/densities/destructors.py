@@ -211,11 +211,10 @@ class GaussianMixtureDestructor(NormalStates):
         """What the numbers before place t make of the one there: (n_rows, n_states), to be handed to what follows."""
         return gaussians.predict(known, t, self.factor, self.shift, threads)
 
-    def observe(self, posterior, before, t, z):
+    def observe(self, posterior, before, t, z, threads=1):
         """Log-posterior once the numbers at place t are known."""
-        y = before + self._own(t) * z[:, None]
-        told = posterior + self._log_own[t] - 0.5 * y**2
-        return told - told.max(axis=1, keepdims=True)
+        own = self._own(t), self._log_own[t]
+        return gaussians.observe(posterior, before, *own, np.ascontiguousarray(z), threads)
 
     def quantiles_given_all(self, posterior, known, there, t, at, threads=1):
         """Quantiles, more or less, of the numbers at place t given all others.

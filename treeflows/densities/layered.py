@@ -1,6 +1,6 @@
 """The density of a discrete tree flow: a base density of the codes that layers of permutations make of a row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -56,6 +56,10 @@ class Layered(Density):
         for layer, base in zip(self.layers, self.bases[1:], strict=True):
             codes = program([layer], self.first_category).apply(codes, threads)
             yield base.score(codes, threads)
+
+    def first(self, n_layers):
+        """The density as it was after so many layers: Layered."""
+        return replace(self, layers=self.layers[:n_layers], bases=self.bases[: n_layers + 1])
 
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""

@@ -207,7 +207,7 @@ class Walk:
             posterior = mixture.observe_codes(posterior, j, kind) if density.n_categories[j] > 1 else posterior.copy()
             if has.any():
                 z = told[1 + i][3]
-                posterior[rows] = mixture.observe(posterior[rows], known[i], t, z)
+                posterior[rows] = mixture.observe(posterior[rows], known[i], t, z, self.threads)
                 self.known[i][rows, t] = z
             return posterior
 

@@ -17,7 +17,7 @@ STEPS_OF_PART = 10
 ROUNDS = 3  # of moving centres to the rows next to them, before EM starts
 MOST_ROWS = 50_000  # that EM learns from,
 SOME_ROWS = 8_192  # and so many before all of them, if these are more than
-MANY_TIMES = 5  # times as many
+MANY_TIMES = 2  # times as many
 STATES = ("weight", "factor", "shift", "prob")  # of a mixture, what EM changes
 
 
@@ -74,11 +74,11 @@ class MixtureLearner:
 
     def learn(self, n_states, rng):
         """A mixture by EM: on some of the rows until it gets nowhere, and then on all."""
-        mixture = self.start(n_states, rng)
-        if len(self.z) > MANY_TIMES * SOME_ROWS:
-            some = self.z[:SOME_ROWS], self.cells[:SOME_ROWS], self.n_categories, self.centre, self.scale
-            mixture = MixtureLearner(*some, self.threads).improve(mixture)
-        return self.improve(mixture)
+        if len(self.z) <= MANY_TIMES * SOME_ROWS:
+            return self.improve(self.start(n_states, rng))
+        of_some = self.z[:SOME_ROWS], self.cells[:SOME_ROWS], self.n_categories, self.centre, self.scale
+        some = MixtureLearner(*of_some, self.threads)
+        return self.improve(some.improve(some.start(n_states, rng)))
 
     def improve(self, mixture):
         """EM from a mixture until a step gains less than `TOLERANCE`; a few steps are a part."""

@@ -20,6 +20,8 @@ from .._ext.levels import Block, Top, add_counts
 from ..machine.errors import TableError
 from .blocks import bytes_of_row
 
+CHANGED = "the rows have changed while a model was learned from them"
+
 
 def grow_in_passes(
     rows,
@@ -114,6 +116,8 @@ class _Passes:
                 block = Block(codes, self.n_categories, self.order, self.n_ordered)
                 list(self.pool.map(partial(Top.count, block=block), [self.tops[t] for t in tops]))
             for t in tops:
+                if not self.tops[t].fits():
+                    raise TableError(CHANGED)
                 sort(t, self.tops[t].split())
         return fitting
 
@@ -176,7 +180,7 @@ class _Taken:
     def parts(self):
         """The rows of each node, once all blocks have been read."""
         if (self.ends != self.first[1:]).any():
-            raise TableError("the rows have changed while a model was learned from them")
+            raise TableError(CHANGED)
         return [self.rows[start:stop] for start, stop in pairwise(self.first.tolist())]
 
 

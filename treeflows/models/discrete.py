@@ -19,6 +19,7 @@ from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
 from .base import CategoricalFlow, learner
 from .parameters import check_criterion, check_n_jobs, check_smoothing
+from .questions import log_likelihood, warn_of_estimates
 
 
 class DiscreteTreeFlow(CategoricalFlow):
@@ -90,7 +91,8 @@ class DiscreteTreeFlow(CategoricalFlow):
     base_ : IndependentColumns or a fitted estimator
         Base density of the codes.
     train_score_ : ndarray of shape (n_layers + 1,)
-        Mean log-likelihood of the training rows, nats, after 0, 1, ... learned layers.
+        Mean log-likelihood of the training rows, nats, after 0, 1, ... learned layers. It is that of their codes: the
+        share that a value has of its group, the same after any number of layers, is left out.
     validation_score_ : ndarray of shape (n_layers + 1,) or None
         The same of the held-out rows, with early stopping. Both include layers that were learned but not kept.
     categories_ : list of ndarray
@@ -206,7 +208,8 @@ class DiscreteTreeFlow(CategoricalFlow):
         if self.validation_score_ is not None:
             curves["validation rows"] = -self.validation_score_
         if X is not None:
-            curves["held-out rows"] = np.array([-scores.mean() for scores in self.staged_score_samples(X)])
+            scores = self.distribution_.staged_score(self.whole_codes(X), n_threads(self.n_jobs))
+            curves["held-out rows"] = np.array([-score.mean() for score in scores])  # of codes, as the others are
         return {what: (np.arange(len(nll)), nll) for what, nll in curves.items()}, "layers", len(self.layers_)
 
     def _summary(self, column, layer, max_depth):
@@ -291,9 +294,23 @@ class DiscreteTreeFlow(CategoricalFlow):
         Yields
         ------
         log_likelihood : ndarray of shape (n_rows,), float64
-            Nats.
+            Nats; the last is what `score_samples` says. Under ``missing="marginalize"`` that of the observed cells.
+
+        Raises
+        ------
+        ValueError
+            For a value outside the fitted domain; the message names column and value.
         """
-        yield from self.distribution_.staged_score(self.whole_codes(X), n_threads(self.n_jobs))
+        rows, threads = self.read(X), n_threads(self.n_jobs)
+        density = self.distribution_
+        if rows.observed is None:
+            for scores in density.staged_score(rows.codes, threads):
+                yield scores + rows.log_share
+            return
+        for n_layers in range(len(density.layers) + 1):
+            scores, error = log_likelihood(density.first(n_layers), rows, threads)
+            warn_of_estimates(error, density.n_draws[0])
+            yield scores
 
     def _hold_out(self, codes, weight, rng):
         n = n_rows(codes, weight)
