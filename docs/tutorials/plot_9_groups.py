@@ -23,7 +23,8 @@ from sklearn.model_selection import cross_val_predict
 
 from treeflows import Aligner, AutoregressiveTreeFlow, Translator
 
-students = pd.read_csv(Path(os.environ["TREEFLOWS_DATA"]) / "csv" / "law_school.csv").sample(8000, random_state=0)
+path = Path(os.environ["TREEFLOWS_DATA"]) / "csv" / "law_school.csv"
+students = pd.read_csv(path).sample(8000, random_state=0)
 race, passed = students["race"].to_numpy() == "White", students["pass_bar"].to_numpy() == 1
 group = np.where(race, "white", "other")
 X = students.drop(columns=["race", "pass_bar", "decile1b", "decile3", "zfygpa", "zgpa"])
@@ -34,8 +35,8 @@ print({each: round(float(passed[group == each].mean()), 3) for each in ("white",
 # One group as the other
 # ----------------------
 # A density of rows given the group, one tree a column here, so that it takes a second. Every student who is not white
-# becomes one whom the density cannot tell from white students, with the fewest changes: categories change only where the
-# groups differ, numbers go to the same place among the others' numbers.
+# becomes one whom the density cannot tell from white students, with the fewest changes: categories change only where
+# the groups differ, numbers go to the same place among the others' numbers.
 
 translator = Translator(AutoregressiveTreeFlow(random_state=0), random_state=0).fit(X[learn], context=group[learn])
 some = ~learn & (group == "other")
@@ -61,8 +62,8 @@ print("as they were:", bool(np.allclose(back["lsat"], X[some]["lsat"]) and (back
 # A table without groups
 # ----------------------
 # An ``Aligner`` brings both groups to what they are together. Can boosted trees still tell the group of a student? And
-# what becomes of a classifier that sees aligned tables alone: how well does it tell who passes, and how far apart are the
-# groups' shares of those whom it lets try?
+# what becomes of a classifier that sees aligned tables alone: how well does it tell who passes, and how far apart are
+# the groups' shares of those whom it lets try?
 
 aligner = Aligner(AutoregressiveTreeFlow(random_state=0), random_state=0).fit(X[learn], context=group[learn])
 aligned = aligner.transform(X, context=group)
