@@ -85,6 +85,17 @@ def models():
     ]
 
 
+def models_given_a_column():
+    """Models of the columns before the last given that, each with the table of all."""
+    X, fitted = models()
+    numbers = models_of_numbers()[0][1]
+    return [
+        (AutoregressiveTreeFlow(max_categories=4).fit(X[:, :2], context=X[:, 2]), X),
+        (clone(fitted[3]).fit(X[:, :2], context=X[:, 2]), X),
+        (TreeFlowMixture(numeric=[1], random_state=0).fit(numbers[:, :2], context=numbers[:, 2]), numbers),
+    ]
+
+
 def models_of_numbers():
     """Models of a table of numbers and categories, each with the table that it was fitted to."""
     rng = np.random.default_rng(0)
@@ -259,7 +270,7 @@ def changed(data, rng, descriptions):
 def assert_true(model):
     """Raise AssertionError unless probabilities sum to one over the domain, and a bijection is one."""
     distribution = model.distribution_
-    if model.domain_.numeric.any():
+    if hasattr(distribution, "numbers") or model.domain_.numeric.any():
         for density in getattr(distribution, "members", (distribution,)):
             assert_true_numbers(density)
         return
@@ -319,7 +330,17 @@ def ask_of_numbers(model, X):
 def ask(model, X, pictures):
     """All that a model can be asked, ``pictures`` and what else takes long if so; a ValueError is an answer."""
     questions = [lambda: repr(model)]
-    if isinstance(model, TreeFlowClassifier):
+    if model.context_ is not None:
+        X, context = X[:, :-1], X[:, -1]
+        questions += [
+            lambda: model.summary(),
+            lambda: model.score_samples(X, context),
+            lambda: model.sample(3, random_state=0, context=context[:1]),
+            lambda: model.anomalies(X, 2, context),
+            lambda: model.inverse_transform(model.transform(X, context), context),
+        ]
+        pictures = False
+    elif isinstance(model, TreeFlowClassifier):
         questions += [lambda: model.predict(X), lambda: ask(model.density_, X, pictures)]
     elif isinstance(model, TreeFlowRegressor):
         questions += [lambda: assert_finite(model.predict(X)), lambda: assert_finite(model.predict_quantiles(X))]
@@ -327,7 +348,7 @@ def ask(model, X, pictures):
         questions += [lambda: model.score_samples(X), lambda: model.sample(3, random_state=0), model.summary]
         if pictures and model.domain_.numeric.any():
             questions += [lambda: ask_of_numbers(model, X)]
-    if hasattr(model, "transform"):
+    if hasattr(model, "transform") and model.context_ is None:
         questions += [lambda: model.inverse_transform(model.transform(X))]
     place = {"layer": 1} if isinstance(model, DiscreteTreeFlow) else {"column": 0}
     has_trees = any(hasattr(model, name) for name in ("trees_", "flows_", "layers_"))
@@ -349,7 +370,7 @@ def ask(model, X, pictures):
 def fuzz(numbers, folder, seed=0, pictures=0.05):
     """Counts of what became of changed files of these numbers: refused, or loaded and true."""
     X, fitted = models()
-    fitted = [*((model, X) for model in fitted), *models_of_numbers()]
+    fitted = [*((model, X) for model in fitted), *models_of_numbers(), *models_given_a_column()]
     path = Path(folder) / "model"
     files = []
     for model, _ in fitted:
