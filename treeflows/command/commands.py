@@ -415,7 +415,7 @@ def _plot(arguments):
     from ..pictures.saving import save_picture
 
     model = _load(arguments)
-    if arguments.what not in ("curve", "tree") and arguments.data is None:
+    if arguments.what not in ("curve", "tree", "graph") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
     X = None if arguments.data is None else _table_for(model, arguments)
     options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}

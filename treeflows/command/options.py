@@ -7,7 +7,7 @@ import math
 from .._version import __version__
 
 MODELS = ("auto", "tree", "ensemble", "dtf")
-PICTURES = ("curve", "tree", "dependence", "marginals", "pair", "anomalies")
+PICTURES = ("curve", "tree", "graph", "dependence", "marginals", "pair", "anomalies")
 DESCRIPTIONS = {
     "pack": "Write a table of any size to a folder, from where fit and score read it without having it in memory.",
     "fit": "Learn a model of a table, of numbers as such, and of every other value as it is written.",
@@ -122,7 +122,7 @@ def parser():
 
     show = command("show", "describe a model, or print the tree of a column", model, as_json)
     plot = command("plot", "draw a picture of a model", model, seed, jobs)
-    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves and trees need one")
+    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves, trees and graphs need one")
     _add_na(plot)
     told = "two columns of numbers to draw as a pair (default: those that share most information)"
     plot.add_argument("--columns", nargs=2, metavar="NAME", help=told)
