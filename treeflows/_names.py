@@ -17,9 +17,11 @@ from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
+from .models.query import Distribution, QueryResult
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .models.translation import Aligner, Translation, Translator
+from .pictures.differences import ComparisonDisplay
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
@@ -33,11 +35,13 @@ __all__ = [
     "AutoregressiveTreeFlow",
     "ColumnCodes",
     "Comparison",
+    "ComparisonDisplay",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",
     "Difference",
     "DiscreteTreeFlow",
+    "Distribution",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",
@@ -48,6 +52,7 @@ __all__ = [
     "PairDisplay",
     "PartError",
     "PartyColumns",
+    "QueryResult",
     "RotationDestructor",
     "SyntheticQuality",
     "Translation",

@@ -1,6 +1,7 @@
 """Fitted models of tables, and what they are asked: likelihoods, samples, conditionals, missing cells, anomalies."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
+from ..densities.conditional_tree import ConditionalTree
 from ..densities.density import Density
 from ..densities.stored import LEAST_PROBABILITY
 from ..inference.cells import LEAST_SHARE, conditional_cells, conditional_values, joint_with
@@ -24,11 +26,14 @@ from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.contexts import encode_context, read_context, with_context
 from ..tables.domain import Domain, listing
+from ..tables.given import read_given
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from ..tables.writing import write_blocks
+from .query import TARGET, Query
 
 SWEEPS = 20  # of Gibbs sampling
+MOST_DEPTH = 4  # to which a tree is told
 BLOCK_CELLS = 4_000_000  # of rows that are read or written in blocks
 
 
@@ -172,17 +177,19 @@ class TableModel(DensityMixin, BaseEstimator):
             told = f"{what} is not for numbers yet, and column {self.domain_.column_names[j]!r} holds numbers"
             raise TableError(f"{told}: bin them", column=self.domain_.column_names[j])
 
-    def summary(self, *, column=None, layer=None, max_depth=None):
+    def summary(self, *, column=None, layer=None, max_depth=MOST_DEPTH, full=False):
         """What the model has learned.
 
         Parameters
         ----------
         column : str or int, default=None
-            Column whose tree to tell, of a model that has one for each.
+            Column to tell alone, by its tree, of a model that has one for each.
         layer : int, default=None
             Layer to tell, from 1, of a discrete tree flow; None is the first.
-        max_depth : int, default=None
+        max_depth : int or None, default=4
             How deep to tell the tree; None is all of it.
+        full : bool, default=False
+            True tells every split of the column's tree that was tried, False those that are believed, as `tree` does.
 
         Returns
         -------
@@ -199,6 +206,8 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         domain, kind = self.domain_, type(self).__name__
         figures, text = self._summary(column, layer, max_depth)
+        if column is not None:
+            return {"kind": kind} | figures, self.tree(column, full=full).to_text(max_depth)
         columns = dict(zip(domain.column_names, domain.labels, strict=True))
         lines = [f"{kind}: {self.n_features_in_} columns\n\ncolumn: categories"]
         for name, labels in columns.items():
@@ -206,11 +215,14 @@ class TableModel(DensityMixin, BaseEstimator):
         return {"kind": kind, "columns": columns} | figures, "\n".join([*lines, "", text])
 
     def _summary(self, column, layer, max_depth):
-        """Figures and text of what is told by this kind of model alone."""
+        """Figures and text of what this kind of model alone tells, which refuses a ``column`` if none has a tree."""
         raise NotImplementedError
 
-    def tree(self, column=None, layer=None):
+    def tree(self, column=None, layer=None, *, full=False):
         """One of the trees that the model has learned.
+
+        Of a column's tree, the splits that are believed: those that are more probable than not, given the training
+        rows. `ConditionalTree.believed` says how the others are left out, and takes another threshold.
 
         Parameters
         ----------
@@ -218,6 +230,8 @@ class TableModel(DensityMixin, BaseEstimator):
             Name or number of the column whose tree it is; of a `TreeFlowMixture` that in the first of its ``flows_``.
         layer : int, default=None
             Of a `DiscreteTreeFlow`, the layer, from 1.
+        full : bool, default=False
+            True gives a column's tree with every split that was tried, whose leaves the likelihoods are made of.
 
         Returns
         -------
@@ -231,7 +245,8 @@ class TableModel(DensityMixin, BaseEstimator):
             For a model without trees of its own.
         """
         check_is_fitted(self)
-        return self._tree(column, layer)
+        tree = self._tree(column, layer)
+        return tree.believed() if isinstance(tree, ConditionalTree) and not full else tree
 
     def _tree(self, column, layer):
         raise TypeError(f"a {type(self).__name__} has no trees of its own to draw; take one of its members")
@@ -242,7 +257,7 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns), default=None
-            Rows that the model has not seen; an ensemble needs them.
+            Rows to make a curve of, as "rows given": best those that the model has not seen. An ensemble needs them.
 
         Returns
         -------
@@ -378,10 +393,11 @@ class TableModel(DensityMixin, BaseEstimator):
         n_samples : int, default=1
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
-        given : dict of str or int to value, default=None
-            Columns, by name or number, and the values that all rows shall have in them; of a column of numbers also a
-            range: a tuple of the least and the greatest value, of which either may be None. Exact if these columns come
-            first in the order that the model was learned in, and one of them at most, the last, has a range; else rows
+        given : mapping or Series, default=None
+            Columns, by name or number, and what all rows shall have in them: a value; a list or a set, of which any; of
+            a column of numbers, or of categories in an order, a range: a tuple of the least and the greatest value, of
+            which either may be None; or ``{"not": ...}`` with any of these. Exact if these columns come first in the
+            order that the model was learned in, and one of them at most, the last, may have several values; else rows
             are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
             cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
         out : str or path-like, default=None
@@ -682,6 +698,71 @@ class TableModel(DensityMixin, BaseEstimator):
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return told
 
+    def query(self, columns=None, *, given=None, by=None, context=None, n_draws=20_000, random_state=None):
+        """Distribution of columns given whatever is known of others.
+
+        Parameters
+        ----------
+        columns : str, int or list of these, default=None
+            Columns to tell, by name or number; None for all.
+        given : mapping or Series, default=None
+            What is known, as `sample` takes it: by column a value; a list or a set, of which any; a range; or
+            ``{"not": ...}`` with any of these. Columns that are not named are unknown, and summed out.
+        by : str, int or list of these, default=None
+            Columns of which each combination of values is told apart; of numbers, of bins.
+        context : array-like of shape (1, n_context), default=None
+            Of a model that was fitted to one: what all is conditioned on.
+        n_draws : int, default=20,000
+            What is not exact is told from as many draws of the model, which are kept until the next question, and where
+            too few of these agree with what is given from at most as many that are led to it. Not kept in files.
+        random_state : int, default=None
+            Of the draws; None for the same always, so that equal questions have equal answers.
+
+        Returns
+        -------
+        result : QueryResult
+            Probabilities with their standard errors, and the probability of what is given. Exact if the columns that
+            are named, and all that come before them in the order that the model was learned in, have at most 65,536
+            joint states, or 16,384 of those that may be; of tables with numbers 4,096, and 1,024. A MonteCarloWarning
+            says if a standard error is above 0.01; NaN where hardly any draw agrees with what is given.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, or value of one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import AutoregressiveTreeFlow
+        >>> coin = np.random.default_rng(0).integers(0, 2, (1000, 2))
+        >>> flow = AutoregressiveTreeFlow().fit(np.column_stack([coin, coin.sum(axis=1)]))
+        >>> flow.query([0, 1], given={2: [1, 2]})["x0"].probability.round(2)
+        array([0.33, 0.67])
+        """
+        check_is_fitted(self)
+        check_number(n_draws, "n_draws", Integral, min_val=1)
+        if random_state is not None:
+            check_number(random_state, "random_state", Integral, min_val=0)
+        domain = self.domain_
+        asked = list(range(len(domain.columns))) if columns is None else self._numbers_of(columns, "columns")
+        codes = self.given_codes(context, 1)
+        codes = np.empty(0, dtype=np.uint8) if codes is None else codes[0]
+        told = read_given(domain, None if isinstance(given, Mapping) and not given else given)
+        ask = Query(domain, self.distribution_, codes, n_draws, random_state or 0, n_threads(self.n_jobs))
+        result = ask.answer(told, asked, () if by is None else self._numbers_of(by, "by"))
+        warn_of_query(result)
+        return result
+
+    def _numbers_of(self, columns, what):
+        """Numbers of columns that a user named, one or several."""
+        several = [columns] if isinstance(columns, (str, Integral)) else list(columns)
+        numbers = [self.domain_.index(each) for each in several]
+        if len(set(numbers)) < len(numbers) or not numbers:
+            told = f"{what} must name columns, each once, got {columns!r}"
+            raise ParameterError(told, parameter=what, value=columns)
+        return numbers
+
     def impute(self, X, *, draw=False, n_draws=None, n_sweeps=SWEEPS, random_state=None, context=None):
         """Fill missing cells.
 
@@ -877,9 +958,11 @@ class TableModel(DensityMixin, BaseEstimator):
     def _sample_given(self, n_samples, given, context, rng):
         """Rows that have the given values and context; how many effective ones, out of how many proposals."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
-        codes, observed, place_of, *within = domain.given(given)
-        within = [each for each in within if each]
-        places = {j: np.full(n_samples, place) for j, place in place_of.items()}
+        told = read_given(domain, given).named()
+        if told.impossible:
+            raise TableError(told.impossible)
+        codes, observed, within, _ = told.to_codes()
+        may_be = [within] if within else []
         contexts, which = np.empty((1, 0), dtype=codes.dtype), np.zeros(n_samples, dtype=np.intp)
         if context is not None:
             contexts, which = np.unique(context, axis=0, return_inverse=True)
@@ -889,14 +972,15 @@ class TableModel(DensityMixin, BaseEstimator):
             drawn, effective, n_proposed = [np.empty((0, seen.shape[1]))], 0.0, 0
             of = which.ravel()[rows]
             for i in np.unique(of).tolist():
-                told = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
-                part, worth, proposed = self.distribution_.given(*told, rng, threads, *within)
+                whole = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
+                part, worth, proposed = self.distribution_.given(*whole, rng, threads, *may_be)
                 drawn, effective, n_proposed = [*drawn, part], effective + worth, n_proposed + proposed
             back = np.argsort(np.argsort(of, kind="stable"), kind="stable")
             return np.concatenate(drawn[1:] or drawn)[back], effective, n_proposed
 
         drawn, effective, n_proposed = draw(slice(None))
-        X = domain.decode(self._named(drawn, lambda bad: draw(bad)[0], rng), rng, places)
+        drawn = self._named(drawn, lambda bad: draw(bad)[0], rng)
+        X = domain.decode(drawn, rng, told.places(drawn, rng))
         return X, effective, n_proposed
 
     def _named(self, codes, again, rng):
@@ -929,6 +1013,21 @@ def log_likelihood(distribution, rows, threads):
         return distribution.score(rows.codes, threads) + rows.log_share, np.zeros(1)
     scores, error = distribution.marginal(rows.codes, rows.observed, threads)
     return scores + rows.log_share, error
+
+
+def warn_of_query(result):
+    """Warn of the largest standard error of a query's probabilities, if that is above the target."""
+    results = list(result.groups.values()) or [result]
+    none = sum(each.effective == 0 for each in results)
+    error = [told.error.max() for each in results if each.effective > 0 for told in each.distributions.values()]
+    most, parts = max(error, default=0.0), []
+    if most > TARGET:
+        parts.append(f"probabilities are estimates, with a standard error of up to {most:.2g}: take more n_draws")
+    if none:
+        what = f"{none:,} combination(s) of values are" if result.groups else "what is given is"
+        parts.append(f"{what} too rare to be estimated by the draws that were taken: NaN")
+    if parts:
+        warnings.warn("; ".join(parts), MonteCarloWarning, stacklevel=3)
 
 
 def warn_of_estimates(error, n_draws=DRAWS[0]):
