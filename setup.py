@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -25,7 +24,6 @@ def extension(name, *sources):
             "_ext/kernels_isa.h",
             "_ext/elementary.h",
             "_ext/costs.h",
-            *map(str, Path("_ext").glob("*.pxd")),
         ],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
