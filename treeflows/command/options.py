@@ -117,7 +117,11 @@ def parser():
     told = "also draw what differs: PNG, SVG or PDF by its ending"
     compare.add_argument("-o", "--output", metavar="PICTURE", help=told)
 
-    report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
+    fitted = _Parser(add_help=False)
+    told = "file that fit wrote, to tell of the table instead of a model that is learned of it"
+    fitted.add_argument("model", metavar="MODEL", nargs="?", help=told)
+    told = "one page about a table and its model"
+    report = command("report", told, fitted, data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
     show = command("show", "describe a model, or print the tree of a column", model, as_json)
