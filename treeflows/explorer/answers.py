@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..inference.evidence import Evidence, kept_draws
 from ..learning.orders import mutual_information
 from ..machine.archives import whole_file
 from ..machine.errors import ParameterError
@@ -68,8 +69,10 @@ class Explorer:
         domain, told = model.domain_, before.distributions.values()
         self.faces = [Face.of(column, each) for column, each in zip(domain.columns, told, strict=True)]
         self.before = [face.shares(each)[0] for face, each in zip(self.faces, told, strict=True)]
-        drawn = model.sample(n_draws, random_state=random_state)
-        self.draws = self.codes(model.read(drawn, infer=True).codes)
+        nothing = np.zeros(len(self.faces), dtype=bool)
+        blank = Evidence(nothing.astype(np.uint8), nothing, nothing, {})
+        # those that the model itself answers from, wherever enough of them agree with the evidence
+        self.draws = self.codes(kept_draws(model.distribution_, blank, n_draws, random_state, n_threads(model.n_jobs)))
 
     def codes(self, rows):
         """Codes of rows as the page has them.
