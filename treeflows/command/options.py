@@ -21,7 +21,7 @@ DESCRIPTIONS = {
     "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
     "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
-    "explore": "Open a page on which every column's distribution moves to what evidence makes of it, by a click; of DATA, "
+    "explore": "Open a page in the browser on which a click on a value shows what becomes of all columns; of DATA, "
     "rows are shown with their odd cells and what would be likelier.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
@@ -121,7 +121,7 @@ def parser():
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
     explore = command("explore", "ask a model with the mouse, in a browser or as one page", model, seed, jobs)
-    explore.epilog = "examples: treeflows explore model.treeflow data.csv; treeflows explore model.treeflow --export page.html"
+    explore.epilog = "example: treeflows explore model.treeflow data.csv --export page.html"
     explore.add_argument("data", metavar="DATA", nargs="?", help="a table whose rows to look at")
     _add_na(explore)
     told = "write the page, with what it needs in it, instead of serving it"

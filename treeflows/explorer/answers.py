@@ -1,4 +1,4 @@
-"""What the page about a model asks: columns and draws to show at once, answers given evidence, rows and their oddities."""
+"""What the page about a model asks: columns and draws to show at once, answers given evidence, rows and odd cells."""
 
 import base64
 import json
@@ -22,9 +22,11 @@ from .faces import Face
 from .page import page
 
 DRAWS = 20_000
-MOST_PACKED = 2_000_000  # bytes of draws in a page, in base64
+DEFAULTS = {"n_draws": DRAWS, "random_state": 0}  # of `TableModel.query`
+FEWEST_DRAWS = 1000  # in a page that has little room for them
+MOST_BYTES = 2_800_000  # of what a page knows
+ENOUGH, FEW = 4000, 8  # draws and values of each column, to see which share most
 ODDEST = 20  # rows of a table to name
-MOST_SHARED = 300  # columns between which mutual information is counted
 FRAME = 860  # pixels, the height of a page in a notebook
 
 
@@ -105,9 +107,10 @@ class Explorer:
         Returns
         -------
         answer : dict
-            ``log``, the log-probability of the evidence, or None; ``error``, its standard error relative to the probability,
-            0 if exact; ``effective`` draws, None if exact; ``shares`` of the codes of each column, None if nothing can be
-            told; the greatest standard error of these, ``wrong``; and ``note``: why nothing can be told, or "".
+            ``log``, the log-probability of the evidence, or None; ``error``, its standard error relative to the
+            probability, 0 if exact; ``density``, whether it is one; ``effective`` draws, None if exact; ``shares`` of
+            the codes of each column, None if nothing can be told; the greatest standard error of these, ``wrong``; and
+            ``note``: why nothing can be told, or "".
         """
         found = self._told(self.given(told) or None)
         shares = wrong = None
@@ -175,7 +178,7 @@ class Explorer:
         -------
         told : dict
             ``row``, ``log_likelihood`` in nats, ``codes`` as the page has them (-1 where a cell is not observed),
-            ``cells`` with ``column``, ``text``, ``surprise`` in nats and ``likely``, and ``python``: what computes this.
+            ``cells`` with ``column``, ``text``, ``surprise`` in nats and ``likely``, and ``python``, which computes it.
 
         Raises
         ------
@@ -185,29 +188,34 @@ class Explorer:
         n_rows, _ = self.table
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < n_rows:
             raise ParameterError(f"row must be a whole number from 0 to {n_rows - 1:,}", parameter="row", value=i)
+        part = _rows_of(self.X, [i])
+        return self._rows(part, [i], self.model.anomalies(part, 1))[0]
+
+    def _rows(self, part, places, found):
+        """What `row` says of the rows of a table, which have these places in the whole one."""
         model, domain = self.model, self.model.domain_
-        one = _row_of(self.X, i)
-        found, rows = model.anomalies(one, 1), model.read(one, infer=True)
-        likely = read_table(model, model.predict(one), reset=False)
-        codes = self.codes(rows.codes)[0].astype(int)
+        rows = model.read(part, infer=True)
+        codes = self.codes(rows.codes).astype(int)
         if rows.observed is not None:
-            codes[~rows.observed[0]] = -1
-        cells = [
+            codes[~rows.observed] = -1
+        try:
+            table = read_table(model, model.predict(part), reset=False)
+            likely = [domain.shown(table, j) for j in range(len(self.faces))]
+        except ValueError:  # so much is missing in one of them that nothing can be told
+            likely = np.full((len(self.faces), len(places)), "")
+        return [
             {
-                "column": j,
-                "text": str(found.values[0, j]),
-                "surprise": float(found.surprise[0, j]),
-                "likely": str(domain.shown(likely, j)[0]),
+                "row": place,
+                "log_likelihood": float(found.log_likelihood[i]),
+                "codes": codes[i].tolist(),
+                "cells": [
+                    {"column": j, "text": str(text), "surprise": float(nats), "likely": str(likely[j][i])}
+                    for j, (text, nats) in enumerate(zip(found.values[i], found.surprise[i], strict=True))
+                ],
+                "python": f"model.anomalies(table[{place}:{place + 1}], 1), model.predict(table[{place}:{place + 1}])",
             }
-            for j in range(len(self.faces))
+            for i, place in enumerate(places)
         ]
-        return {
-            "row": i,
-            "log_likelihood": float(found.log_likelihood[0]),
-            "codes": codes.tolist(),
-            "cells": cells,
-            "python": f"model.anomalies(table[{i}:{i + 1}], 1), model.predict(table[{i}:{i + 1}])",
-        }
 
     def figures(self, *, served=False):
         """All that the page knows.
@@ -221,25 +229,32 @@ class Explorer:
         -------
         figures : dict
         """
-        names = self.model.domain_.column_names
         columns = [
-            face.figures() | {"dependence": shared, "before": before, "listed": face.listed(before)}
+            face.figures() | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before)}
             for face, before, shared in zip(self.faces, self.before, self._dependence().tolist(), strict=True)
         ]
-        about = f"{type(self.model).__name__} of {len(names):,} column{'s' * (len(names) > 1)}"
+        about = f"{type(self.model).__name__} of {len(self.faces):,} column{'s' * (len(self.faces) > 1)}"
         rows = None
         if self.X is not None:
             n_rows, oddest = self.table
-            named = [
-                {"row": int(row), "log_likelihood": float(score)}
-                for row, score in zip(oddest.rows, oddest.log_likelihood, strict=True)
-            ]
-            told = [] if served else [self.row(each["row"]) for each in named]
-            rows = {"n": n_rows, "oddest": named, "told": told}
+            places = oddest.rows.tolist()
+            scores = zip(places, oddest.log_likelihood.tolist(), strict=True)
+            rows = {
+                "n": n_rows,
+                "oddest": [{"row": place, "log_likelihood": score} for place, score in scores],
+                "told": [] if served else self._rows(_rows_of(self.X, places), places, oddest),
+            }
             about += f", and a table of {n_rows:,} row{'s' * (n_rows > 1)}"
-        n_kept, packed = _packed(self.draws)
-        draws = {"n": n_kept, "packed": packed}
-        return {"title": self.title, "about": about, "columns": columns, "draws": draws, "rows": rows, "served": served}
+        figures = {
+            "title": self.title,
+            "about": about,
+            "columns": columns,
+            "rows": rows,
+            "served": served,
+            "options": "".join(f", {name}={value}" for name, value in self.how.items() if value != DEFAULTS[name]),
+        }
+        n_kept, packed = _packed(self.draws, MOST_BYTES - len(json.dumps(figures)))
+        return figures | {"draws": {"n": n_kept, "packed": packed}}
 
     def to_html(self):
         """The page, with all that it needs in it.
@@ -284,12 +299,20 @@ class Explorer:
         return f'<iframe srcdoc="{inner}" sandbox="allow-scripts" title="explorer" style="{style}"></iframe>'
 
     def _dependence(self):
-        """How much each column shares with the others, in sum, of the draws: ndarray of shape (n_columns,), nats."""
-        codes = self.draws
-        sizes = np.array([len(face.labels) for face in self.faces], dtype=np.int32)
-        if codes.shape[1] > MOST_SHARED:  # with some of the others, which tell as much for an order
-            codes = codes[: len(codes) // 4]
-        return mutual_information(np.ascontiguousarray(codes), sizes, n_threads(self.model.n_jobs)).sum(axis=1)
+        """How much each column shares with the others, in sum, of some draws: ndarray of shape (n_columns,), nats."""
+        n = min(len(self.draws), ENOUGH)
+        few, sizes = np.empty((n, len(self.faces)), dtype=np.uint8), np.zeros(len(self.faces), dtype=np.int32)
+        for j, (face, before) in enumerate(zip(self.faces, self.before, strict=True)):
+            k = len(face.labels) + 1  # one for unseen values
+            place = np.arange(k) * FEW // k
+            if not face.ordered:
+                place[np.argsort([*(-share for share in before), 0.0], kind="stable")] = np.minimum(
+                    np.arange(k), FEW - 1
+                )
+            few[:, j], sizes[j] = place[self.draws[:n, j]], place.max() + 1
+        by_chance = np.multiply.outer(sizes - 1, sizes - 1) / (2 * n)
+        shared = mutual_information(few, sizes, n_threads(self.model.n_jobs)) - by_chance
+        return shared.sum(axis=1)
 
 
 def _read_evidence(each, faces):
@@ -313,21 +336,28 @@ def _is_place(number, n):
     return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < n
 
 
-def _packed(draws):
-    """As many of the draws as a page has room for: how many, and column by column, deflated, in base64."""
+def _rounded(shares):
+    """Shares as a page shows them, and not longer."""
+    return [round(share, 6) for share in shares]
+
+
+def _packed(draws, room):
+    """As many of the draws as there is room for: how many, and column by column, deflated, in base64."""
     n = len(draws)
     while True:
         text = base64.b64encode(zlib.compress(np.ascontiguousarray(draws[:n].T).tobytes(), 9)).decode()
-        if len(text) <= MOST_PACKED or n < 2:
+        if len(text) <= room or n <= FEWEST_DRAWS:
             return n, text
-        n = int(n * 0.95 * MOST_PACKED / len(text))
+        n = max(int(n * 0.95 * max(room, 0) / len(text)), FEWEST_DRAWS)
 
 
-def _row_of(X, i):
-    """A table of one of its rows."""
+def _rows_of(X, places):
+    """A table of some of the rows of one."""
     if hasattr(X, "iloc"):
-        return X.iloc[i : i + 1]
-    return X.slice(i, 1) if hasattr(X, "slice") else X[i : i + 1]
+        return X.iloc[places]
+    if hasattr(X, "column_names"):  # pyarrow's
+        return X.take(places)
+    return (np.asarray(X, dtype=object) if isinstance(X, (list, tuple)) else X)[places]
 
 
 def read_question(body):

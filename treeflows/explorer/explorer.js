@@ -6,7 +6,8 @@ const columns = data.columns;
 const FEWEST = 30; // effective draws, below which no distribution is shown
 const FEW_VALUES = 8; // of a card that is folded
 const MOST_CELLS = 16; // of a row, that are told
-const GAP = 16; // pixels below a card
+const GAP = 16; // pixels between cards
+const NARROWEST = 304; // of them
 const AT_ONCE = 24; // cards that are made at a time
 const $ = (id) => document.getElementById(id);
 const sum = (x) => x.reduce((a, b) => a + b, 0);
@@ -103,10 +104,16 @@ const wire = (evidence) => [...evidence].map(([column, { codes, not, from, to }]
 
 // ---- evidence as Python ----
 
+/** Text as Python has it: JSON's escapes are Python's too. */
+function quoted(text) {
+  const told = JSON.stringify(text);
+  return text.includes("'") ? told : `'${told.slice(1, -1).replaceAll('\\"', '"')}'`;
+}
+
 function literal(column, told) {
   const values = told.from !== undefined
     ? [`(${column.low[told.from]}, ${column.high[told.to]})`]
-    : [...told.codes].sort((a, b) => a - b).flatMap((code) => column.literals[code]);
+    : [...told.codes].sort((a, b) => a - b).flatMap((code) => column.literals?.[code] ?? quoted(column.labels[code]));
   return { values, one: values.length === 1 };
 }
 
@@ -116,7 +123,8 @@ function python(evidence) {
     const value = one ? values[0] : `[${values.join(", ")}]`;
     return `${columns[j].literal}: ${told.not ? `{'not': ${value}}` : value}`;
   });
-  return given.length ? `model.query(given={${given.join(", ")}})` : "model.query()";
+  const said = given.length ? `given={${given.join(", ")}}${data.options}` : data.options.slice(2);
+  return `model.query(${said})`;
 }
 
 // ---- answers from draws ----
@@ -223,15 +231,15 @@ class Card {
       this.unfolded = !this.unfolded;
       render();
     } });
-    this.card = element("article", { className: "card", "aria-label": isolated(this.column.name), onkeydown: (event) => {
+    this.heights = new Map();
+    this.element = element("article", { className: "card", "aria-label": isolated(this.column.name), onkeydown: (event) => {
       if (event.key !== "Escape") return;
       event.preventDefault();
       if (active().evidence.has(j)) takeBack(j);
       else document.activeElement.blur();
     } }, element("header", {}, element("h2", { title: short(this.column.name, 500), dir: "auto" }, short(this.column.name)), this.moved));
-    if (this.column.bins) this.card.append(...this.makePlot());
-    this.card.append(this.bars, this.fold);
-    this.element = element("div", {}, this.card); // as high as the grid has it
+    if (this.column.bins) this.element.append(...this.makePlot());
+    this.element.append(this.bars, this.fold);
   }
 
   /** Distributions to draw: before, and of each side given its evidence, or none. */
@@ -245,11 +253,18 @@ class Card {
     const isTold = shownSides().some((side) => side.evidence.has(j));
     this.moved.textContent = isTold ? "evidence" : moved === null ? "" : `${state.comparing ? "apart" : "moved"} ${percent(moved)}`;
     this.moved.classList.toggle("much", !isTold && moved > 0.1);
-    this.card.classList.toggle("told", isTold);
-    this.card.classList.toggle("compared", state.comparing);
-    this.card.classList.toggle("asking", shownSides().some((side) => side.asked !== null && side.answer.shares === null));
+    this.element.classList.toggle("told", isTold);
+    this.element.classList.toggle("compared", state.comparing);
+    this.element.classList.toggle("asking", shownSides().some((side) => side.asked !== null && side.answer.shares === null));
     if (column.bins) this.updatePlot(told);
     this.updateBars(told);
+  }
+
+  /** In pixels: measured once for each number of bars, since it is measuring that takes time. */
+  get height() {
+    const lines = `${this.bars.children.length} ${this.fold.hidden}`;
+    if (!this.heights.has(lines)) this.heights.set(lines, this.element.offsetHeight);
+    return this.heights.get(lines);
   }
 
   // ---- bars of values ----
@@ -318,7 +333,6 @@ class Card {
       else tell(j, { codes: new Set([code]), not: false });
     } }, element("span", { className: "label", dir: "auto" }, mark, short(column.labels[code]), here),
     element("span", { className: "track" }, ...tracks, before), share);
-    if (column.literals[code].length === 0) button.disabled = true;
     const item = element("li", {}, button);
     item.parts = { button, before, tracks, share, mark, here };
     this.items.set(code, item);
@@ -464,7 +478,7 @@ class Card {
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: bins - 1 }[event.key];
     if (to !== undefined) {
       event.preventDefault();
-      const bin = this.cursor === null ? at : Math.min(Math.max(to, 0), bins - 1);
+      const bin = this.cursor === null && event.key.startsWith("Arrow") ? at : Math.min(Math.max(to, 0), bins - 1);
       this.look(bin);
       if (!event.shiftKey) { this.anchor = bin; return; }
       this.anchor ??= at;
@@ -530,42 +544,31 @@ function render() {
   const listed = all.slice(0, state.shown);
   const wanted = listed.map((j) => cardOf(j));
   wanted.forEach((card) => card.update());
-  const elements = wanted.map((card) => card.element);
   document.body.classList.toggle("as-is", shownSides().every((side) => side.evidence.size === 0));
-  if (!state.dragging) moveTo(grid, elements);
+  if (!state.dragging) arrange(grid, wanted);
   const left = all.length - listed.length;
   $("more").textContent = left ? `${left.toLocaleString("en")} more columns` : all.length ? "" : "No column or value has this in its name.";
 }
 
-/** The cards in their order, which glide to their new places; what has the focus keeps it. */
-function moveTo(grid, elements) {
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const before = new Map(still ? [] : [...grid.children].map((each) => [each, each.getBoundingClientRect()]));
-  if (elements.length !== grid.children.length || elements.some((each, i) => grid.children[i] !== each)) {
-    const focused = document.activeElement;
-    grid.replaceChildren(...elements);
-    if (grid.contains(focused)) focused.focus({ preventScroll: true });
-  }
-  place(grid);
-  for (const each of elements) {
-    const from = before.get(each);
-    if (!from) continue;
-    const to = each.getBoundingClientRect(), x = from.left - to.left, y = from.top - to.top;
-    if (Math.abs(y) > 3000 || (!x && !y)) continue;
-    each.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], { duration: 260, easing: "cubic-bezier(.2,.7,.2,1)" });
-  }
-}
-
-/** Each card in the column that is shortest so far; rows of the grid are single pixels. */
-function place(grid) {
-  const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
-  const heights = [...grid.children].map((each) => Math.ceil(each.firstElementChild.offsetHeight) + GAP);
-  const ends = new Array(columns).fill(1);
-  [...grid.children].forEach((each, i) => {
-    const column = ends.indexOf(Math.min(...ends));
-    each.style.gridArea = `${ends[column]} / ${column + 1} / span ${heights[i]} / auto`;
-    ends[column] += heights[i];
+/** Cards in their order, for eyes and keys alike, each in the column that is shortest so far; they glide there. */
+function arrange(grid, cards) {
+  cards.forEach(({ element }, i) => {
+    const now = grid.children[i];
+    if (now === element) return;
+    if (grid.moveBefore && element.isConnected) grid.moveBefore(element, now ?? null); // which keeps focus and glide
+    else grid.insertBefore(element, now ?? null);
   });
+  while (grid.children.length > cards.length) grid.lastElementChild.remove();
+  const across = Math.max(Math.floor((state.width + GAP) / (NARROWEST + GAP)), 1);
+  const width = (state.width - GAP * (across - 1)) / across;
+  grid.style.setProperty("--width", `${width}px`);
+  const ends = new Array(across).fill(0);
+  for (const card of cards) {
+    const column = ends.indexOf(Math.min(...ends));
+    card.element.style.transform = `translate(${column * (width + GAP)}px, ${ends[column]}px)`;
+    ends[column] += card.height + GAP;
+  }
+  grid.style.height = `${Math.max(...ends)}px`;
 }
 
 function renderEvidence() {
@@ -652,7 +655,7 @@ function evidenceOf(row) {
   const { evidence } = active();
   evidence.clear();
   row.codes.forEach((code, j) => {
-    if (j === oddest || code < 0 || (code >= columns[j].bins && columns[j].literals[code].length === 0)) return;
+    if (j === oddest || code < 0 || code >= columns[j].labels.length) return;
     evidence.set(j, code < columns[j].bins ? between(code, code) : { codes: new Set([code]), not: false });
   });
   changed();
@@ -722,7 +725,13 @@ function start() {
   new IntersectionObserver(([seen]) => {
     if (seen.isIntersecting && state.shown < columns.length) { state.shown += AT_ONCE; render(); }
   }, { rootMargin: "800px" }).observe($("more"));
-  new ResizeObserver(() => place($("cards"))).observe($("cards"));
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width === state.width) return;
+    state.width = contentRect.width;
+    for (const card of cards.values()) card.heights.clear();
+    render();
+  }).observe($("cards"));
+  state.width = $("cards").clientWidth;
   startRows();
   changed();
   document.documentElement.dataset.ready = "true";

@@ -120,20 +120,26 @@ class Face:
             said = values[0] if len(values) == 1 else values
         return {"not": said} if negated else said
 
+    def _literals(self):
+        """Of each code the Python of its values; None if these are the labels, and nothing but text."""
+        if all([label] == values for label, values in zip(self.labels, self.said, strict=True)):
+            return None
+        return [[_literal(value) for value in values] for values in self.said]
+
     def figures(self):
         """What the page needs of all this: dict."""
         told = {
             "name": self.name,
             "literal": repr(self.name),
             "labels": self.labels,
-            "literals": [[repr(value) for value in values] for values in self.said],
+            "literals": self._literals(),
             "ordered": self.ordered,
             "bins": self.n_bins,
         }
         if not self.n_bins:
             return told
         ends = [[value[side] for [value] in self.said[: self.n_bins]] for side in (0, 1)]
-        told["low"], told["high"] = ([repr(end) for end in each] for each in ends)
+        told["low"], told["high"] = ([_literal(end) for end in each] for each in ends)
         starts, _ = told["starts"], told["ends"] = [[_text(end) for end in each] for each in ends]
         every = -(-self.n_bins // MOST_TICKS)
         places = range(every // 2, self.n_bins, every)
@@ -147,6 +153,11 @@ def _number(value):
         return None if math.isnan(float(value)) else float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _literal(value):
+    """A value as Python has it; whole numbers without their point."""
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
 def _text(end):

@@ -2,13 +2,11 @@
 
 import json
 import secrets
-import socket
 import sys
 import threading
 import webbrowser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ..machine.errors import ParameterError
 from .answers import read_question
 from .page import page
 
@@ -87,12 +85,12 @@ class Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
     server: Server
 
-    def do_GET(self):  # noqa: N802 - as the base class calls it
+    def do_GET(self):
         """Send the page."""
         if self._is_trusted() and self._asked_for("", "index.html"):
             self._send(200, self.server.page, "text/html; charset=utf-8")
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         """Answer a question."""
         if not self._is_trusted() or not self._asked_for("query", "row"):
             return
@@ -159,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         """Refuse what is no request of HTTP."""
         self._refuse(code, message or "no")
 
-    def log_message(self, format, *args):  # noqa: A002 - as the base class calls it
+    def log_message(self, format, *args):
         """Keep quiet."""
 
 
