@@ -202,7 +202,7 @@ class Explorer:
             table = read_table(model, model.predict(part), reset=False)
             likely = [domain.shown(table, j) for j in range(len(self.faces))]
         except ValueError:  # so much is missing in one of them that nothing can be told
-            likely = np.full((len(self.faces), len(places)), "")
+            likely = [np.full(len(places), "")] * len(self.faces)
         return [
             {
                 "row": place,
@@ -233,7 +233,7 @@ class Explorer:
             face.figures() | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before)}
             for face, before, shared in zip(self.faces, self.before, self._dependence().tolist(), strict=True)
         ]
-        about = f"{type(self.model).__name__} of {len(self.faces):,} column{'s' * (len(self.faces) > 1)}"
+        about = self._about
         rows = None
         if self.X is not None:
             n_rows, oddest = self.table
@@ -292,6 +292,13 @@ class Explorer:
         from .server import serve
 
         serve(self, port, open_browser=open_browser)
+
+    def __repr__(self):
+        return f"Explorer({self._about})"
+
+    @property
+    def _about(self):
+        return f"{type(self.model).__name__} of {len(self.faces):,} column{'s' * (len(self.faces) > 1)}"
 
     def _repr_html_(self):
         inner = self.to_html().replace("&", "&amp;").replace('"', "&quot;")

@@ -5,6 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const columns = data.columns;
 const FEWEST = 30; // effective draws, below which no distribution is shown
 const FEW_VALUES = 8; // of a card that is folded
+const SOON = 120; // milliseconds without a change, before the model is asked
 const MOST_CELLS = 16; // of a row, that are told
 const GAP = 16; // pixels between cards
 const NARROWEST = 304; // of them
@@ -172,7 +173,7 @@ class Draws {
 const asking = { busy: false, memory: new Map() };
 
 async function ask() {
-  if (!data.served || asking.busy) return;
+  if (!data.served || asking.busy || state.dragging) return;
   const side = shownSides().find((each) => each.asked !== null);
   if (!side) return;
   const question = side.asked;
@@ -213,7 +214,8 @@ function changed() {
     if (data.served && side.evidence.size && side.answer.from === "draws") side.asked = question;
   }
   render();
-  ask();
+  clearTimeout(asking.timer);
+  asking.timer = setTimeout(ask, SOON);
 }
 
 // ---- cards ----
@@ -367,7 +369,7 @@ class Card {
     const floor = drawn("line", { class: "floor", x1: 0, x2: bins, y1: 1, y2: 1 });
     svg.append(floor, ...this.chosen, this.at, this.filled[0], this.before, this.filled[1], this.hereLine);
     this.plot = element("div", { className: "plot", tabIndex: 0, role: "slider", "aria-label": `Range of ${isolated(this.column.name)}`,
-      "aria-valuemin": 0, "aria-valuemax": bins - 1, onkeydown: (event) => this.steer(event),
+      "aria-valuemin": 0, "aria-valuemax": bins - 1, "aria-valuenow": Math.floor(bins / 2), onkeydown: (event) => this.steer(event),
       onpointerdown: (event) => this.press(event), onpointermove: (event) => this.drag(event),
       onpointerup: () => this.release(), onpointercancel: () => { this.pressed = null; },
       onpointerleave: () => this.pressed ?? this.look(null), onblur: () => this.look(null) }, svg);

@@ -113,11 +113,10 @@ class Face:
         -------
         said : value, list, tuple or dict
         """
+        values = [value for code in codes for value in self.said[code]]
+        said = values[0] if len(values) == 1 else values
         if run is not None:
-            said = self.said[run[0]][0][0], self.said[run[1]][0][1]
-        else:
-            values = [value for code in codes for value in self.said[code]]
-            said = values[0] if len(values) == 1 else values
+            said = (self.said[run[0]][0][0], self.said[run[1]][0][1])
         return {"not": said} if negated else said
 
     def _literals(self):
