@@ -18,7 +18,7 @@ from ..machine.errors import ParameterError
 from ..machine.threads import n_threads
 from ..models.questions import MonteCarloWarning
 from ..tables.containers import read_table
-from .faces import Face
+from .faces import Face, middle
 from .page import page
 
 DRAWS = 20_000
@@ -68,8 +68,9 @@ class Explorer:
         self.title = title or type(model).__name__
         self.how = {"n_draws": n_draws, "random_state": random_state}
         before = self._told(None)
-        domain, told = model.domain_, before.distributions.values()
+        domain, told = model.domain_, list(before.distributions.values())
         self.faces = [Face.of(column, each) for column, each in zip(domain.columns, told, strict=True)]
+        self.middles = [middle(each) for each in told]
         self.before = [face.shares(each)[0] for face, each in zip(self.faces, told, strict=True)]
         nothing = np.zeros(len(self.faces), dtype=bool)
         blank = Evidence(nothing.astype(np.uint8), nothing, nothing, {})
@@ -109,8 +110,8 @@ class Explorer:
         answer : dict
             ``log``, the log-probability of the evidence, or None; ``error``, its standard error relative to the
             probability, 0 if exact; ``density``, whether it is one; ``effective`` draws, None if exact; ``shares`` of
-            the codes of each column, None if nothing can be told; the greatest standard error of these, ``wrong``; and
-            ``note``: why nothing can be told, or "".
+            the codes of each column, None if nothing can be told; the greatest standard error of these, ``wrong``;
+            ``middles``: where the numbers of each column lie, in words; and ``note``: why nothing can be told, or "".
         """
         found = self._told(self.given(told) or None)
         shares = wrong = None
@@ -131,6 +132,7 @@ class Explorer:
             "effective": None if found.exact else found.effective,
             "shares": shares,
             "wrong": wrong,
+            "middles": [middle(found[face.name]) if shares else "" for face in self.faces],
             "note": note,
         }
 
@@ -230,8 +232,11 @@ class Explorer:
         figures : dict
         """
         columns = [
-            face.figures() | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before)}
-            for face, before, shared in zip(self.faces, self.before, self._dependence().tolist(), strict=True)
+            face.figures()
+            | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before), "middle": where}
+            for face, before, shared, where in zip(
+                self.faces, self.before, self._dependence().tolist(), self.middles, strict=True
+            )
         ]
         about = self._about
         rows = None

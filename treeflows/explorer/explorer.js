@@ -431,7 +431,8 @@ class Card {
   read() {
     const { column, cursor } = this, told = this.told;
     if (cursor === null) {
-      const texts = told.slice(1).map((shares) => (shares ? middle(column, shares) : "")).filter(Boolean);
+      const texts = shownSides().map(({ evidence, answer }) => (evidence.size === 0 ? column.middle
+        : answer?.middles?.[this.j] ?? (answer?.shares ? middle(column, answer.shares[this.j]) : ""))).filter(Boolean);
       this.readout.textContent = texts.map((text, i) => (state.comparing ? `${"AB"[i]} ${text}` : text)).join("  ·  ");
     } else {
       const says = told.slice(1).map((shares) => (shares ? percent(shares[cursor]) : "—")).join(" | ");
@@ -505,7 +506,7 @@ function middle(column, shares) {
     while (bin < mass.length - 1 && below + mass[bin] < q * total) below += mass[bin++];
     return column.labels[bin];
   };
-  return `median in ${at(0.5)}`;
+  return `median: ${at(0.5)}`;
 }
 
 /** How far a column moved, as the share of probability that did; between the two sides, where there are two. */

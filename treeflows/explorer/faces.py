@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -142,8 +143,18 @@ class Face:
         starts, _ = told["starts"], told["ends"] = [[_text(end) for end in each] for each in ends]
         every = -(-self.n_bins // MOST_TICKS)
         places = range(every // 2, self.n_bins, every)
-        told["ticks"] = [[k / self.n_bins, starts[k]] for k in places]
+        width = ends[0][-1] - ends[0][-2] if self.n_bins > 2 else 0
+        are_days = isinstance(width, timedelta) and isinstance(ends[0][-1], datetime) and width >= timedelta(days=1)
+        told["ticks"] = [[k / self.n_bins, starts[k][:10] if are_days else starts[k]] for k in places]
         return told
+
+
+def middle(told):
+    """Where the numbers of a distribution lie, in words; "" of categories, and where nothing can be told."""
+    if not told.quantiles:
+        return ""
+    low, median, high = (_text(told.quantiles[q], 4) for q in (0.05, 0.5, 0.95))
+    return f"median {median}, 90% from {low} to {high}"
 
 
 def _number(value):
@@ -159,6 +170,8 @@ def _literal(value):
     return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
-def _text(end):
-    """The end of a bin, short; "" of one that is open."""
-    return "" if end is None else f"{end:.6g}" if isinstance(end, float) else str(end).removesuffix(" 00:00:00")
+def _text(end, digits=6):
+    """The end of a bin, short, of a fraction some digits; "" of one that is open."""
+    if isinstance(end, float):
+        return f"{end:.{digits}g}" if abs(end) < 10.0**digits else f"{end:.6g}"
+    return "" if end is None else str(end).removesuffix(" 00:00:00")
