@@ -2,6 +2,7 @@
 
 import _thread
 import base64
+import datetime
 import html.parser
 import http.client
 import json
@@ -105,6 +106,21 @@ def test_bins_of_numbers_are_ranges_of_query(mixed):
     missing = explorer.faces[1].labels.index("(missing)")
     assert explorer.given([said(1, [missing], True)]) == {"x": {"not": None}}
     assert explorer.query([said(1, [missing])])["shares"][1][missing] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_are_told_as_times(unit):
+    hours = np.random.default_rng(0).integers(0, 9000, (2, 300))
+    when = np.datetime64("2024-01-01", unit) + hours[0].astype("timedelta64[h]")
+    table = pd.DataFrame({"when": when, "took": hours[1].astype("timedelta64[s]").astype(f"timedelta64[{unit}]")})
+    model = AutoregressiveTreeFlow().fit(table)
+    explorer = Explorer(model, table, n_draws=1000)
+    for j, column in enumerate(explorer.figures()["columns"]):
+        low, high = (eval(column[side][5], {"datetime": datetime}) for side in ("low", "high"))
+        assert explorer.given([said(j, [], **{"from": 5, "to": 5})]) == {column["name"]: (low, high)}
+        assert column["starts"][5] in column["labels"][5]
+        answer = explorer.query([said(j, [], **{"from": 5, "to": 5})])
+        assert answer["shares"][j][5] == pytest.approx(1)
 
 
 def test_draws_of_the_page_are_those_of_the_answers(mixed):
