@@ -67,15 +67,33 @@ class Explorer:
         self.model, self.X = model, X
         self.title = title or type(model).__name__
         self.how = {"n_draws": n_draws, "random_state": random_state}
-        before = self._told(None)
-        domain, told = model.domain_, list(before.distributions.values())
-        self.faces = [Face.of(column, each) for column, each in zip(domain.columns, told, strict=True)]
-        self.middles = [middle(each) for each in told]
-        self.before = [face.shares(each)[0] for face, each in zip(self.faces, told, strict=True)]
-        nothing = np.zeros(len(self.faces), dtype=bool)
+
+    @cached_property
+    def _before(self):
+        """Distributions of all columns without evidence: list of Distribution."""
+        return list(self._told(None).distributions.values())
+
+    @cached_property
+    def faces(self):
+        """How each column is shown: list of Face."""
+        columns = self.model.domain_.columns
+        return [Face.of(column, told) for column, told in zip(columns, self._before, strict=True)]
+
+    @cached_property
+    def before(self):
+        """Of each column the probabilities of its codes without evidence: list of list of float."""
+        return [face.shares(told)[0] for face, told in zip(self.faces, self._before, strict=True)]
+
+    @cached_property
+    def draws(self):
+        """Codes of rows drawn from the model: ndarray of shape (n_draws, n_columns), uint8.
+
+        Those that the model itself answers from, wherever enough of them agree with the evidence.
+        """
+        model, nothing = self.model, np.zeros(len(self.faces), dtype=bool)
         blank = Evidence(nothing.astype(np.uint8), nothing, nothing, {})
-        # those that the model itself answers from, wherever enough of them agree with the evidence
-        self.draws = self.codes(kept_draws(model.distribution_, blank, n_draws, random_state, n_threads(model.n_jobs)))
+        how = self.how["n_draws"], self.how["random_state"], n_threads(model.n_jobs)
+        return self.codes(kept_draws(model.distribution_, blank, *how))
 
     def codes(self, rows):
         """Codes of rows as the page has them.
@@ -233,9 +251,9 @@ class Explorer:
         """
         columns = [
             face.figures()
-            | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before), "middle": where}
-            for face, before, shared, where in zip(
-                self.faces, self.before, self._dependence().tolist(), self.middles, strict=True
+            | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before), "middle": middle(told)}
+            for face, before, told, shared in zip(
+                self.faces, self.before, self._before, self._dependence().tolist(), strict=True
             )
         ]
         about = self._about
@@ -303,7 +321,8 @@ class Explorer:
 
     @property
     def _about(self):
-        return f"{type(self.model).__name__} of {len(self.faces):,} column{'s' * (len(self.faces) > 1)}"
+        n = len(self.model.domain_.columns)
+        return f"{type(self.model).__name__} of {n:,} column{'s' * (n > 1)}"
 
     def _repr_html_(self):
         inner = self.to_html().replace("&", "&amp;").replace('"', "&quot;")
