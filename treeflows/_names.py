@@ -2,6 +2,7 @@
 
 from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
+from .explorer.answers import Explorer
 from .files.models import load, save
 from .files.packing import pack
 from .machine.errors import PartError
@@ -46,6 +47,7 @@ __all__ = [
     "Difference",
     "DiscreteTreeFlow",
     "Distribution",
+    "Explorer",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",

@@ -392,6 +392,20 @@ def _report(arguments):
         print(f"wrote {arguments.output}")
 
 
+def _explore(arguments):
+    from ..explorer.answers import Explorer
+
+    model = _load(arguments)
+    X = None if arguments.data is None else _table_for(model, arguments)
+    title = without_ending(called(arguments.data or arguments.model)).name
+    explorer = Explorer(model, X, title=title, n_draws=arguments.draws, random_state=arguments.seed)
+    if arguments.output is None:
+        explorer.serve(arguments.port, open_browser=not arguments.no_browser)
+    else:
+        explorer.save(arguments.output)
+        print(f"wrote {arguments.output}")
+
+
 def _show(arguments):
     model = _density(arguments)
     if arguments.full and arguments.column is None:
@@ -610,6 +624,7 @@ COMMANDS = {
     "impute": _impute,
     "anomalies": _anomalies,
     "evaluate": _evaluate,
+    "explore": _explore,
     "compare": _compare,
     "report": _report,
     "show": _show,

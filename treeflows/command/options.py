@@ -20,6 +20,8 @@ DESCRIPTIONS = {
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
     "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
+    "explore": "Open a page in the browser on which a click on a value shows what becomes of all columns; of DATA, "
+    "rows are shown with their odd cells and what would be likelier.",
     "show": "Describe a model: its columns, and what was learned of each or by each layer; or print a column's tree.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
@@ -119,6 +121,17 @@ def parser():
 
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
+
+    explore = command("explore", "ask a model with the mouse, in a browser or as one page", model, seed, jobs)
+    explore.epilog = "example: treeflows explore model.treeflow data.csv --export page.html"
+    explore.add_argument("data", metavar="DATA", nargs="?", help="a table whose rows to look at")
+    _add_na(explore)
+    told = "write the page, with what it needs in it, instead of serving it"
+    explore.add_argument("--export", dest="output", metavar="PAGE.html", help=told)
+    explore.add_argument("--port", type=_whole(0, 65535), default=0, metavar="N", help="to serve at (default: any)")
+    explore.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
+    told = "rows to draw from the model, by which the page answers (default: 20,000)"
+    explore.add_argument("--draws", type=_whole(1000, 10**6), default=20_000, metavar="N", help=told)
 
     show = command("show", "describe a model, or print the tree of a column", model, as_json)
     plot = command("plot", "draw a picture of a model", model, seed, jobs)

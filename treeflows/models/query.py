@@ -330,7 +330,7 @@ class Query:
         quantiles = None
         if len(order):
             at = np.searchsorted(cumulative, np.array(QUANTILES) * cumulative[-1])
-            told = column.plain(x[order[np.minimum(at, len(order) - 1)]]).tolist()
+            told = _in_python(column, x[order[np.minimum(at, len(order) - 1)]]).tolist()
             quantiles = dict(zip(QUANTILES, told, strict=True))
         mean = mean_error = None
         if not column.is_time:
@@ -396,13 +396,20 @@ class Bins:
         if not step:
             ends[:-1] = np.nextafter(ends[:-1], -np.inf)
         finite = np.column_stack([starts, edges[1:] - step / 2])
-        cells = column.plain(np.where(np.isfinite(finite), finite, 0.0).ravel()).reshape(finite.shape).tolist()
+        cells = _in_python(column, np.where(np.isfinite(finite), finite, 0.0).ravel()).reshape(finite.shape).tolist()
         values = [
             tuple(cell if fine else None for cell, fine in zip(pair, is_finite, strict=True))
             for pair, is_finite in zip(cells, np.isfinite(finite), strict=True)
         ]
         labels = tuple(_label(low, high, step) for low, high in values)
         return cls(cuts, np.column_stack([starts, ends]), values, labels, edges + offset)
+
+
+def _in_python(column, numbers):
+    """Cells that have numbers, of whose times ``tolist`` makes times: under a microsecond it makes integers."""
+    cells = column.plain(numbers)
+    fine = cells.dtype.kind in "Mm" and np.datetime_data(cells.dtype)[0] in ("ns", "ps", "fs", "as")
+    return cells.astype(f"{cells.dtype.kind}8[us]") if fine else cells
 
 
 def _round_width(width, step):
