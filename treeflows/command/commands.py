@@ -74,7 +74,7 @@ def run(arguments):
     """Run one command, whose output is checked before any work is done; returns the exit code."""
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)  # such as a MonteCarloWarning
+        warnings.simplefilter("default", UserWarning)  # such as a MonteCarloWarning: told once
         warnings.showwarning = _note
         code = COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
