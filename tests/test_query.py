@@ -253,3 +253,79 @@ def test_contexts_are_conditioned_on():
         assert told.exact
     with pytest.raises(TypeError, match="context must be given"):
         model.query()
+
+
+# ---- tables with some of the columns, and values that fit did not see ----
+
+
+def votes():
+    rng = np.random.default_rng(4)
+    sex, town = rng.choice(["f", "m"], 400), rng.choice(["a", "b", "c"], 400)
+    vote = np.where(rng.random(400) < np.where(sex == "f", 0.8, 0.3), "yes", "no")
+    return pd.DataFrame({"sex": sex, "town": town, "vote": vote, "age": rng.choice(["young", "old"], 400)})
+
+
+@pytest.fixture(scope="module")
+def voting():
+    return AutoregressiveTreeFlow().fit(votes())
+
+
+def test_columns_that_lack_are_unknown(voting):
+    asked = pd.DataFrame({"sex": ["f", "m", "f"]}, index=[7, 8, 9])
+    told = voting.conditional_proba(asked, "vote")
+    for row, sex in zip(told, asked.sex, strict=True):
+        np.testing.assert_allclose(row, voting.query("vote", given={"sex": sex})["vote"].probability)
+    assert voting.predict(asked, "vote").tolist() == ["yes", "no", "yes"]
+    filled = voting.impute(asked)
+    assert list(filled.columns) == ["sex", "town", "vote", "age"]
+    assert filled.index.tolist() == [7, 8, 9]
+    assert filled.vote.tolist() == ["yes", "no", "yes"]
+    scores = AutoregressiveTreeFlow(missing="marginalize").fit(votes()).score_samples(asked)
+    np.testing.assert_allclose(np.exp(scores[0]) + np.exp(scores[1]), 1.0)
+    assert voting.predict(votes()[["vote", "sex"]].assign(vote="what?"), "vote").shape == (400,)
+
+
+def test_numbers_are_told_from_some_columns(people):
+    asked = pd.DataFrame({"sex": ["f", "m"] * 50})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MonteCarloWarning)
+        cm = people.predict(asked, "cm")
+    assert len(set(cm)) == 2
+    assert cm[0] < 170 < cm[1]
+
+
+def test_unseen_values_are_counted_and_may_be_unknown(voting):
+    new = votes()[:6].assign(town=list("axaxya"), sex=["f", "m", "?", "f", "f", "m"])
+    told = "column 'sex' holds '[?]' at row 2.*; unseen values: 1 in 'sex', 3 in 'town'; unseen='ignore' takes them"
+    with pytest.raises(ValueError, match=told):
+        voting.score_samples(new)
+    known = voting.score_samples(new, unseen="ignore")
+    assert known[0] == voting.score_samples(new[:1])[0]
+    expected = voting.query(given=new.iloc[1][["sex", "vote", "age"]]).probability
+    np.testing.assert_allclose(known[1], np.log(expected))
+    np.testing.assert_array_equal(
+        voting.score_samples(new, unseen="impossible"), np.where([0, 1, 1, 1, 1, 0], -np.inf, known)
+    )
+    np.testing.assert_allclose(
+        voting.conditional_proba(new[1:2], "vote", unseen="ignore")[0],
+        voting.query("vote", given={"sex": "m", "age": new.age[1]})["vote"].probability,
+    )
+    assert len(voting.anomalies(new, 3, unseen="ignore").rows) == 3
+    with pytest.raises(ValueError, match="unseen must be 'error' or 'ignore', got 'impossible'"):
+        voting.predict(new, "vote", unseen="impossible")
+
+
+def test_anomalies_keep_labels():
+    X = votes().set_axis([f"p{i}" for i in range(400)])
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(X)
+    found = model.anomalies(X, rate=0.02)
+    assert len(found.rows) == 8
+    assert found.index.tolist() == [f"p{i}" for i in found.rows]
+    assert found.threshold == np.sort(model.score_samples(X))[7]
+    assert str(found).startswith(f"row {found.index[0]}: log-likelihood")
+    frame = found.to_frame(n_cells=2)
+    assert frame.index.tolist() == np.repeat(found.index, 2).tolist()
+    assert list(frame.columns) == ["log_likelihood", "column", "value", "surprise"]
+    assert found._repr_html_().count("<b>") == 3 * 8
+    assert model.value_labels("vote") == ("no", "yes", "(unseen)")
+    assert model.conditional_proba(X[:1], "vote").shape == (1, 3)

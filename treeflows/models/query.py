@@ -16,7 +16,6 @@ STEPS = np.array([1.0, 2.0, 2.5, 5.0, 10.0])  # of bins, times a power of ten
 MOST_POINTS = 40  # of a lattice, each of which is a bin
 FEWEST_EFFECTIVE = 10  # draws, below which nothing is told
 MOST_GROUPS = 1000
-TARGET = 0.01  # standard error of a probability
 MOST_SHOWN = 12  # values of a column, in text
 
 
@@ -221,12 +220,14 @@ class Query:
         Of the columns of the domain, and after them those of the context.
     context : ndarray of shape (n_context,)
         Codes.
+    max_error : float
+        Standard error of probabilities that shall be reached.
     n_draws, seed, threads : int
     """
 
-    def __init__(self, domain, density, context, n_draws, seed, threads):
+    def __init__(self, domain, density, context, max_error, n_draws, seed, threads):
         self.domain, self.density, self.context = domain, density, context
-        self.how = n_draws, seed, threads
+        self.how = max_error, n_draws, seed, threads
 
     def answer(self, given, columns, by=()):
         """The distributions of some columns.
