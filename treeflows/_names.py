@@ -21,6 +21,7 @@ from .models.query import Distribution, QueryResult
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .models.translation import Aligner, Translation, Translator
+from .pictures.differences import ComparisonDisplay
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
@@ -34,6 +35,7 @@ __all__ = [
     "AutoregressiveTreeFlow",
     "ColumnCodes",
     "Comparison",
+    "ComparisonDisplay",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",

@@ -313,7 +313,7 @@ def _anomalies(arguments):
 
 
 def _evaluate(arguments):
-    from ..report.evaluation import compare
+    from ..report.evaluation import evaluate
 
     if arguments.synthetic is not None:
         _evaluate_synthetic(arguments)
@@ -322,7 +322,7 @@ def _evaluate(arguments):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} is an option of --synthetic")
     model, table = _to_learn(arguments, _read_to_learn(arguments))
-    found = compare(model, table, folds=arguments.folds, seed=arguments.seed)
+    found = evaluate(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
     figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
@@ -357,6 +357,12 @@ def _evaluate_synthetic(arguments):
 def _compare(arguments):
     from ..models.comparison import compare
 
+    if arguments.output is not None:
+        from ..pictures.differences import ComparisonDisplay
+        from ..pictures.saving import check_picture, save_display, use_no_window
+
+        check_picture(arguments.output)
+        use_no_window()
     tables = [read_file(path, arguments.na, arguments.drop) for path in (arguments.data, arguments.other)]
     numeric = _numeric_named(arguments)
     both = typed_alike(tables, numeric, [called(arguments.data), called(arguments.other)])
@@ -368,6 +374,8 @@ def _compare(arguments):
         n_jobs=arguments.jobs,
     )
     print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
+    if arguments.output is not None:
+        save_display(arguments.output, ComparisonDisplay(found).plot())
     return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
 
 
@@ -386,13 +394,21 @@ def _report(arguments):
 
 def _show(arguments):
     model = _density(arguments)
-    figures, text = model.summary(column=arguments.column, layer=arguments.layer, max_depth=arguments.depth)
+    if arguments.full and arguments.column is None:
+        raise ValueError("--full is of the tree of a column: say which with --column NAME")
+    asked = {"column": arguments.column, "layer": arguments.layer, "full": arguments.full}
+    figures, text = model.summary(**asked, **_depth(arguments))
     if arguments.json:
         print(json.dumps(figures))
         return
     print(printable(text))
     if "order" in figures and arguments.column is None and not model.domain_.numeric.any():
         print("\n--column NAME prints the tree of a column")
+
+
+def _depth(arguments):
+    """How deep a tree is to be told: as the options say, all of it where every split is asked for, or by default."""
+    return {} if arguments.depth is None and not arguments.full else {"max_depth": arguments.depth}
 
 
 def _plot(arguments):
@@ -402,10 +418,10 @@ def _plot(arguments):
     if arguments.what not in ("curve", "tree") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
     X = None if arguments.data is None else _table_for(model, arguments)
-    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth")}
+    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}
     if arguments.what != "tree":
         for name, value in options.items():
-            if value is not None:
+            if value not in (None, False):
                 raise ValueError(f"--{name} is an option of --what tree")
     if arguments.columns is not None and arguments.what != "pair":
         raise ValueError("--columns is an option of --what pair")
@@ -560,8 +576,8 @@ def _output(arguments):
         raise IsADirectoryError(f"cannot write {output}: it is a folder")
     if path.exists() and not path.is_file():
         return output  # a pipe or a device, which replaces nothing
-    for what in ("data", "model"):
-        read = getattr(arguments, what, None)
+    for name, what in (("data", "data"), ("other", "data"), ("model", "model")):
+        read = getattr(arguments, name, None)
         if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
             raise ValueError(f"{output} is the {what}, which would be replaced; name another file with -o")
     folder = path.resolve().parent  # where a link leads

@@ -20,7 +20,7 @@ DESCRIPTIONS = {
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
     "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
-    "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
+    "show": "Describe a model: its columns, and what was learned of each or by each layer; or print a column's tree.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
 
@@ -114,11 +114,13 @@ def parser():
     compare.add_argument("--threshold", type=float, metavar="NATS", help=told)
     told = "how often to deal the rows anew for a p-value (default: 0, none)"
     compare.add_argument("--permutations", type=_whole(0), default=0, metavar="N", help=told)
+    told = "also draw what differs: PNG, SVG or PDF by its ending"
+    compare.add_argument("-o", "--output", metavar="PICTURE", help=told)
 
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
-    show = command("show", "describe a model and print a tree", model, as_json)
+    show = command("show", "describe a model, or print the tree of a column", model, as_json)
     plot = command("plot", "draw a picture of a model", model, seed, jobs)
     plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves and trees need one")
     _add_na(plot)
@@ -129,7 +131,10 @@ def parser():
     for describing in (show, plot):
         describing.add_argument("--column", metavar="NAME", help="column whose tree to take")
         describing.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow, from 1")
-        describing.add_argument("--depth", type=_whole(0), metavar="N", help="how deep to go down the tree")
+        told = "how deep to go down the tree (default: 4 as text, 3 as a picture; all of it with --full)"
+        describing.add_argument("--depth", type=_whole(0), metavar="N", help=told)
+        told = "every split of a column's tree that was tried (default: those that are more probable than not)"
+        describing.add_argument("--full", action="store_true", help=told)
 
     return whole
 

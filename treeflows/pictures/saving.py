@@ -13,7 +13,7 @@ FORMATS = ("png", "svg", "pdf")
 DPI = 130
 
 
-def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, columns=None):
+def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, full=False, columns=None):
     """Draw one picture of a model into a file.
 
     Parameters
@@ -26,8 +26,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         The table to draw the model beside.
     seed : int, default=0
         Draws the samples.
-    column, layer, depth
-        Of a tree: the column, or the layer from 1, and how deep to draw it.
+    column, layer, depth, full
+        Of a tree: the column, or the layer from 1, how deep to draw it, and whether with every split that was tried.
     columns : sequence of two str, default=None
         Of a pair: its columns.
 
@@ -36,15 +36,13 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     ValueError
         For an unknown format, or a model that has no such picture.
     """
-    ending = Path(path).suffix.lower().lstrip(".")
-    if ending not in FORMATS:
-        raise ValueError(f"cannot draw {path}: the file must end in .{', .'.join(FORMATS)}")
+    check_picture(path)
     use_no_window()
     if what == "curve":
         display = LikelihoodCurveDisplay.from_estimator(model, X)
     elif what == "tree":
-        bounded = {} if depth is None else {"max_depth": depth}
-        display = TreeDisplay.from_estimator(model, column=column, layer=layer, **bounded)
+        bounded = {} if depth is None and not full else {"max_depth": depth}
+        display = TreeDisplay.from_estimator(model, column=column, layer=layer, full=full, **bounded)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
     elif what == "pair":
@@ -53,8 +51,19 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         display = DependenceDisplay.from_estimator(model, X, random_state=seed)
     else:
         display = MarginalsDisplay.from_estimator(model, X, random_state=seed)
+    save_display(path, display)
+
+
+def check_picture(path):
+    """Raise ValueError for a file whose ending says no format of pictures."""
+    if _format(path) not in FORMATS:
+        raise ValueError(f"cannot draw {path}: the file must end in .{', .'.join(FORMATS)}")
+
+
+def save_display(path, display):
+    """Write a display that was drawn to a file, whose ending says the format."""
     with whole_file(path) as file:
-        _draw(display, file, ending)
+        _draw(display, file, _format(path))
 
 
 def embedded(display):
@@ -71,6 +80,10 @@ def use_no_window():
     except ImportError:
         raise ImportError("pictures need matplotlib: pip install 'treeflows[plot]'") from None
     matplotlib.use("Agg")
+
+
+def _format(path):
+    return Path(path).suffix.lower().lstrip(".")
 
 
 def _draw(display, file, ending):

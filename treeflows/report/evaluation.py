@@ -16,7 +16,7 @@ ERRORS = 2.0  # standard errors that a difference must be, to be told from chanc
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class HeldOutScores:
     """Held-out log-likelihoods of several models on the same rows.
 
     Attributes
@@ -62,7 +62,7 @@ def read_domain(model, table):
     return domain, rows
 
 
-def compare(model, table, *, folds=5, seed=0):
+def evaluate(model, table, *, folds=5, seed=0):
     """Cross-validate a model and the two baselines.
 
     Parameters
@@ -77,7 +77,7 @@ def compare(model, table, *, folds=5, seed=0):
 
     Returns
     -------
-    comparison : Comparison
+    found : HeldOutScores
         Of all rows, of the `baselines` of the table's domain and by the name of the model's class.
 
     Raises
@@ -91,11 +91,11 @@ def compare(model, table, *, folds=5, seed=0):
     domain, rows = read_domain(model, table)
     names = (*baselines(domain), type(model).__name__)
     parts = np.array_split(np.random.default_rng(seed).permutation(n_rows), folds)
-    found = Comparison({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
+    found = HeldOutScores({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
     with progress_bar(folds, "fitting folds", 1) as progress:
         for i, part in enumerate(parts):
             seen = np.sort(np.concatenate(parts[:i] + parts[i + 1 :]))
-            fold = compare_split(clone(model).set_params(verbose=0), domain, rows, seen, part)
+            fold = evaluate_split(clone(model).set_params(verbose=0), domain, rows, seen, part)
             for what in found.scores:
                 found.scores[what][part] = fold.scores[what]
                 found.seconds[what] += fold.seconds[what] / folds
@@ -103,12 +103,12 @@ def compare(model, table, *, folds=5, seed=0):
     return found
 
 
-def compare_split(model, domain, rows, seen, held_out):
-    """Learn a model and the two baselines from the rows ``seen``; a Comparison on those ``held_out``.
+def evaluate_split(model, domain, rows, seen, held_out):
+    """Learn a model and the two baselines from the rows ``seen``; HeldOutScores on those ``held_out``.
 
     The model is fitted afterwards.
     """
-    threads, found = n_threads(model.n_jobs), Comparison({}, {})
+    threads, found = n_threads(model.n_jobs), HeldOutScores({}, {})
     for what, each in (baselines(domain) | {type(model).__name__: model}).items():
         start = time.perf_counter()
         learned = learn_density(each, rows.chosen(seen), domain, model.random_state, threads)
