@@ -15,6 +15,7 @@ from .models.destructor_checks import check_destructor
 from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
+from .models.groups import Groups
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.query import Distribution, QueryResult
@@ -42,6 +43,7 @@ __all__ = [
     "Difference",
     "DiscreteTreeFlow",
     "Distribution",
+    "Groups",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",

@@ -272,7 +272,7 @@ def _of_draws(density, evidence, rows, enough):
         return WeightedRows(rows[:0], np.empty(0), None, -np.inf, np.inf, 0.0)
     weight = weight[some]
     mean = float(weight.sum()) / n_draws
-    variance = max(float((weight**2).sum()) / n_draws - mean**2, 0.0) / n_draws
+    variance = max(float((weight**2).sum()) / n_draws - mean**2, 0.0) / n_draws + 1 / n_draws**2
     log_mean = float(elementary.log(np.array([mean]))[0]) + evidence.log_share
     some, weight = (part[: int(MOST_ROWS * enough)] for part in (some, weight))
     share = weight / weight.sum()

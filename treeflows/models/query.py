@@ -250,13 +250,14 @@ class Query:
         told = np.concatenate([codes, self.context]), np.concatenate([observed, np.ones(n_context, dtype=bool)])
         rows = rows_given(self.density, Evidence(*told, is_context, within, log_share), columns, *self.how)
         enough = rows.effective >= FEWEST_EFFECTIVE
-        probability = float(elementary.exp(np.array([rows.log_probability]))[0])
+        log_probability, error = (rows.log_probability, rows.error) if words else (0.0, 0.0)
+        probability = float(elementary.exp(np.array([log_probability]))[0])
         numbers = [j for j in given.points if is_density(self.density, j, codes[j])]
         names = self.domain.column_names
         result = QueryResult(
             words,
             probability if enough else np.nan,
-            probability * rows.error if enough else np.inf,
+            probability * error if enough else np.inf,
             bool(numbers),
             np.isinf(rows.effective),
             rows.effective if enough else 0.0,
@@ -331,7 +332,7 @@ class Query:
         quantiles = None
         if len(order):
             at = np.searchsorted(cumulative, np.array(QUANTILES) * cumulative[-1])
-            told = column.plain(x[order[np.minimum(at, len(order) - 1)]]).tolist()
+            told = column.cells(x[order[np.minimum(at, len(order) - 1)]])[0].tolist()
             quantiles = dict(zip(QUANTILES, told, strict=True))
         mean = mean_error = None
         if not column.is_time:
@@ -396,18 +397,25 @@ class Bins:
         starts, ends = edges[:-1] + step / 2, edges[1:] - step / 2
         if not step:
             ends[:-1] = np.nextafter(ends[:-1], -np.inf)
-        finite = np.column_stack([starts, edges[1:] - step / 2])
-        cells = column.plain(np.where(np.isfinite(finite), finite, 0.0).ravel()).reshape(finite.shape).tolist()
-        values = [
-            tuple(cell if fine else None for cell, fine in zip(pair, is_finite, strict=True))
-            for pair, is_finite in zip(cells, np.isfinite(finite), strict=True)
-        ]
-        labels = tuple(_label(low, high, step) for low, high in values)
-        return cls(cuts, np.column_stack([starts, ends]), values, labels, edges + offset)
+        inside = np.column_stack([starts, ends])
+        labels = tuple(_label(low, high, step) for low, high in _cells(column, starts, edges[1:] - step / 2))
+        return cls(cuts, inside, _cells(column, starts, ends), labels, edges + offset)
+
+
+def _cells(column, *ends):
+    """Cells at the ends of bins: list of tuples; None for open ones."""
+    pairs = np.column_stack(ends)
+    cells = column.cells(np.where(np.isfinite(pairs), pairs, 0.0).ravel())[0].reshape(pairs.shape).tolist()
+    return [
+        tuple(cell if there else None for cell, there in zip(pair, is_there, strict=True))
+        for pair, is_there in zip(cells, np.isfinite(pairs), strict=True)
+    ]
 
 
 def _round_width(width, step):
     """A round number next to a width, and no smaller; on a lattice a multiple of its step."""
+    if not width > 0:
+        return step or 1.0
     power = 10.0 ** np.floor(np.log10(width))
     width = float(power * STEPS[np.searchsorted(STEPS, width / power * (1 - 1e-9))])
     return max(np.rint(width / step), 1) * step if step else width

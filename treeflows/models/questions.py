@@ -32,10 +32,12 @@ from ..tables.matching import read_matched
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from ..tables.writing import write_blocks
+from .groups import MOST_GROUPS, cut_numbers, groups_of
 from .query import Query
 
 SWEEPS = 20  # of Gibbs sampling
 MOST_DEPTH = 4  # to which a tree is told
+MOST_STATES = 256  # that groups are looked for in
 BLOCK_CELLS = 4_000_000  # of rows that are read or written in blocks
 
 
@@ -993,6 +995,59 @@ class TableModel(DensityMixin, BaseEstimator):
             numeric=domain.numeric,
             index=None if table.index is None else np.asarray(table.index)[least],
         )
+
+    def find_groups(self, X, n_groups=None, *, max_groups=MOST_GROUPS, random_state=None, context=None):
+        """A handful of groups of rows, within each of which the columns are independent (latent class analysis).
+
+        They are learned from the table by EM, apart from what the model has learned; numbers are cut at quintiles, and
+        missing cells that have no code are filled first, as `impute` does.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+        n_groups : int, default=None
+            None for the number, ``max_groups`` at most, that the Bayesian information criterion likes best (Schwarz,
+            "Estimating the dimension of a model", 1978).
+        max_groups : int, default=8
+        random_state : int, RandomState or None, default=None
+            Draws the rows that EM starts from; None continues with the estimator's own ``random_state``.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one; missing cells are filled given it.
+
+        Returns
+        -------
+        groups : Groups
+            Print it to read it. A UserWarning says if one group tells the table as well.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import TreeFlowMixture
+        >>> rng = np.random.default_rng(0)
+        >>> group = rng.random(500) < 0.3
+        >>> X = (rng.random((500, 6)) < np.where(group, 0.9, 0.1)[:, None]).astype(int)
+        >>> groups = TreeFlowMixture(random_state=0).fit(X).find_groups(X)
+        >>> groups.weight.round(1)
+        array([0.7, 0.3])
+        """
+        for name, value in (("n_groups", n_groups), ("max_groups", max_groups)):
+            if value is not None:
+                check_number(value, name, Integral, min_val=1, max_val=MOST_STATES)
+        rows, index = self.read(X, context, infer=True), self.table_of(X).index
+        if rows.observed is not None:
+            rows = self.read(self.impute(X, context=context), context)
+        domain, codes, labels = self.domain_, [], []
+        for j, column in enumerate(domain.columns):
+            told = cut_numbers(rows.codes[:, j], column) if domain.numeric[j] else (rows.codes[:, j], column.labels)
+            codes.append(told[0].astype(np.uint8))
+            labels.append(told[1])
+        rng = generator(self.random_state if random_state is None else random_state)
+        table = np.ascontiguousarray(np.column_stack(codes))
+        groups = groups_of(table, labels, domain.column_names, n_groups, max_groups, rng, n_threads(self.n_jobs), index)
+        if groups.means_nothing:
+            told = "one group tells these rows as well as several, by the Bayesian information criterion"
+            warnings.warn(f"{told}: there are none to speak of", UserWarning, stacklevel=2)
+        return groups
 
     def _surprise_of_numbers(self, rows, j, x):
         """Surprise of a column's numbers, as `Anomalies` has it; 0 where one is missing and that is not modelled."""

@@ -13,6 +13,7 @@ The policy for dtypes, the same for pandas, polars and pyarrow:
 
 import numbers
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 
@@ -43,6 +44,9 @@ def read_table(estimator, X, *, reset):
             raise TypeError("a LazyFrame holds no rows yet; collect() it first")
         if type(X).__name__ == "PackedTable":
             raise TypeError("this takes tables in memory, and a packed one is not: take some of its rows, table[:1000]")
+        if type(X) is dict or (isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], Mapping)):
+            what = "a dict" if type(X) is dict else "a list of dicts"
+            raise TypeError(f"{what} is no table yet; pandas.DataFrame(X) makes one of it")
         X = as_array(X) if isinstance(X, (list, tuple)) else X
         X = _unmasked(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
@@ -114,7 +118,8 @@ class Table:
         """The table of the columns of these names, those that it lacks without a value."""
         import narwhals.stable.v2 as nw
 
-        columns = [nw.col(n) if n in self.names else nw.lit(None, dtype=nw.String).alias(n) for n in names]
+        there = set(self.names or ())
+        columns = [nw.col(n) if n in there else nw.lit(None, dtype=nw.String).alias(n) for n in names]
         return Table(self._frame.select(columns).to_native())
 
     @property
