@@ -259,7 +259,7 @@ class Query:
             probability if enough else np.nan,
             probability * error if enough else np.inf,
             bool(numbers),
-            np.isinf(rows.effective),
+            bool(np.isinf(rows.effective)),
             rows.effective if enough else 0.0,
             {names[j]: self._distribution(j, rows, given, enough) for j in columns},
         )
