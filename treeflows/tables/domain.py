@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array
 
 from .._ext import encoding
 from ..machine.errors import ParameterError, TableError
+from ..machine.spelling import nearest
 from .columns import MAX_CATEGORIES, Column
 from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 from .numbers import NotANumber, as_numbers
@@ -497,7 +498,7 @@ class Domain:
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
             raise TableError(
-                f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}",
+                f"column {self.column_names[j]!r} has no value {value!r}; it has {choice(value, column.values)}",
                 column=self._label(j),
                 value=value,
             )
@@ -563,7 +564,7 @@ class Domain:
         value = values[row : row + 1].tolist()[0]
         raise TableError(
             f"{table.column(j)} holds {value!r} at row {row}, which is not one of the {len(known)} categories of the "
-            f"fitted domain: {listing(known)}",
+            f"fitted domain: {choice(value, known)}",
             [("handle_unknown", "reserve"), ("categories", None)],
             column=table.label(j),
             row=row,
@@ -580,7 +581,7 @@ def column_number(names, n_columns, column):
         return printed.index(column)
     if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n_columns <= column < n_columns:
         return int(column) % n_columns
-    raise TableError(f"there is no column {column!r}; there are {listing(printed, 20)}", column=column)
+    raise TableError(f"there is no column {column!r}; there are {choice(column, printed, 20)}", column=column)
 
 
 def _column_names(names, n_columns):
@@ -629,6 +630,11 @@ def listing(values, most=6):
     """Some of the values, to print."""
     shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]
     return ", ".join(map(repr, shown)) + (", …" if len(values) > most else "")
+
+
+def choice(named, values, most=6):
+    """Some of the values that there are, to print, and the one that is near to what was named."""
+    return listing(values, most) + nearest(named, list(values))
 
 
 def _is_its_code(column):
