@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, compare
+from treeflows import AutoregressiveTreeFlow, ComparisonDisplay, compare
 from treeflows.command.main import main
 from treeflows.learning import differences
 from treeflows.machine.errors import ParameterError, TableError
@@ -83,6 +85,8 @@ def test_divergences_are_those_of_the_distributions():
     assert found.kl[1] == pytest.approx((q * np.log(q / p)).sum(), abs=4 * found.kl_error[1])
     assert found.js == pytest.approx(js, abs=4 * found.js_error)
     assert found.accuracy == pytest.approx(0.5 + 0.5 * abs(p - q).sum() / 2, abs=0.01)
+    np.testing.assert_allclose(found.divergence_errors[:, 0], found.kl_error, rtol=0.05)
+    assert (found.divergence_errors[:, 1] < found.divergence_errors[:, 0] / 5).all()
     assert found.kl_error[0] == pytest.approx(found.log_ratios[0].std() / np.sqrt(20_000), rel=1e-3)
     ratio = np.log(p / q)[A[:, 0]]
     np.testing.assert_allclose(found.log_ratios[0], ratio, atol=0.1)
@@ -263,6 +267,50 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert "few.parquet has no column 'pay', 'town', 'coin'" in capsys.readouterr().err
     assert main(["compare", "a.csv", "few.parquet", "--drop", "pay", "--drop", "town", "--drop", "coin"]) == 2
     assert main(["compare", "a.csv", "same.csv", "--numeric", "none", "--drop", "pay"]) == 0
+
+
+def test_the_picture_of_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows(300, 0).to_csv("a.csv", index=False)
+    rows(300, 1, broken=["job"]).to_csv("b.csv", index=False)
+    assert main(["compare", "a.csv", "b.csv", "-o", "found.svg", "--threshold", "3"]) == 1
+    assert "<svg" in (tmp_path / "found.svg").read_text()
+    before = (tmp_path / "b.csv").read_bytes()
+    for output, told in (("found.txt", "must end in .png, .svg, .pdf"), ("b.csv", "b.csv is the data, which would be")):
+        capsys.readouterr()
+        assert main(["compare", "a.csv", "b.csv", "-o", output]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert told in printed.err
+    assert (tmp_path / "b.csv").read_bytes() == before
+    assert not (tmp_path / "found.txt").exists()
+
+
+def test_the_display(broken):
+    display = ComparisonDisplay(broken).plot()
+    columns, where, of_rows = display.ax_
+    assert columns.get_yticklabels()[0].get_text() == "town"
+    assert len(columns.patches) == len(broken.names)
+    sizes = [bar.get_width() for bar in columns.patches]
+    np.testing.assert_allclose(sizes[0], broken.divergences.mean(axis=0)[broken.names.index("town")])
+    colors = {bar.get_facecolor() for bar in columns.patches[1:]}
+    assert len(colors) == 1
+    assert columns.patches[0].get_facecolor() not in colors
+    assert where.texts[0].get_text().startswith("town, job ")
+    place = broken.differences[0]
+    drawn = where.collections[0].get_offsets()[:, 0]
+    np.testing.assert_allclose(drawn, place.told[0][1:])
+    assert f"{broken.accuracy:.1%}" in of_rows.get_title()
+    few = ComparisonDisplay(broken).plot(max_columns=2, max_places=1)
+    assert len(few.ax_[0].patches) == 2
+    assert "3 columns that add less" in few.ax_[0].get_xlabel()
+    assert len(few.ax_[1].texts) == 1
+    pyplot.close("all")
+    axes = Figure().subplots(1, 3)
+    same = ComparisonDisplay.from_tables(rows(60, 0)[["coin"]], rows(1, 1)[["coin"]], ax=axes)
+    assert list(same.ax_) == list(axes)
+    assert same.ax_[1].get_title() == "no column is to blame"
+    same.figure_.canvas.draw()
 
 
 def test_public_names():

@@ -20,6 +20,7 @@ from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_colum
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .models.translation import Aligner, Translation, Translator
+from .pictures.differences import ComparisonDisplay
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
@@ -33,6 +34,7 @@ __all__ = [
     "AutoregressiveTreeFlow",
     "ColumnCodes",
     "Comparison",
+    "ComparisonDisplay",
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",

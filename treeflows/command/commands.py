@@ -48,7 +48,7 @@ from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
-from ..report.evaluation import check_held_out, cross_validate
+from ..report.evaluation import check_held_out, evaluate
 from ..tables.bins import DECILES
 from ..tables.contexts import beside, with_context
 from ..tables.domain import MAX_CATEGORIES, choice, listing
@@ -103,7 +103,7 @@ def _of_system(error):
         return f"{path}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     if not path.parent.is_dir():
         return f"there is no file {path}: there is no folder {path.parent}"
-    return f"there is no file {path}{nearest(path.name, sorted(os.listdir(path.parent)))}"
+    return f"there is no file {path}{nearest(path.name, sorted(each.name for each in path.parent.iterdir()))}"
 
 
 def _fit(arguments):
@@ -180,8 +180,8 @@ def _tell_check(check):
     nll = {name: 0.0 + each["nll"] for name, each in check["models"].items()}
     told = ", ".join(f"{nll[name]:.3f} with {name}" for name in others)
     print(
-        f"checked by a {kind} of {check['learned_from']:,} rows on {check['rows']:,} others: negative log-likelihood "
-        f"{nll[kind]:.3f} nats per row, {told}"
+        f"checked on {check['rows']:,} held-out rows, learned from {check['learned_from']:,} others: negative "
+        f"log-likelihood {nll[kind]:.3f} nats per row, {told}"
     )
     print(check["verdict"])
 
@@ -214,7 +214,9 @@ def _apart(model, table, context):
     """A table without the columns that rows are conditioned on, and these."""
     for name in context:
         if name not in table:
-            raise ValueError(f"--context {name}: there is no such column; the table has {choice(name, list(table), 20)}")
+            raise ValueError(
+                f"--context {name}: there is no such column; the table has {choice(name, list(table), 20)}"
+            )
     rest = table.drop(columns=context)
     if rest.shape[1] == 0:
         raise ValueError(f"--context {context[-1]}: no other column is left to learn")
@@ -354,7 +356,7 @@ def _evaluate(arguments):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} is an option of --synthetic")
     model, table = _to_learn(arguments, _read_to_learn(arguments))
-    found = cross_validate(model, table, folds=arguments.folds, seed=arguments.seed)
+    found = evaluate(model, table, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
     figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
@@ -389,6 +391,12 @@ def _evaluate_synthetic(arguments):
 def _compare(arguments):
     from ..models.comparison import compare
 
+    if arguments.output is not None:
+        from ..pictures.differences import ComparisonDisplay
+        from ..pictures.saving import check_picture, save_display, use_no_window
+
+        check_picture(arguments.output)
+        use_no_window()
     how = _format(arguments)
     tables = [read_file(path, how, arguments.drop) for path in (arguments.data, arguments.other)]
     numeric = _numeric_named(arguments)
@@ -401,6 +409,8 @@ def _compare(arguments):
         n_jobs=arguments.jobs,
     )
     print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
+    if arguments.output is not None:
+        save_display(arguments.output, ComparisonDisplay(found).plot())
     return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
 
 
@@ -522,7 +532,7 @@ def _bin(told, table):
     except ValueError:
         pass
     raise ValueError(
-        f"--bin {told!r}: a number of bins from 2 to {MAX_CATEGORIES} is needed after {column}=, or edges between them, "
+        f"--bin {told!r}: after {column}= a number of bins from 2 to {MAX_CATEGORIES} is needed, or edges between them "
         "with commas"
     )
 
@@ -623,8 +633,8 @@ def _output(arguments):
         raise IsADirectoryError(f"cannot write {output}: it is a folder")
     if path.exists() and not path.is_file():
         return output  # a pipe or a device, which replaces nothing
-    for what in ("data", "model"):
-        read = getattr(arguments, what, None)
+    for name, what in (("data", "data"), ("other", "data"), ("model", "model")):
+        read = getattr(arguments, name, None)
         if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
             raise ValueError(f"{output} is the {what}, which would be replaced; name another file with -o")
     folder = path.resolve().parent  # where a link leads

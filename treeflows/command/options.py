@@ -198,6 +198,8 @@ def parser():
     compare.add_argument("--threshold", type=float, metavar="NATS", help=told)
     told = "how often to deal the rows anew for a p-value (default: 0, none)"
     compare.add_argument("--permutations", type=_whole(0), default=0, metavar="N", help=told)
+    told = "also draw what differs: PNG, SVG or PDF by its ending"
+    compare.add_argument("-o", "--output", metavar="PICTURE", help=told)
 
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")

@@ -401,17 +401,18 @@ def _text_batches(path, how, types):
     parsing = csv.ParseOptions(delimiter=how.sep or DELIMITERS.get(ending, ","), newlines_in_values=True)
     options = {"null_values": ["", *how.na], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
     with _in_file(path):
-        if not isinstance(types, dict):
-            with _stream(path, compression)[1] as file:
-                header = csv.open_csv(file, reading, parsing, csv.ConvertOptions(**options)).schema.names
-            if len(set(header)) < len(header):
-                twice = next(name for name in header if header.count(name) > 1)
-                raise TableError(f"column names must be unique; {twice!r} occurs more than once", column=twice)
-            types = dict.fromkeys(header, types)
+        with _stream(path, compression)[1] as file:
+            header = csv.open_csv(file, reading, parsing, csv.ConvertOptions(**options)).schema.names
+        names = [name.strip() for name in header]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise TableError(f"column names must be unique; {twice!r} occurs more than once", column=twice)
+        type_of = types if isinstance(types, dict) else dict.fromkeys(names, types)
+        told = {raw: type_of[name] for raw, name in zip(header, names, strict=True) if name in type_of}
         raw, file = _stream(path, compression)
         with file:
-            for batch in csv.open_csv(file, reading, parsing, csv.ConvertOptions(column_types=types, **options)):
-                yield batch, raw.tell()
+            for batch in csv.open_csv(file, reading, parsing, csv.ConvertOptions(column_types=told, **options)):
+                yield batch.rename_columns(names), raw.tell()
 
 
 def _stream(path, compression):

@@ -1,8 +1,8 @@
 """Tables in files, CSV, TSV, JSON, Parquet or Feather; and the way between their cells and a model's values.
 
 A cell is its text as it is written, without blanks around it, or None where it is missing; in the columns of numbers
-and times of Parquet and Feather it is what the file says. What is text becomes a number when a table is learned from, or when a model has a number there. So a
-model learned from one kind of file reads the others.
+and times of Parquet and Feather it is what the file says. What is text becomes a number when a table is learned from,
+or when a model has a number there. So a model learned from one kind of file reads the others.
 """
 
 import codecs
@@ -432,7 +432,13 @@ def _read_csv(path, how, n_rows):
         if is_first:
             raise ValueError(f"{source} has a header but no rows")
         return
-    if is_first and len(header) == 1 and how.sep is None and delimiter != "," and header[0].count(",") == rows[0][0].count(","):
+    if (
+        is_first
+        and len(header) == 1
+        and how.sep is None
+        and delimiter != ","
+        and header[0].count(",") == rows[0][0].count(",")
+    ):
         _refuse_separators(header[0], ",", source)  # a comma may well be text, unless all rows have it
     yield header, _columns_of(rows)
 
@@ -443,8 +449,8 @@ def _damaged(source, error):
 
 def _not_so_encoded(source, how, error):
     return ValueError(
-        f"{source} is not {how.encoding.upper()} text ({error}); say what it is with --encoding, perhaps latin-1, cp1252 "
-        "or utf-16"
+        f"{source} is not {how.encoding.upper()} text ({error}); say what it is with --encoding, as latin-1, cp1252 or "
+        "utf-16"
     )
 
 
@@ -459,13 +465,15 @@ def _read_json(path, how):
         raise _not_so_encoded(source, how, error) from None
     except DAMAGE as error:
         raise _damaged(source, error) from None
-    lines = [text] if text.lstrip().startswith("[") else [line for line in text.splitlines() if line.strip()]
+    whole, records = text.lstrip().startswith("["), []
     try:
-        records = [record for line in lines for record in _records(read(line))]
+        for number, line in enumerate([text] if whole else text.splitlines(), 1):  # noqa: B007 - to tell
+            records += _records(read(line)) if line.strip() else []
     except ValueError as error:
+        where = "" if whole else f"line {number}: "
         raise ValueError(
-            f"{source} is no JSON of records, a list of objects or an object on each line: {error}; pandas writes such "
-            "with to_json(path, orient='records')"
+            f"{source} is no JSON of records, a list of objects or an object on each line: {where}{error}; pandas "
+            "writes such with to_json(path, orient='records')"
         ) from None
     header = list(dict.fromkeys(name for record in records for name in record))
     if not header:

@@ -87,8 +87,11 @@ class Comparison:
     divergences : ndarray of shape (2, n_columns), float64
         What each column adds, given those before it, to the Kullback-Leibler divergence of A from B and of B from A;
         nats a row.
+    divergence_errors : ndarray of shape (2, n_columns), float64
+        Their standard errors over held-out rows, nats. NaN for those of a single row.
     kl, kl_error : ndarray of shape (2,), float64
-        These divergences, and their standard errors over held-out rows; nats. NaN for the error of a single row.
+        The divergences of all columns together, and their standard errors over held-out rows; nats. NaN for the error
+        of a single row.
     js, js_error : float
         Jensen-Shannon divergence of the two, and its standard error: 0 for equal tables, log 2 = 0.693 for those that
         have no row in common; nats.
@@ -119,6 +122,7 @@ class Comparison:
     bayes_factor: float
     bayes_factors: np.ndarray
     divergences: np.ndarray
+    divergence_errors: np.ndarray
     kl: np.ndarray
     kl_error: np.ndarray
     js: float
@@ -160,14 +164,16 @@ class Comparison:
             "bayes_factor": self.bayes_factor,
             "p_value": self.p_value,
             "kl": self.kl.tolist(),
-            "kl_standard_error": [None if np.isnan(error) else float(error) for error in self.kl_error],
+            "kl_standard_error": _plain(self.kl_error),
             "js": self.js,
             "js_standard_error": None if np.isnan(self.js_error) else self.js_error,
             "accuracy": self.accuracy,
             "blamed": list(self.blamed),
             "columns": {
-                name: {"bayes_factor": float(factor), "kl": kl}
-                for name, factor, kl in zip(self.names, self.bayes_factors, self.divergences.T.tolist(), strict=True)
+                name: {"bayes_factor": float(factor), "kl": kl.tolist(), "kl_standard_error": _plain(errors)}
+                for name, factor, kl, errors in zip(
+                    self.names, self.bayes_factors, self.divergences.T, self.divergence_errors.T, strict=True
+                )
             },
             "differences": [
                 {
@@ -318,6 +324,7 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
     total = ratio.sum(axis=1)
     first = sides.side == 0
     kl = [_mean(total[first]), _mean(-total[~first])]
+    columns = [_mean(ratio[first]), _mean(-ratio[~first])]
     js = [_mean(LOG_2 - _softplus(-total[first])), _mean(LOG_2 - _softplus(total[~first]))]
     of_rows = np.empty(n)
     of_rows[order] = total
@@ -337,7 +344,8 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
         blamed=tuple(names[j] for j in blamed),
         bayes_factor=factor,
         bayes_factors=factors.chain(told),
-        divergences=np.stack([ratio[first].mean(axis=0), -ratio[~first].mean(axis=0)]),
+        divergences=np.stack([mean for mean, _ in columns]),
+        divergence_errors=np.stack([error for _, error in columns]),
         kl=np.array([mean for mean, _ in kl]),
         kl_error=np.array([error for _, error in kl]),
         js=float(np.mean([mean for mean, _ in js])),
@@ -515,9 +523,15 @@ def _listed(labels):
 
 
 def _mean(values):
-    """Mean, and its standard error, NaN of a single value."""
-    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return float(values.mean()), float(error)
+    """Mean over rows, and its standard error, NaN of a single row."""
+    mean = values.mean(axis=0)
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.full_like(mean, np.nan)
+    return mean, error
+
+
+def _plain(errors):
+    """Standard errors for programs, None where there is none."""
+    return [None if np.isnan(error) else float(error) for error in errors]
 
 
 def _softplus(x):

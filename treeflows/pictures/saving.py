@@ -36,9 +36,7 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     ValueError
         For an unknown format, or a model that has no such picture.
     """
-    ending = Path(path).suffix.lower().lstrip(".")
-    if ending not in FORMATS:
-        raise ValueError(f"cannot draw {path}: the file must end in .{', .'.join(FORMATS)}")
+    check_picture(path)
     use_no_window()
     if what == "curve":
         display = LikelihoodCurveDisplay.from_estimator(model, X)
@@ -53,8 +51,19 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         display = DependenceDisplay.from_estimator(model, X, random_state=seed)
     else:
         display = MarginalsDisplay.from_estimator(model, X, random_state=seed)
+    save_display(path, display)
+
+
+def check_picture(path):
+    """Raise ValueError for a file whose ending says no format of pictures."""
+    if _format(path) not in FORMATS:
+        raise ValueError(f"cannot draw {path}: the file must end in .{', .'.join(FORMATS)}")
+
+
+def save_display(path, display):
+    """Write a display that was drawn to a file, whose ending says the format."""
     with whole_file(path) as file:
-        _draw(display, file, ending)
+        _draw(display, file, _format(path))
 
 
 def embedded(display):
@@ -71,6 +80,10 @@ def use_no_window():
     except ImportError:
         raise ImportError("pictures need matplotlib: pip install 'treeflows[plot]'") from None
     matplotlib.use("Agg")
+
+
+def _format(path):
+    return Path(path).suffix.lower().lstrip(".")
 
 
 def _draw(display, file, ending):

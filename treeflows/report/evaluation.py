@@ -21,7 +21,7 @@ ERRORS = 2.0  # standard errors that a difference must be, to be told from chanc
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class HeldOutScores:
     """Held-out log-likelihoods of several models on the same rows.
 
     Attributes
@@ -67,7 +67,7 @@ def read_domain(model, table):
     return domain, rows
 
 
-def compare(model, table, *, folds=5, seed=0):
+def evaluate(model, table, *, folds=5, seed=0):
     """Cross-validate a model and the two baselines.
 
     Parameters
@@ -82,7 +82,7 @@ def compare(model, table, *, folds=5, seed=0):
 
     Returns
     -------
-    comparison : Comparison
+    found : HeldOutScores
         Of all rows, of the `baselines` of the table's domain and by the name of the model's class.
 
     Raises
@@ -96,11 +96,11 @@ def compare(model, table, *, folds=5, seed=0):
     domain, rows = read_domain(model, table)
     names = (*baselines(domain), type(model).__name__)
     parts = np.array_split(np.random.default_rng(seed).permutation(n_rows), folds)
-    found = Comparison({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
+    found = HeldOutScores({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
     with progress_bar(folds, "fitting folds", 1) as progress:
         for i, part in enumerate(parts):
             seen = np.sort(np.concatenate(parts[:i] + parts[i + 1 :]))
-            fold = compare_split(clone(model).set_params(verbose=0), domain, rows, seen, part)
+            fold = evaluate_split(clone(model).set_params(verbose=0), domain, rows, seen, part)
             for what in found.scores:
                 found.scores[what][part] = fold.scores[what]
                 found.seconds[what] += fold.seconds[what] / folds
@@ -128,7 +128,7 @@ def check_held_out(model, domain, rows, weight=None, given=None, codes=None, see
 
     Returns
     -------
-    comparison : Comparison
+    found : HeldOutScores or None
         On a tenth of the rows, of models learned from the others, or from some of them. None where rows are too few, or
         weights are fractions.
     n_seen : int
@@ -144,16 +144,17 @@ def check_held_out(model, domain, rows, weight=None, given=None, codes=None, see
     if weight is not None:
         dealt = np.searchsorted(np.cumsum(weight), dealt, side="right")
     seen, held_out = np.sort(dealt[n_held_out:]), np.sort(dealt[:n_held_out])
-    return compare_split(clone(model), domain, rows, seen, held_out, given, codes), n_seen
+    return evaluate_split(clone(model).set_params(verbose=0), domain, rows, seen, held_out, given, codes), n_seen
 
 
-def compare_split(model, domain, rows, seen, held_out, given=None, codes=None):
-    """Learn a model and the two baselines from the rows ``seen``; a Comparison on those ``held_out``.
+def evaluate_split(model, domain, rows, seen, held_out, given=None, codes=None):
+    """Learn a model and the two baselines from the rows ``seen``; HeldOutScores on those ``held_out``.
 
     The model is fitted afterwards, to a context too, whose domain is ``given`` and whose ``codes`` those of the rows
     are; the baselines know no context.
     """
-    threads, found = n_threads(model.n_jobs), Comparison({}, {})
+    threads, found = n_threads(model.n_jobs), HeldOutScores({}, {})
+
     def learn(each, whole, of):
         start = time.perf_counter()
         learned = learn_density(each, whole.chosen(seen), of, model.random_state, threads)

@@ -19,7 +19,7 @@ from ..pictures.saving import embedded, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
 from ..tables.writing import to_frame
-from .evaluation import INDEPENDENT, compare_split, read_domain
+from .evaluation import INDEPENDENT, evaluate_split, read_domain
 
 HELD_OUT = 0.1  # of the rows
 RARE = 5  # rows: a value of fewer is rare
@@ -68,7 +68,7 @@ def report(model, table, name, *, seed=0):
     domain, rows = read_domain(model, table)
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
-    found = compare_split(model, domain, rows, np.sort(seen), held_out)
+    found = evaluate_split(model, domain, rows, np.sort(seen), held_out)
     if domain.numeric.any():
         data = numbers_to_learn_from(rows.codes, rows.observed, None, domain, generator(seed), threads)
     else:

@@ -87,6 +87,11 @@ class Domain:
         """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
         return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
 
+    @cached_property
+    def may_lack(self):
+        """Which quantities may be missing, as a value of their own: ndarray of shape (n_columns,), bool."""
+        return np.array([isinstance(c, Quantity) and c.missing for c in self.columns])
+
     def refuse_beyond(self, codes):
         """Raise TableError for a number beyond the bounds of its quantity."""
         if not self.numeric.any():
