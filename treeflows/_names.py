@@ -17,6 +17,7 @@ from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
+from .models.query import Distribution, QueryResult
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .models.translation import Aligner, Translation, Translator
@@ -40,6 +41,7 @@ __all__ = [
     "DependenceDisplay",
     "Difference",
     "DiscreteTreeFlow",
+    "Distribution",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",
@@ -50,6 +52,7 @@ __all__ = [
     "PairDisplay",
     "PartError",
     "PartyColumns",
+    "QueryResult",
     "RotationDestructor",
     "SyntheticQuality",
     "Translation",

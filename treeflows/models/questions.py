@@ -1,6 +1,7 @@
 """Fitted models of tables, and what they are asked: likelihoods, samples, conditionals, missing cells, anomalies."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -24,9 +25,11 @@ from ..machine.threads import n_threads
 from ..tables.containers import read_table
 from ..tables.contexts import encode_context, read_context, with_context
 from ..tables.domain import Domain, listing
+from ..tables.given import read_given
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from ..tables.writing import write_blocks
+from .query import TARGET, Query
 
 SWEEPS = 20  # of Gibbs sampling
 BLOCK_CELLS = 4_000_000  # of rows that are read or written in blocks
@@ -378,10 +381,11 @@ class TableModel(DensityMixin, BaseEstimator):
         n_samples : int, default=1
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
-        given : dict of str or int to value, default=None
-            Columns, by name or number, and the values that all rows shall have in them; of a column of numbers also a
-            range: a tuple of the least and the greatest value, of which either may be None. Exact if these columns come
-            first in the order that the model was learned in, and one of them at most, the last, has a range; else rows
+        given : mapping or Series, default=None
+            Columns, by name or number, and what all rows shall have in them: a value; a list or a set, of which any; of
+            a column of numbers, or of categories in an order, a range: a tuple of the least and the greatest value, of
+            which either may be None; or ``{"not": ...}`` with any of these. Exact if these columns come first in the
+            order that the model was learned in, and one of them at most, the last, may have several values; else rows
             are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
             cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
         out : str or path-like, default=None
@@ -682,6 +686,71 @@ class TableModel(DensityMixin, BaseEstimator):
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return told
 
+    def query(self, columns=None, *, given=None, by=None, context=None, n_draws=20_000, random_state=None):
+        """Distribution of columns given whatever is known of others.
+
+        Parameters
+        ----------
+        columns : str, int or list of these, default=None
+            Columns to tell, by name or number; None for all.
+        given : mapping or Series, default=None
+            What is known, as `sample` takes it: by column a value; a list or a set, of which any; a range; or
+            ``{"not": ...}`` with any of these. Columns that are not named are unknown, and summed out.
+        by : str, int or list of these, default=None
+            Columns of which each combination of values is told apart; of numbers, of bins.
+        context : array-like of shape (1, n_context), default=None
+            Of a model that was fitted to one: what all is conditioned on.
+        n_draws : int, default=20,000
+            What is not exact is told from as many draws of the model, which are kept until the next question, and where
+            too few of these agree with what is given from at most as many that are led to it. Not kept in files.
+        random_state : int, default=None
+            Of the draws; None for the same always, so that equal questions have equal answers.
+
+        Returns
+        -------
+        result : QueryResult
+            Probabilities with their standard errors, and the probability of what is given. Exact if the columns that
+            are named, and all that come before them in the order that the model was learned in, have at most 65,536
+            joint states, or 16,384 of those that may be; of tables with numbers 4,096, and 1,024. A MonteCarloWarning
+            says if a standard error is above 0.01; NaN where hardly any draw agrees with what is given.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, or value of one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import AutoregressiveTreeFlow
+        >>> coin = np.random.default_rng(0).integers(0, 2, (1000, 2))
+        >>> flow = AutoregressiveTreeFlow().fit(np.column_stack([coin, coin.sum(axis=1)]))
+        >>> flow.query([0, 1], given={2: [1, 2]})["x0"].probability.round(2)
+        array([0.33, 0.67])
+        """
+        check_is_fitted(self)
+        check_number(n_draws, "n_draws", Integral, min_val=1)
+        if random_state is not None:
+            check_number(random_state, "random_state", Integral, min_val=0)
+        domain = self.domain_
+        asked = list(range(len(domain.columns))) if columns is None else self._numbers_of(columns, "columns")
+        codes = self.given_codes(context, 1)
+        codes = np.empty(0, dtype=np.uint8) if codes is None else codes[0]
+        told = read_given(domain, None if isinstance(given, Mapping) and not given else given)
+        ask = Query(domain, self.distribution_, codes, n_draws, random_state or 0, n_threads(self.n_jobs))
+        result = ask.answer(told, asked, () if by is None else self._numbers_of(by, "by"))
+        warn_of_query(result)
+        return result
+
+    def _numbers_of(self, columns, what):
+        """Numbers of columns that a user named, one or several."""
+        several = [columns] if isinstance(columns, (str, Integral)) else list(columns)
+        numbers = [self.domain_.index(each) for each in several]
+        if len(set(numbers)) < len(numbers) or not numbers:
+            told = f"{what} must name columns, each once, got {columns!r}"
+            raise ParameterError(told, parameter=what, value=columns)
+        return numbers
+
     def impute(self, X, *, draw=False, n_draws=None, n_sweeps=SWEEPS, random_state=None, context=None):
         """Fill missing cells.
 
@@ -877,9 +946,11 @@ class TableModel(DensityMixin, BaseEstimator):
     def _sample_given(self, n_samples, given, context, rng):
         """Rows that have the given values and context; how many effective ones, out of how many proposals."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
-        codes, observed, place_of, *within = domain.given(given)
-        within = [each for each in within if each]
-        places = {j: np.full(n_samples, place) for j, place in place_of.items()}
+        told = read_given(domain, given).named()
+        if told.impossible:
+            raise TableError(told.impossible)
+        codes, observed, within, _ = told.to_codes()
+        may_be = [within] if within else []
         contexts, which = np.empty((1, 0), dtype=codes.dtype), np.zeros(n_samples, dtype=np.intp)
         if context is not None:
             contexts, which = np.unique(context, axis=0, return_inverse=True)
@@ -889,14 +960,15 @@ class TableModel(DensityMixin, BaseEstimator):
             drawn, effective, n_proposed = [np.empty((0, seen.shape[1]))], 0.0, 0
             of = which.ravel()[rows]
             for i in np.unique(of).tolist():
-                told = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
-                part, worth, proposed = self.distribution_.given(*told, rng, threads, *within)
+                whole = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
+                part, worth, proposed = self.distribution_.given(*whole, rng, threads, *may_be)
                 drawn, effective, n_proposed = [*drawn, part], effective + worth, n_proposed + proposed
             back = np.argsort(np.argsort(of, kind="stable"), kind="stable")
             return np.concatenate(drawn[1:] or drawn)[back], effective, n_proposed
 
         drawn, effective, n_proposed = draw(slice(None))
-        X = domain.decode(self._named(drawn, lambda bad: draw(bad)[0], rng), rng, places)
+        drawn = self._named(drawn, lambda bad: draw(bad)[0], rng)
+        X = domain.decode(drawn, rng, told.places(drawn, rng))
         return X, effective, n_proposed
 
     def _named(self, codes, again, rng):
@@ -929,6 +1001,21 @@ def log_likelihood(distribution, rows, threads):
         return distribution.score(rows.codes, threads) + rows.log_share, np.zeros(1)
     scores, error = distribution.marginal(rows.codes, rows.observed, threads)
     return scores + rows.log_share, error
+
+
+def warn_of_query(result):
+    """Warn of the largest standard error of a query's probabilities, if that is above the target."""
+    results = list(result.groups.values()) or [result]
+    none = sum(each.effective == 0 for each in results)
+    error = [told.error.max() for each in results if each.effective > 0 for told in each.distributions.values()]
+    most, parts = max(error, default=0.0), []
+    if most > TARGET:
+        parts.append(f"probabilities are estimates, with a standard error of up to {most:.2g}: take more n_draws")
+    if none:
+        what = f"{none:,} combination(s) of values are" if result.groups else "what is given is"
+        parts.append(f"{what} too rare to be estimated by the draws that were taken: NaN")
+    if parts:
+        warnings.warn("; ".join(parts), MonteCarloWarning, stacklevel=3)
 
 
 def warn_of_estimates(error, n_draws=DRAWS[0]):

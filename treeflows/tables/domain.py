@@ -1,6 +1,5 @@
 """The domain of a table: its columns, their categories, and the way from values to codes and back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -413,60 +412,11 @@ class Domain:
     def _label(self, j):
         return j if self.names is None else self.names[j]
 
-    def given(self, values):
-        """What a user says of columns.
+    def between(self, j, value):
+        """The numbers between which a user wants those of a quantity to lie, and why there are none, or None.
 
-        Parameters
-        ----------
-        values : dict of str or int to value, or None for nothing
-            By the names or numbers of columns; of a quantity it may be a tuple of two values, the least and the
-            greatest, of which either may be None.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_columns,), uint8
-            0 where nothing is said. Of a domain with quantities float64, with their numbers, NaN where nothing is said
-            or the cell is missing.
-        observed : ndarray of shape (n_columns,), bool
-            Of which columns something is said.
-        places : dict of int to int
-            Place of the value of each such column among its known ones, -1 for missing; of categories alone.
-        within : dict of int to (float, float)
-            Numbers between which those of a quantity lie.
-
-        Raises
-        ------
-        ValueError
-            If there is no such column or value, or a column is named twice.
+        ``value`` is a tuple of the least and the greatest, of which either may be None.
         """
-        if values is not None and (not isinstance(values, Mapping) or not values):
-            raise ParameterError(
-                f"given must be a dict of column: value, got {values!r}", parameter="given", value=values
-            )
-        mixed = self.numeric.any()
-        codes = np.where(self.numeric, np.nan, 0.0) if mixed else np.zeros(len(self.columns), dtype=np.uint8)
-        named: dict = {}
-        places: dict = {}
-        within: dict = {}
-        for column, value in () if values is None else values.items():
-            j = self.index(column)
-            if j in named:
-                raise ParameterError(
-                    f"given names column {self.column_names[j]!r} twice, as {named[j]!r} and {column!r}",
-                    parameter="given",
-                    value=values,
-                )
-            named[j] = column
-            if self.numeric[j] and isinstance(value, tuple):
-                within[j] = self._range(j, value)
-            elif self.numeric[j]:
-                codes[j] = self._known_number(j, value)
-            else:
-                codes[j], places[j] = self.code(j, value)
-        return codes, np.isin(np.arange(len(codes)), [j for j in named if j not in within]), places, within
-
-    def _range(self, j, value):
-        """The numbers between which a user wants those of a quantity to lie."""
         name, column = self.column_names[j], self.columns[j]
         if len(value) != 2:
             told = f"a range of column {name!r} is two values, the least and the greatest, not {value!r}"
@@ -478,13 +428,13 @@ class Domain:
         low, high = ends
         least, greatest = max(low, column.bounds[0]), min(high, column.bounds[1])
         inside = column.stride == 0 or np.floor(greatest / column.step + NEAR) >= np.ceil(least / column.step - NEAR)
+        why = None
         if least > greatest or not inside:
             steps = f", which is in steps of {column.step:.12g}" if column.stride else ""
-            told = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
-            raise TableError(told, column=self._label(j), value=value)
-        return float(low), float(high)
+            why = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
+        return float(low), float(high), why
 
-    def _known_number(self, j, value):
+    def known_number(self, j, value):
         """Number of a value of a quantity that a user gave, which is on its lattice."""
         number, column = self.number(j, value), self.columns[j]
         if not np.isnan(number) and not (column.has(number) and column.bounds[0] <= number <= column.bounds[1]):
@@ -492,11 +442,11 @@ class Domain:
             raise TableError(told, column=self._label(j), value=value)
         return number
 
-    def code(self, j, value):
-        """Code of a value of a column that a user gave, and its place among the known ones, -1 for missing."""
+    def place(self, j, value):
+        """Place of a value of a column that a user gave among the known ones, -1 for missing."""
         column = self.columns[j]
         if is_missing(value) and column.missing:
-            return column.n_named, -1
+            return -1
         if isinstance(value, tuple) and value not in column.values.tolist():
             told = f"a range is for numbers, and column {self.column_names[j]!r} holds categories: give one of them"
             raise TableError(told, column=self._label(j), value=value)
@@ -507,7 +457,7 @@ class Domain:
                 column=self._label(j),
                 value=value,
             )
-        return place if column.grouping is None else int(column.grouping.code[place]), place
+        return place
 
     def number(self, j, value, missing=True):
         """Number of a value of a quantity that a user gave, NaN for missing, if that may be."""
