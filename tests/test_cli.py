@@ -134,7 +134,7 @@ def test_fit_score_sample_show(data, said, tmp_path):
     assert json.loads(said("show", "m.treeflow", "--json"))["layers"] == 3
     shown = said("show", "m.treeflow", "--layer", 2, "--depth", 0)
     assert "layer 2" in shown
-    assert " leaves\n" in shown
+    assert "\n… 400 rows in " in shown
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "csv.gz", "tsv.bz2", "csv.xz", "CSV.ZIP"])
@@ -518,10 +518,13 @@ def test_trees_and_ensembles(data, said):
     assert "7 further trees" in shown
     assert "columns in order: leaves of the tree" in shown
     shown = said("show", "m", "--column", "ja, nein", "--depth", 1)
-    assert "\nja, nein given code, colour\n" in shown
+    assert shown.startswith("ja, nein given code, colour\n")
+    assert shown.count("\n") <= 5
+    assert said("show", "m", "--column", "ja, nein", "--full").count("\n") > shown.count("\n")
     assert json.loads(said("show", "m", "--json"))["order"] == ["code", "colour", "ja, nein"]
     said("fit", data, "-o", "t", "--model", "tree")
-    assert "\nja, nein given code, colour\n" in said("show", "t", "--column", "ja, nein")
+    assert "\n  ja, nein: " in said("show", "t")
+    assert said("show", "t", "--column", "ja, nein").startswith("ja, nein given code, colour\n")
     assert "hidden" not in said("show", "t")
     single = json.loads(said("score", "m", data, "--json"))["log_likelihood"]
 
@@ -642,6 +645,7 @@ def test_other_mistakes_get_one_line(refused, data, tmp_path):
         (["show", "d", "--layer", "99"], "--layer must be one of the model's layers 1 to 10, got 99"),
         (["show", "d", "--column", "code"], "--column is not for a model of the kind DiscreteTreeFlow"),
         (["show", "e", "--column", "code"], "--column is not for a model of the kind TreeFlowEnsemble"),
+        (["show", "m", "--full"], "--full is of the tree of a column: say which with --column NAME"),
         (["show", "m", "--layer", "1"], "--layer is not for a model of the kind TreeFlowMixture"),
         (["show", "m", "--column", "size"], "no column 'size'; there are 'colour', 'code', 'ja, nein'"),
     ]:

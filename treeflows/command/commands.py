@@ -429,13 +429,21 @@ def _report(arguments):
 
 def _show(arguments):
     model = _density(arguments)
-    figures, text = model.summary(column=arguments.column, layer=arguments.layer, max_depth=arguments.depth)
+    if arguments.full and arguments.column is None:
+        raise ValueError("--full is of the tree of a column: say which with --column NAME")
+    asked = {"column": arguments.column, "layer": arguments.layer, "full": arguments.full}
+    figures, text = model.summary(**asked, **_depth(arguments))
     if arguments.json:
         print(json.dumps(figures))
         return
     print(printable(text))
     if "order" in figures and arguments.column is None and not model.domain_.numeric.any():
         print("\n--column NAME prints the tree of a column")
+
+
+def _depth(arguments):
+    """How deep a tree is to be told: as the options say, all of it where every split is asked for, or by default."""
+    return {} if arguments.depth is None and not arguments.full else {"max_depth": arguments.depth}
 
 
 def _plot(arguments):
@@ -445,10 +453,10 @@ def _plot(arguments):
     if arguments.what not in ("curve", "tree") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
     X = None if arguments.data is None else _table_for(model, arguments)
-    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth")}
+    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}
     if arguments.what != "tree":
         for name, value in options.items():
-            if value is not None:
+            if value not in (None, False):
                 raise ValueError(f"--{name} is an option of --what tree")
     if arguments.columns is not None and arguments.what != "pair":
         raise ValueError("--columns is an option of --what pair")

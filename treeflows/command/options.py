@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
     "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
-    "show": "Describe a model: its columns, what was learned of each or by each layer, and a tree as text.",
+    "show": "Describe a model: its columns, and what was learned of each or by each layer; or print a column's tree.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
 
@@ -204,7 +204,7 @@ def parser():
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
-    show = command("show", "describe a model and print a tree", model, as_json)
+    show = command("show", "describe a model, or print the tree of a column", model, as_json)
     plot = command("plot", "draw a picture of a model", model, seed, jobs)
     plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves and trees need one")
     _add_reading(plot)
@@ -215,7 +215,10 @@ def parser():
     for describing in (show, plot):
         describing.add_argument("--column", metavar="NAME", help="column whose tree to take")
         describing.add_argument("--layer", type=int, metavar="T", help="layer of a discrete tree flow, from 1")
-        describing.add_argument("--depth", type=_whole(0), metavar="N", help="how deep to go down the tree")
+        told = "how deep to go down the tree (default: 4 as text, 3 as a picture; all of it with --full)"
+        describing.add_argument("--depth", type=_whole(0), metavar="N", help=told)
+        told = "every split of a column's tree that was tried (default: those that are more probable than not)"
+        describing.add_argument("--full", action="store_true", help=told)
 
     whole.epilog += "\n\nexamples:\n  treeflows fit people.csv\n  treeflows sample people.treeflow -n 1000 -o new.csv"
     whole.epilog += "\n\ntreeflows COMMAND --help tells more of each."

@@ -203,7 +203,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         scores = [log_likelihood(member, rows, n_threads(self.n_jobs))[0] for member in self.distribution_.members]
         joint = np.stack(scores) + np.log(self.weights_)[:, None]
         first = np.logaddexp.accumulate(joint, axis=0) - np.log(np.cumsum(self.weights_))[:, None]
-        return {"held-out rows": (np.arange(1, kept + 1), -first.mean(axis=1))}, "members", kept
+        return {"rows given": (np.arange(1, kept + 1), -first.mean(axis=1))}, "members", kept
 
     def _summary(self, column, layer, max_depth):
         self._refuse(column=column, layer=layer)

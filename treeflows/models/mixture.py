@@ -210,14 +210,14 @@ class TreeFlowMixture(CountedFlow):
     def _tree(self, column, layer):
         self._refuse(layer=layer)
         self.refuse_numbers("tree")
-        return self.flows_[0].tree(column)
+        return self.flows_[0].tree(column, full=True)
 
     def _likelihood_curves(self, X):
         self.refuse_numbers("a curve of likelihood")
         tried, kept = self.validation_score_, len(self.weights_)
         curves = {"validation rows": (np.array(list(tried)), 0.0 - np.array(list(tried.values())))}
         if X is not None:
-            curves["held-out rows"] = np.array([kept]), np.array([-self.score(X)])
+            curves["rows given"] = np.array([kept]), np.array([-self.score(X)])
         return curves, "hidden states", kept
 
     def _summary(self, column, layer, max_depth):
@@ -228,7 +228,6 @@ class TreeFlowMixture(CountedFlow):
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
         n_further = len(self._average.trees) - 1
-        shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         told = [
             f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
             f"{', …' if len(states) > 8 else ''}",
@@ -239,7 +238,7 @@ class TreeFlowMixture(CountedFlow):
             shares, exponents = ([f"{x:.2f}" for x in part[j]] for part in (self.share_, self.exponent_))
             told.append(f"  {names[j]}: {', '.join(shares)}; {', '.join(exponents)}")
         figures |= {"states": states.tolist(), "shares": self.share_.tolist(), "exponents": self.exponent_.tolist()}
-        return figures, "\n".join([*told, "", *lines, *shown])
+        return figures, "\n".join([*told, "", *lines])
 
     def _summary_of_numbers(self, density: MixedDensity):
         names = self.domain_.column_names

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
+from ..densities.conditional_tree import ConditionalTree
 from ..densities.density import Density
 from ..densities.stored import LEAST_PROBABILITY
 from ..inference.cells import LEAST_SHARE, conditional_cells, conditional_values, joint_with
@@ -32,6 +33,7 @@ from ..tables.writing import write_blocks
 from .query import TARGET, Query
 
 SWEEPS = 20  # of Gibbs sampling
+MOST_DEPTH = 4  # to which a tree is told
 BLOCK_CELLS = 4_000_000  # of rows that are read or written in blocks
 
 
@@ -175,17 +177,19 @@ class TableModel(DensityMixin, BaseEstimator):
             told = f"{what} is not for numbers yet, and column {self.domain_.column_names[j]!r} holds numbers"
             raise TableError(f"{told}: bin them", column=self.domain_.column_names[j])
 
-    def summary(self, *, column=None, layer=None, max_depth=None):
+    def summary(self, *, column=None, layer=None, max_depth=MOST_DEPTH, full=False):
         """What the model has learned.
 
         Parameters
         ----------
         column : str or int, default=None
-            Column whose tree to tell, of a model that has one for each.
+            Column to tell alone, by its tree, of a model that has one for each.
         layer : int, default=None
             Layer to tell, from 1, of a discrete tree flow; None is the first.
-        max_depth : int, default=None
+        max_depth : int or None, default=4
             How deep to tell the tree; None is all of it.
+        full : bool, default=False
+            True tells every split of the column's tree that was tried, False those that are believed, as `tree` does.
 
         Returns
         -------
@@ -202,6 +206,8 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         domain, kind = self.domain_, type(self).__name__
         figures, text = self._summary(column, layer, max_depth)
+        if column is not None:
+            return {"kind": kind} | figures, self.tree(column, full=full).to_text(max_depth)
         columns = dict(zip(domain.column_names, domain.labels, strict=True))
         lines = [f"{kind}: {self.n_features_in_} columns\n\ncolumn: categories"]
         for name, labels in columns.items():
@@ -209,11 +215,14 @@ class TableModel(DensityMixin, BaseEstimator):
         return {"kind": kind, "columns": columns} | figures, "\n".join([*lines, "", text])
 
     def _summary(self, column, layer, max_depth):
-        """Figures and text of what is told by this kind of model alone."""
+        """Figures and text of what this kind of model alone tells, which refuses a ``column`` if none has a tree."""
         raise NotImplementedError
 
-    def tree(self, column=None, layer=None):
+    def tree(self, column=None, layer=None, *, full=False):
         """One of the trees that the model has learned.
+
+        Of a column's tree, the splits that are believed: those that are more probable than not, given the training
+        rows. `ConditionalTree.believed` says how the others are left out, and takes another threshold.
 
         Parameters
         ----------
@@ -221,6 +230,8 @@ class TableModel(DensityMixin, BaseEstimator):
             Name or number of the column whose tree it is; of a `TreeFlowMixture` that in the first of its ``flows_``.
         layer : int, default=None
             Of a `DiscreteTreeFlow`, the layer, from 1.
+        full : bool, default=False
+            True gives a column's tree with every split that was tried, whose leaves the likelihoods are made of.
 
         Returns
         -------
@@ -234,7 +245,8 @@ class TableModel(DensityMixin, BaseEstimator):
             For a model without trees of its own.
         """
         check_is_fitted(self)
-        return self._tree(column, layer)
+        tree = self._tree(column, layer)
+        return tree.believed() if isinstance(tree, ConditionalTree) and not full else tree
 
     def _tree(self, column, layer):
         raise TypeError(f"a {type(self).__name__} has no trees of its own to draw; take one of its members")
@@ -245,7 +257,7 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns), default=None
-            Rows that the model has not seen; an ensemble needs them.
+            Rows to make a curve of, as "rows given": best those that the model has not seen. An ensemble needs them.
 
         Returns
         -------

@@ -13,7 +13,7 @@ FORMATS = ("png", "svg", "pdf")
 DPI = 130
 
 
-def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, columns=None):
+def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, full=False, columns=None):
     """Draw one picture of a model into a file.
 
     Parameters
@@ -26,8 +26,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         The table to draw the model beside.
     seed : int, default=0
         Draws the samples.
-    column, layer, depth
-        Of a tree: the column, or the layer from 1, and how deep to draw it.
+    column, layer, depth, full
+        Of a tree: the column, or the layer from 1, how deep to draw it, and whether with every split that was tried.
     columns : sequence of two str, default=None
         Of a pair: its columns.
 
@@ -41,8 +41,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     if what == "curve":
         display = LikelihoodCurveDisplay.from_estimator(model, X)
     elif what == "tree":
-        bounded = {} if depth is None else {"max_depth": depth}
-        display = TreeDisplay.from_estimator(model, column=column, layer=layer, **bounded)
+        bounded = {} if depth is None and not full else {"max_depth": depth}
+        display = TreeDisplay.from_estimator(model, column=column, layer=layer, full=full, **bounded)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
     elif what == "pair":
