@@ -22,9 +22,10 @@ from pyarrow import parquet
 
 import treeflows
 from treeflows.command.commands import COMMANDS, one_line
+from treeflows.command.explanation import to_text
 from treeflows.command.main import main
 from treeflows.files.numbers import numbers_of
-from treeflows.files.tables import as_text, read_file, value_of, with_numbers
+from treeflows.files.tables import as_text, for_model, read_file, value_of, with_numbers
 from treeflows.learning.orders import mutual_information
 from treeflows.machine.errors import ParameterError, TableError
 from treeflows.models.baselines import ColumnTree, _smoothed
@@ -364,6 +365,75 @@ def test_anomalies(said, data):
     assert set(found[0]) == {"row", "log_likelihood", "values", "surprise"}
     row = read(data)[1 + found[0]["row"]]
     assert [v.replace("(missing)", "") for v in found[0]["values"].values()] == row
+
+
+def test_query(said, refused, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    model = treeflows.load("m")
+    told = json.loads(said("query", "m", "code", "--given", "colour=a, b", "--given", "ja, nein=yes", "--json"))
+    expected = model.query("code", given={"colour": "a, b", "ja, nein": "yes"})
+    assert told["exact"]
+    assert [each["probability"] for each in told["told"]] == pytest.approx(expected["code"].probability.tolist())
+    assert told["probability"] == pytest.approx(expected.probability)
+    assert (
+        said("query", "m", "code", "--given", "ja, nein=yes") == f"{model.query('code', given={'ja, nein': 'yes'})}\n"
+    )
+    # several values, which may hold commas themselves, and all but some
+    several = said("query", "m", "code", "--given", 'colour=red,light "blue"')
+    expected = model.query("code", given={"colour": ["red", 'light "blue"']})
+    assert several == f"{expected}\n"
+    assert said("query", "m", "code", "--given", "colour!=a, b").splitlines()[1:] == several.splitlines()[1:]
+    said("query", "m", "--by", "colour", "-o", "t.csv")
+    assert len(read("t.csv")) == 1 + 3 * 9
+    assert "(did you mean 'code'?)" in refused("query", "m", "Code")
+    assert "(did you mean 'colour'?)" in refused("query", "m", "--given", "color!=red")
+    assert "twice: several values have commas" in refused("query", "m", "--given", "code=0", "--given", "code!=NA")
+
+
+def test_predict(said, refused, data, tmp_path, monkeypatch):
+    said("fit", data, "-o", "m", "--model", "tree")
+    model, X = treeflows.load("m"), read_file(str(data))
+    printed = said("predict", "m", data, "code")
+    assert [row[0] for row in csv.reader(printed.splitlines())] == ["code", *model.predict(X, "code").tolist()]
+    monkeypatch.setattr("treeflows.command.commands.BLOCK", 7)
+    X.drop(columns="code").to_csv("without.csv", index=False)
+    said("predict", "m", "without.csv", "code", "-o", "p.csv")
+    assert (tmp_path / "p.csv").read_text() == printed
+    chances = pd.read_csv(io.StringIO(said("predict", "m", data, "ja, nein", "--proba")))
+    assert list(chances) == ["no", "yes"]
+    np.testing.assert_allclose(chances, model.conditional_proba(X, "ja, nein"))
+    (tmp_path / "odd.csv").write_text('colour,"ja, nein"\n' + "red,yes\n" * 8 + "red,maybe\n")
+    assert "holds 'maybe' at row 8" in refused("predict", "m", "odd.csv", "code", "-o", "o.csv")
+    assert not (tmp_path / "o.csv").exists()
+    assert "(did you mean 'code'?)" in refused("predict", "m", data, "cod")
+    assert "--quantiles are of numbers" in refused("predict", "m", data, "code", "--quantiles", 0.5)
+
+
+def test_explain(said, refused, data):
+    said("fit", data, "-o", "m", "--model", "tree")
+    model, X = treeflows.load("m"), read_file(str(data))
+    told = json.loads(said("explain", "m", data, "--row", 3, "--json"))
+    scores = model.score_samples(X)
+    assert told["log_likelihood"] == pytest.approx(scores[3])
+    assert told["n_less_likely"] == (scores < scores[3]).sum()
+    surprises = [cell["surprise"] for cell in told["cells"].values()]
+    assert surprises == sorted(surprises, reverse=True)
+    for name, cell in told["cells"].items():
+        prob = model.conditional_proba(X[3:4], name)[0]
+        assert max(cell["probability"].values()) == pytest.approx(prob.max())
+        tree = model.tree(name)
+        node = 0 if len(tree.column) else ~0
+        for question, answer in cell["questions"]:
+            asked, of = tree.question(node)
+            assert question == f"{asked} {of}"
+            value = X[asked].iloc[3]
+            assert answer == ("yes" if of.removeprefix("= ") == ("(missing)" if value is None else value) else "no")
+            node = tree.children[node, 0 if answer == "yes" else 1]
+        assert node < 0
+    printed = said("explain", "m", data, "--row", 3, "--cells", 1)
+    assert printed.startswith("row 3: log-likelihood ")
+    assert " = ".join(next((n, c["value"]) for n, c in told["cells"].items())) in printed
+    assert "has the rows 0 to 399" in refused("explain", "m", data, "--row", 400)
 
 
 def test_evaluate(said, data):
@@ -892,7 +962,8 @@ def test_a_signal_during_a_write_leaves_no_file(said, data, tmp_path, number):
     stopped = f"""if True:
         import os, sys
         from pandas import DataFrame
-        from treeflows.command.main import main
+        from treeflows.command.explanation import to_text
+from treeflows.command.main import main
         DataFrame.to_csv = lambda *_, **__: os.kill(os.getpid(), {int(number)})
         sys.exit(main(["sample", "m", "-o", "s.csv"]))
     """
@@ -929,7 +1000,7 @@ def test_columns_that_rows_are_conditioned_on(said, refused):
     assert list(filled) == list(table)
     assert filled["size"].notna().all()
     assert "x = " in said("anomalies", "m", "t.csv", "-n", "1")
-    assert "rows are drawn given 'group', 'year'" in refused("sample", "m", "--given", "group=w")
+    assert "rows are told given 'group', 'year'" in refused("sample", "m", "--given", "group=w")
     assert "has no column 'group'" in refused("score", "m", _without(table, "group"))
     assert "there is no such column" in refused("fit", "t.csv", "--context", "nothing")
     alone = [part for name in table for part in ("--context", name)]
@@ -997,7 +1068,8 @@ def test_help_and_version_import_no_models(tmp_path):
 def test_an_interrupt_while_the_models_are_imported_gets_one_line(tmp_path):
     command = """if True:
         import signal, sys
-        from treeflows.command.main import main
+        from treeflows.command.explanation import to_text
+from treeflows.command.main import main
         class Interrupts:
             def find_spec(self, name, *_):
                 if name.endswith("models.mixture"):
@@ -1173,6 +1245,25 @@ def numbers(tmp_path_factory):
     typed.to_parquet(folder / "t.parquet")
     assert main(["fit", str(folder / "t.csv"), "-o", str(folder / "m")]) == 0
     return folder
+
+
+def test_numbers_are_predicted_explained_and_queried(numbers, said, refused):
+    table = "few.csv"
+    with_numbers(read_file(str(numbers / "t.csv")), "auto").head(2).to_csv(table, index=False)
+    model = treeflows.load(numbers / "m")
+    X, _ = for_model(model, read_file(table), table)
+    pay = said("predict", numbers / "m", table, "pay").split()
+    assert pay[1:] == [f"{x:.2f}" for x in model.predict(X, "pay")]
+    quantiles = pd.read_csv(io.StringIO(said("predict", numbers / "m", table, "cm", "--quantiles", "0.1", "0.9")))
+    assert list(quantiles) == ["cm 0.1", "cm 0.9"]
+    np.testing.assert_allclose(quantiles, model.predict_quantiles(X, "cm", [0.1, 0.9]))
+    assert "--proba is for categories" in refused("predict", numbers / "m", table, "cm", "--proba")
+    told = json.loads(said("explain", numbers / "m", table, "--row", 1, "--json"))
+    assert list(told["cells"]["cm"]["quantiles"]) == ["0.05", "0.5", "0.95"]
+    assert "in nine of ten such rows" in to_text(told, 7)
+    assert "given cm is 150 to 160 or 170; legs is 2 or 10" in said(
+        "query", numbers / "m", "sex", "--given", "cm=150..160,170", "--given", "legs=2.."
+    )
 
 
 def test_numbers_need_no_option_and_come_back_as_they_went_in(numbers, said, refused):

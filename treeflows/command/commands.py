@@ -52,6 +52,7 @@ from ..report.evaluation import check_held_out, evaluate
 from ..tables.bins import DECILES
 from ..tables.contexts import beside, with_context
 from ..tables.domain import MAX_CATEGORIES, choice, listing
+from ..tables.given import NOT
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.writing import STDOUT, check_ending, to_frame, writing
 
@@ -70,7 +71,7 @@ SPELLED = {
     "random_state": "seed",
 }  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
-TABLES = ("sample", "score", "impute")  # what writes a table, which standard output takes too
+TABLES = ("sample", "score", "impute", "predict", "query")  # what writes a table, which standard output takes too
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
@@ -267,45 +268,126 @@ def _rows_in_blocks(model, arguments):
         return
     row = 0
     for table in _tables_of_cells(model, arguments, BLOCK):
-        try:
+        with _rows_from(row):
             yield model.read(*for_model(model, table, called(arguments.data)))
-        except TableError as error:
-            raise (error if error.row is None else error.at_row(row + error.row)) from None
         row += len(table)
 
 
 def _sample(arguments):
     model = _load(arguments)
-    given, names = {}, model.domain_.column_names
-    for told in arguments.given:
-        column, value = _given(model, told)
-        if column in given:
-            raise ValueError(f"--given tells column {column!r} twice")
-        given[column] = value
-    context = None
-    if model.context_ is not None:
-        lacking = [name for name in model.context_.column_names if name not in given]
-        if lacking:
-            told = f"rows are drawn given {listing(model.context_.column_names, 20)}, which the model was fitted to"
-            raise ValueError(f"{told}: --given '{lacking[0]}=…' is needed")
-        cells = of_objects({name: [given.pop(name)] for name in model.context_.column_names})
-        context = for_domain(model.context_, cells, "--given")
-    given = {names.index(column): value for column, value in given.items()}
+    given, context = _given(model, arguments.given)
+    names = model.domain_.column_names
     with writing(arguments.output, to_frame(model.domain_.examples, names)) as append:
         for rows in model.sampled_in_blocks(arguments.rows, arguments.seed, given or None, context=context):
             append(to_frame(rows, names))
 
 
-def _given(model, told):
-    """Column and value of COLUMN=VALUE, either of which may hold further equals signs; a context's value as text."""
+def _query(arguments):
+    model = _load(arguments)
+    given, context = _given(model, arguments.given)
+    columns = [model.domain_.index(_column(model, name)) for name in arguments.columns] or None
+    by = [model.domain_.index(_column(model, name)) for name in arguments.by] or None
+    found = model.query(columns, given=given, by=by, context=context, random_state=arguments.seed)
+    if arguments.output is not None:
+        with writing(arguments.output) as append:
+            append(found.to_frame())
+    elif arguments.json:
+        told = {
+            "given": found.given,
+            "probability": found.probability,
+            "error": found.error,
+            "exact": bool(found.exact),
+        }
+        print(json.dumps(told | {"told": found.to_frame().to_dict("records")}))
+    else:
+        print(printable(found.to_text()))
+
+
+def _column(model, name):
+    """A column of a model that is named on the command line, which knows no numbers of columns."""
+    if name not in model.domain_.column_names:
+        raise ValueError(f"there is no column {name!r}; there are {choice(name, model.domain_.column_names, 20)}")
+    return name
+
+
+def _given(model, options):
+    """What --given says of columns, by their numbers, and the context that it tells, or None."""
+    given, names = {}, model.domain_.column_names
+    for told in options:
+        column, value = _column_and_value(model, told)
+        if column in given:
+            raise ValueError(
+                f"--given tells column {column!r} twice: values of which any may be have commas between them"
+            )
+        given[column] = value
+    context = None
+    if model.context_ is not None:
+        lacking = [name for name in model.context_.column_names if name not in given]
+        if lacking:
+            told = f"rows are told given {listing(model.context_.column_names, 20)}, which the model was fitted to"
+            raise ValueError(f"{told}: --given '{lacking[0]}=…' is needed")
+        cells = of_objects({name: [given.pop(name)] for name in model.context_.column_names})
+        context = for_domain(model.context_, cells, "--given")
+    return {names.index(column): value for column, value in given.items()}, context
+
+
+def _column_and_value(model, told):
+    """Column and value of COLUMN=VALUE or COLUMN!=VALUE, which may hold further equals signs; a context's as text."""
+    names = model.domain_.column_names
     for sign in re.finditer("=", told):
         column, value = told[: sign.start()], told[sign.end() :]
-        if column in model.domain_.column_names:
+        if column in names:
             return column, value_of(model.domain_, column, value)
+        if column.removesuffix("!") in names:
+            return column[:-1], {NOT: value_of(model.domain_, column[:-1], value)}
         if column in model.all_names:
             return column, value or None
-    names = choice(told.split("=")[0], model.all_names, 20)
-    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {names}")
+    near = choice(told.split("=")[0].removesuffix("!"), model.all_names, 20)
+    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {near}")
+
+
+def _predict(arguments):
+    model = _load(arguments)
+    domain, column = model.domain_, _column(model, arguments.column)
+    j = domain.column_names.index(column)
+    if arguments.proba and domain.numeric[j]:
+        raise ValueError(f"--proba is for categories, and column {column!r} holds numbers: take --quantiles")
+    if arguments.quantiles and not domain.numeric[j]:
+        raise ValueError(f"--quantiles are of numbers, and column {column!r} holds categories: take --proba")
+    with writing(arguments.output) as append:
+        row, names = 0, [column]
+        for table in _tables_of_cells(model, arguments, BLOCK):
+            with _rows_from(row):
+                X, context = for_model(model, table.assign(**{column: None}), called(arguments.data))
+                if arguments.proba:
+                    told, names = model.conditional_proba(X, j, context), domain.columns[j].cell_labels
+                elif arguments.quantiles:
+                    told = model.predict_quantiles(X, j, arguments.quantiles, context)
+                    names = [f"{column} {q:g}" for q in arguments.quantiles]
+                else:
+                    told = model.predict(X, j, context)[:, None]
+            append(to_frame(told, names))
+            row += len(table)
+
+
+@contextlib.contextmanager
+def _rows_from(row):
+    """Have what is told of a block of rows count these from the start of the table."""
+    try:
+        yield
+    except TableError as error:
+        raise (error if error.row is None else error.at_row(row + error.row)) from None
+
+
+def _explain(arguments):
+    from .explanation import explain, to_text
+
+    model = _load(arguments)
+    X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+    if arguments.row >= len(X):
+        raise ValueError(f"--row {arguments.row}: {called(arguments.data)} has the rows 0 to {len(X) - 1}")
+    figures = explain(model, X, arguments.row, context)
+    print(json.dumps(figures) if arguments.json else printable(to_text(figures, arguments.cells)))
 
 
 def _impute(arguments):
@@ -672,6 +754,9 @@ COMMANDS = {
     "fit": _fit,
     "score": _score,
     "sample": _sample,
+    "query": _query,
+    "predict": _predict,
+    "explain": _explain,
     "impute": _impute,
     "anomalies": _anomalies,
     "evaluate": _evaluate,

@@ -18,6 +18,11 @@ DESCRIPTIONS = {
     "score": "Print the mean log-likelihood of the rows of a table under a model.",
     "sample": "Draw rows from a model and write them as a table.",
     "impute": "Fill the missing cells of a table, those of a binned column with intervals; others stay as they are.",
+    "query": "Tell how columns are distributed given whatever is known of others, exactly or with standard errors.",
+    "predict": "Write what is most probable in a column given the rest of each row; of numbers, the median. What "
+    "stands in the column itself is not read, and it may be lacking.",
+    "explain": "Tell why a row is as probable as it is: its most surprising cells, what was rather to be expected "
+    "there, and the questions of the column's tree that led there.",
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
     "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
     "of simple trees. Or say how good a synthetic table is.",
@@ -46,6 +51,10 @@ EXAMPLES = {
     "impute": """
         treeflows impute people.treeflow holes.csv -o filled.csv
         treeflows impute people.treeflow holes.csv --draw --seed 1 -o drawn_1.csv""",
+    "query": """
+        treeflows query people.treeflow vote --given sex=F --given age=30..40
+        treeflows query people.treeflow vote --by education
+        treeflows query people.treeflow vote income --given region=N,S --given education!=P -o told.csv""",
     "predict": """
         treeflows predict people.treeflow new.csv vote
         treeflows predict people.treeflow new.csv vote --proba -o chances.csv
@@ -157,15 +166,29 @@ def parser():
     score.add_argument("-o", "--output", metavar="OUT", help="also write each row's log-likelihood")
 
     sample = command("sample", "draw rows from a model", model, seed, jobs, rows)
-    sample.add_argument(
-        "--given",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
-        help="a value that all rows shall have, of numbers also LOW..HIGH; a number for a binned column, nothing for "
-        "missing; every column of the model's context must have one (repeatable)",
-    )
+    _add_given(sample)
     sample.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
+
+    query = command("query", "distribution of columns given others", model, seed, jobs, as_json)
+    query.add_argument("columns", metavar="COLUMN", nargs="*", help="to tell (default: all)")
+    _add_given(query)
+    told = "tell each of its values, or ranges of numbers, apart (repeatable)"
+    query.add_argument("--by", action="append", default=[], metavar="COLUMN", help=told)
+    query.add_argument("-o", "--output", metavar="OUT", help="write a table: a row for each value")
+
+    predict = command("predict", "a column given the rest of each row", model, data, jobs)
+    predict.add_argument("column", metavar="COLUMN", help="what to predict")
+    how = predict.add_mutually_exclusive_group()
+    told = "the probability of each value instead, in a column each"
+    how.add_argument("--proba", action="store_true", help=told)
+    told = "of numbers, what lies below with these probabilities, as 0.05 0.95"
+    how.add_argument("--quantiles", type=_share, nargs="+", metavar="P", help=told)
+    predict.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
+
+    explain = command("explain", "why a row is as probable as it is", model, data, jobs, as_json)
+    explain.add_argument("--row", type=_whole(0), required=True, metavar="N", help="its number in the table, from 0")
+    told = "most surprising cells to tell (default: %(default)s)"
+    explain.add_argument("--cells", type=_whole(0), default=5, metavar="N", help=told)
 
     impute = command("impute", "fill missing cells", model, data, seed, jobs)
     told = "draw each cell given the rest of its row (default: its most probable value)"
@@ -299,6 +322,25 @@ def _learning_options():
         "--early-stopping", action="store_true", default=None, help="keep the layers that a held-out tenth likes best"
     )
     return options
+
+
+def _add_given(parser):
+    parser.add_argument(
+        "--given",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="what is known: a value, several of which any with commas between them, of numbers and ordered categories "
+        "LOW..HIGH, either of which may be empty; COLUMN!=VALUE for all but these; a number for a binned column, "
+        "nothing for missing; every column of the model's context must have one (repeatable)",
+    )
+
+
+def _share(text):
+    with contextlib.suppress(ValueError):
+        if 0 < (share := float(text)) < 1:
+            return share
+    raise argparse.ArgumentTypeError(f"{text!r} is no probability between 0 and 1")
 
 
 def _whole(least, most=None):

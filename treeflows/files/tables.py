@@ -243,20 +243,44 @@ def binned(table, columns, source):
 
 
 def value_of(domain, column, text):
-    """The value of a column that a user wrote as text; None for an empty one.
+    """What a user wrote of a column, as `read_given` takes it: a value, a range, or several with commas between them.
 
-    Of numbers it may be a range, LOW..HIGH, either of which may be empty: a tuple of both.
+    Nothing is None, for missing. A range is LOW..HIGH, of which either may be empty: of a quantity a tuple of both, of
+    categories that are numbers those that lie between them.
     """
     known = domain.columns[domain.column_names.index(column)]
     if isinstance(known, Quantity):
-        ends = text.split("..") if text.count("..") == 1 else [text]
-        values = [_number_of(end, column, known) if end else None for end in ends]
-        return values[0] if len(values) == 1 else tuple(values)
-    known = known.values
-    try:
-        return _categories([text or None], known, column)[0]
-    except ValueError:
-        raise ValueError(f"column {column!r} has no interval for {text!r}; it has {choice(text, known, 20)}") from None
+        parts = [_range_of(part, lambda end: _number_of(end, column, known)) for part in text.split(",")]
+        return parts[0] if len(parts) == 1 else parts
+    values = known.values.tolist()
+
+    def value(part):
+        try:
+            return _categories([part or None], known.values, column)[0]
+        except ValueError:
+            told = choice(part, known.values, 20)
+            raise ValueError(f"column {column!r} has no interval for {part!r}; it has {told}") from None
+
+    with contextlib.suppress(ValueError):
+        if (whole := value(text)) is None or whole in values:
+            return whole
+    found = []
+    for part in text.split(","):
+        ends = _range_of(part, float) if known.values.dtype.kind in "iuf" and ".." in part else None
+        if isinstance(ends, tuple):
+            low, high = (end if told is None else told for end, told in zip((-np.inf, np.inf), ends, strict=True))
+            found += [each for each in values if low <= each <= high]
+        else:
+            found.append(value(part))
+    known_all = all(each is None or each in values for each in found)
+    return found if known_all else value(text)
+
+
+def _range_of(text, value):
+    """A value, or of LOW..HIGH a tuple of two, None for what is empty."""
+    ends = text.split("..") if text.count("..") == 1 else [text]
+    told = [value(end) if end else None for end in ends]
+    return told[0] if len(told) == 1 else tuple(told)
 
 
 def _number_of(text, column, known):
