@@ -12,6 +12,9 @@ openmp = {"win32": (["/openmp"], []), "darwin": ([], [])}.get(sys.platform, (["-
 # Products are not fused with sums: where a machine can fuse, its likelihoods would differ from another's.
 optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off", "-g0"]
 
+# What Cython makes of memoryviews is compiled once, and not into each module.
+SHARED = "treeflows._ext._cyutility"
+
 
 def extension(name, *sources):
     return Extension(
@@ -30,37 +33,41 @@ def extension(name, *sources):
     )
 
 
-setup(
-    options={"build_ext": {"parallel": os.cpu_count()}},
-    ext_modules=cythonize(
-        [
-            extension("isa", "_ext/kernels.c"),
-            extension("counting"),
-            extension("splitting"),
-            extension("permuting"),
-            extension("growing"),
-            extension("averaging"),
-            extension("routing"),
-            extension("products"),
-            extension("gaussians"),
-            extension("boosting"),
-            extension("logistic"),
-            extension("pooling"),
-            extension("encoding"),
-            extension("elementary"),
-            extension("normal"),
-            extension("costs"),
-            extension("levels"),
-            extension("distinct"),
-        ],
-        build_dir="build/cython",
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "freethreading_compatible": True,
-        },
-    ),
-)
+if __name__ == "__main__":  # processes that translate may begin with this file
+    setup(
+        options={"build_ext": {"parallel": os.cpu_count()}},
+        ext_modules=cythonize(
+            [  # what takes longest first
+                extension("counting"),
+                extension("isa", "_ext/kernels.c"),
+                Extension(SHARED, ["_ext/_cyutility.c"], extra_compile_args=optimize),
+                extension("levels"),
+                extension("growing"),
+                extension("gaussians"),
+                extension("routing"),
+                extension("splitting"),
+                extension("averaging"),
+                extension("products"),
+                extension("permuting"),
+                extension("pooling"),
+                extension("boosting"),
+                extension("distinct"),
+                extension("encoding"),
+                extension("logistic"),
+                extension("normal"),
+                extension("elementary"),
+                extension("costs"),
+            ],
+            build_dir="build/cython",
+            nthreads=os.cpu_count(),
+            shared_utility_qualified_name=SHARED,
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": False,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "freethreading_compatible": True,
+            },
+        ),
+    )

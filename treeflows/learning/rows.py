@@ -9,7 +9,7 @@ from ..densities.density import OrderedDensity
 from ..inference.completion import gibbs, resampled
 from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
-from .multisets import by_hash, hashes, held_out_parts, n_rows, of_one_spelling
+from .multisets import by_hash, hashes, held_out_parts, in_order, n_rows, of_one_spelling
 from .numbers import MOST_CROSSED, learn_mixed_apart, shuffled
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
@@ -70,7 +70,7 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
         order, weight = order[weight > 0], weight[weight > 0]
         if len(order) == 0:
             raise ValueError("sample_weight sums to less than one row")
-        codes, observed = codes[order], None if observed is None else observed[order]
+        codes, observed = in_order(codes, order), None if observed is None else in_order(observed, order)
     if observed is None:
         return codes, weight
     if weight is not None:  # what is missing is drawn for each row anew

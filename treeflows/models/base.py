@@ -9,7 +9,14 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
-from ..learning.blocks import REPEATED, RowsInBlocks, bytes_of_distinct, bytes_of_row, distinct_rows
+from ..learning.blocks import (
+    REPEATED,
+    RowsInBlocks,
+    bytes_of_distinct,
+    bytes_of_row,
+    distinct_rows,
+    sorted_rows,
+)
 from ..learning.multisets import repeated
 from ..learning.rows import MOST_ROWS, check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
@@ -454,7 +461,11 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             return domain, *found
     taken = table.n_rows * (BYTES_OF_NUMBER * table.n_columns if mixed else bytes_of_row(domain.n_categories))
     if taken <= table.memory:
-        return domain, table.rows(domain), weight
+        as_they_are = mixed or not counted or weight is not None or estimator.learns_in_passes
+        if as_they_are or table.rows(domain, 0, 0).observed is not None:
+            return domain, table.rows(domain), weight
+        codes, weight = sorted_rows(RowsInBlocks.of_packed(table, domain))
+        return domain, Rows(codes), weight.astype(np.float64)
     why = None
     if mixed or not counted:
         why = "here they are read into memory"
