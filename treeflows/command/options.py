@@ -118,7 +118,7 @@ def _formatter(prog):
 def parser():
     """The parser of the command line; the name of the command is the parsed ``command``."""
     whole = _Parser(prog="treeflows", description="Exact probability models of tables: tree flows.")
-    whole.epilog = "commands:"
+    listed = ["commands:"]
     whole.add_argument("--version", action="version", version=f"treeflows {__version__}")
     added = whole.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
     whole.usage = "treeflows [-h] [--version] COMMAND ..."
@@ -129,7 +129,7 @@ def parser():
         made = added.add_parser(name, description=described, epilog=examples, parents=parents)
         made.set_defaults(command=name)
         whole.commands[name] = made
-        whole.epilog += f"\n  {name:10} {told}"
+        listed.append(f"  {name:10} {told}")
         return made
 
     jobs, seed, as_json, model, rows = (_Parser(add_help=False) for _ in range(5))
@@ -243,8 +243,8 @@ def parser():
         told = "every split of a column's tree that was tried (default: those that are more probable than not)"
         describing.add_argument("--full", action="store_true", help=told)
 
-    whole.epilog += "\n\nexamples:\n  treeflows fit people.csv\n  treeflows sample people.treeflow -n 1000 -o new.csv"
-    whole.epilog += "\n\ntreeflows COMMAND --help tells more of each."
+    listed += ["", "examples:", "  treeflows fit people.csv", "  treeflows sample people.treeflow -n 1000 -o new.csv"]
+    whole.epilog = "\n".join([*listed, "", "treeflows COMMAND --help tells more of each."])
     return whole
 
 
