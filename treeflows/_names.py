@@ -15,6 +15,7 @@ from .models.destructor_checks import check_destructor
 from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
+from .models.frequencies import from_counts
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.query import Distribution, QueryResult
@@ -67,6 +68,7 @@ __all__ = [
     "check_destructor",
     "compare",
     "evaluate_synthetic",
+    "from_counts",
     "join_columns",
     "learn_columns",
     "load",

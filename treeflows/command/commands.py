@@ -432,19 +432,25 @@ def _anomalies(arguments):
 
 def _evaluate(arguments):
     if arguments.synthetic is not None:
+        if arguments.weight is not None:
+            raise ValueError("--weight is no option of --synthetic")
         _evaluate_synthetic(arguments)
         return
     for name in ("test", "target"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} is an option of --synthetic")
-    model, table = _to_learn(arguments, _read_to_learn(arguments))
-    found = evaluate(model, table, folds=arguments.folds, seed=arguments.seed)
+    table, weight = _read_to_learn(arguments), None
+    if arguments.weight is not None:
+        table, weight = _weighed(table, arguments.weight)
+    model, table = _to_learn(arguments, table)
+    found = evaluate(model, table, weight=weight, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
-    figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
+    n_rows = len(found.scores[kind])
+    figures = {"rows": n_rows, "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
         print(json.dumps(figures))
         return
-    print(f"{len(table):,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
+    print(f"{n_rows:,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
     width = max(map(len, found.scores))
     print(f"{'':{width}}  negative log-likelihood, nats per row  seconds a fit")
     for name, each in figures["models"].items():

@@ -149,8 +149,7 @@ def parser():
     _add_drop(pack)
 
     fit = command("fit", "learn a model of a table", data, learning, seed, jobs, as_json)
-    told = "a column that says how many rows each row stands for, as that of a frequency table; it is not modelled"
-    fit.add_argument("--weight", metavar="COLUMN", help=told)
+    _add_weight(fit)
     told = "a column that rows are conditioned on, as a group or a year: given, and not modelled (repeatable)"
     fit.add_argument("--context", action="append", default=[], metavar="COLUMN", help=told)
     fit.add_argument("-o", "--output", metavar="MODEL", help="model file to write (default: DATA.treeflow)")
@@ -201,6 +200,7 @@ def parser():
     anomalies.add_argument("--cells", type=_whole(0), default=3, metavar="N", help=told)
 
     evaluate = command("evaluate", "held-out likelihood beside simple models", data, learning, seed, jobs, as_json)
+    _add_weight(evaluate)
     evaluate.add_argument("--folds", type=int, default=5, metavar="N", help="(default: %(default)s)")
     synthetic = evaluate.add_argument_group(
         "a synthetic table instead of a model, beside DATA that it was learned from"
@@ -322,6 +322,11 @@ def _learning_options():
         "--early-stopping", action="store_true", default=None, help="keep the layers that a held-out tenth likes best"
     )
     return options
+
+
+def _add_weight(parser):
+    told = "a column that says how many rows each row stands for, as that of a frequency table; it is not modelled"
+    parser.add_argument("--weight", metavar="COLUMN", help=told)
 
 
 def _add_given(parser):

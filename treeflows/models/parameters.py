@@ -3,11 +3,43 @@
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from ..machine.errors import check_number
 
 MOST_JOBS = 4096
 MIN_SMOOTHING, MAX_SMOOTHING = 1e-12, 1e12  # far beyond any use, and far from underflow and overflow
+
+
+class Composed(BaseEstimator):
+    """Base class of estimators whose ``estimator=None`` stands for one, which their own ``part`` is."""
+
+    def part(self):
+        """The unfitted estimator that is learned.
+
+        Returns
+        -------
+        estimator : estimator
+        """
+        raise NotImplementedError
+
+    def set_params(self, **params):
+        """Set parameters of the estimator and of what it is made of.
+
+        Parameters
+        ----------
+        **params
+            ``estimator__name`` is a parameter of the default estimator too, where ``estimator`` is None, so that
+            searches reach it.
+
+        Returns
+        -------
+        self : object
+        """
+        nested = any(name.startswith("estimator__") for name in params)
+        if nested and params.get("estimator", self.estimator) is None:
+            params["estimator"] = self.part()
+        return super().set_params(**params)
 
 
 def check_criterion(criterion, names):

@@ -60,14 +60,21 @@ class HeldOutScores:
         return f"{name} {worse} the {better}: {told}. The simpler model tells held-out rows as well"
 
 
-def read_domain(model, table):
-    """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows."""
+def read_domain(model, table, weight=None):
+    """The domain of a table under a model's parameters, and what the table says in terms of it: Domain, Rows.
+
+    Each row as often as its ``weight`` says, which must be a whole number.
+    """
     check_model(model)
-    domain, rows, _ = read_to_learn(model, table)
-    return domain, rows
+    domain, rows, weight = read_to_learn(model, table, weight)
+    if weight is None:
+        return domain, rows
+    if (weight != np.floor(weight)).any():
+        raise ValueError("rows that stand for fractions of rows cannot be held out: weights must be whole numbers")
+    return domain, rows.chosen(np.repeat(np.arange(len(weight)), weight.astype(np.int64)))
 
 
-def evaluate(model, table, *, folds=5, seed=0):
+def evaluate(model, table, *, weight=None, folds=5, seed=0):
     """Cross-validate a model and the two baselines.
 
     Parameters
@@ -75,6 +82,8 @@ def evaluate(model, table, *, folds=5, seed=0):
     model : unfitted model of this package
     table : DataFrame
         Its domain, and what of it is rare, is that of all rows, so that no fold meets a value that it does not know.
+    weight : ndarray of shape (n_rows,), float64, default=None
+        How many rows each stands for, which are held out one by one.
     folds : int, default=5
         Each row is held out once, in one of so many fits.
     seed : int, default=0
@@ -90,10 +99,10 @@ def evaluate(model, table, *, folds=5, seed=0):
     ValueError
         If there are fewer than two folds, or fewer rows than folds; and what ``fit`` raises.
     """
-    n_rows = len(table)
+    n_rows = len(table) if weight is None else int(weight.sum())
     if not 2 <= folds <= n_rows:
         raise ValueError(f"the number of folds must be from 2 to the number of rows, {n_rows:,}; got {folds}")
-    domain, rows = read_domain(model, table)
+    domain, rows = read_domain(model, table, weight)
     names = (*baselines(domain), type(model).__name__)
     parts = np.array_split(np.random.default_rng(seed).permutation(n_rows), folds)
     found = HeldOutScores({what: np.empty(n_rows) for what in names}, dict.fromkeys(names, 0.0))
