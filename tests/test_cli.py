@@ -964,8 +964,7 @@ def test_a_signal_during_a_write_leaves_no_file(said, data, tmp_path, number):
     stopped = f"""if True:
         import os, sys
         from pandas import DataFrame
-        from treeflows.command.explanation import to_text
-from treeflows.command.main import main
+        from treeflows.command.main import main
         DataFrame.to_csv = lambda *_, **__: os.kill(os.getpid(), {int(number)})
         sys.exit(main(["sample", "m", "-o", "s.csv"]))
     """
@@ -1081,8 +1080,7 @@ def test_what_is_typed_can_be_completed(tmp_path):
 def test_an_interrupt_while_the_models_are_imported_gets_one_line(tmp_path):
     command = """if True:
         import signal, sys
-        from treeflows.command.explanation import to_text
-from treeflows.command.main import main
+        from treeflows.command.main import main
         class Interrupts:
             def find_spec(self, name, *_):
                 if name.endswith("models.mixture"):
