@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -12,7 +11,8 @@ openmp = {"win32": (["/openmp"], []), "darwin": ([], [])}.get(sys.platform, (["-
 # Products are not fused with sums: where a machine can fuse, its likelihoods would differ from another's.
 optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off", "-g0"]
 
-# What Cython makes of memoryviews is compiled once, and not into each module.
+# What Cython makes of memoryviews is compiled once, and not into each module; no loop over rows is in it.
+cold = ["/O1" if sys.platform == "win32" else "-O1"]
 SHARED = "treeflows._ext._cyutility"
 
 
@@ -25,7 +25,6 @@ def extension(name, *sources):
             "_ext/kernels_isa.h",
             "_ext/elementary.h",
             "_ext/costs.h",
-            *map(str, Path("_ext").glob("*.pxd")),
         ],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
@@ -40,7 +39,7 @@ if __name__ == "__main__":  # processes that translate may begin with this file
             [  # what takes longest first
                 extension("counting"),
                 extension("isa", "_ext/kernels.c"),
-                Extension(SHARED, ["_ext/_cyutility.c"], extra_compile_args=optimize),
+                Extension(SHARED, ["_ext/_cyutility.c"], extra_compile_args=cold),
                 extension("levels"),
                 extension("growing"),
                 extension("gaussians"),

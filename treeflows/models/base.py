@@ -65,7 +65,8 @@ class CategoricalDensity(TableModel):
         sample_weight : array-like of shape (n_rows,), default=None
             How many rows each row stands for. An integer weight is exactly that many rows; of fractions, equal rows
             together count as an integer next to the sum of their weights. A weight is as much evidence as that many
-            rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean.
+            rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean. Rows
+            with numbers that would be more than four million cells are drawn in proportion to their weights.
         context : array-like of shape (n_rows,) or (n_rows, n_context), series or dataframe, default=None
             Columns that rows are conditioned on: the model tells the distribution of a row given these, p(x | c),
             whatever theirs is. Groups, years, or any others, numbers too; what is missing is a category.
