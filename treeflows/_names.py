@@ -16,6 +16,7 @@ from .models.destructors import IndependentDestructor, MixtureDestructor, Rotati
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.frequencies import from_counts
+from .models.groups import Groups
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.query import Distribution, QueryResult
@@ -43,6 +44,7 @@ __all__ = [
     "Difference",
     "DiscreteTreeFlow",
     "Distribution",
+    "Groups",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",

@@ -19,7 +19,7 @@ from ..machine.parts import together
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
-from .parameters import Composed, check_n_jobs
+from .parameters import DefaultPart, check_n_jobs
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -29,7 +29,7 @@ DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 MOST_STATES = 4096
 
 
-class TreeFlowMixture(Composed, CountedFlow):
+class TreeFlowMixture(DefaultPart, CountedFlow):
     """Tree flow with several voices a column: trees, a hidden column, logistic regressions.
 
     At every column, several voices say what it may be given the columns before it:
@@ -369,7 +369,7 @@ class TreeFlowMixture(Composed, CountedFlow):
         """
         n_trees = None if self.n_trees == "auto" else int(self.n_trees)
         em_seed, *seeds = rng.integers(2**31, size=1 + (n_trees or MOST_TREES)).tolist()
-        estimator = self.part() if order is None else clone(self.part()).set_params(order=order)
+        estimator = self._estimator() if order is None else clone(self._estimator()).set_params(order=order)
         if n_context:
             told = np.arange(len(n_categories)) < len(n_categories) - n_context
 
@@ -404,20 +404,29 @@ class TreeFlowMixture(Composed, CountedFlow):
 
     def _voices(self, order):
         """Unfitted flows in the order of the first: one as the estimator says, and one like the further trees."""
-        first = clone(self.part()).set_params(order=order)
+        first = clone(self._estimator()).set_params(order=order)
         return first, clone(first).set_params(
             max_features=first.max_features or max(FEWEST_DRAWN, round(DRAWN * len(order))),
             prior_split=min(DRAWN_PRIOR_SPLIT * first.prior_split, np.finfo(float).max),
         )
 
-    def part(self):
-        return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
+    def default_part(self):
+        """The unfitted flow that None stands for.
+
+        Returns
+        -------
+        estimator : AutoregressiveTreeFlow
+        """
+        return AutoregressiveTreeFlow(min_samples_leaf=2)
+
+    def _estimator(self):
+        return self.default_part() if self.estimator is None else self.estimator
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
-        if not isinstance(self.part(), AutoregressiveTreeFlow):
+        if not isinstance(self._estimator(), AutoregressiveTreeFlow):
             raise TypeError(f"estimator must be an AutoregressiveTreeFlow, got {self.estimator!r}")
-        learner(self.part(), "estimator")
+        learner(self._estimator(), "estimator")
         if self.n_trees != "auto":
             check_number(self.n_trees, "n_trees", Integral, min_val=1)
         if self.n_components != "auto":

@@ -1,6 +1,7 @@
 """Checks of parameters that several models have."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,11 +12,16 @@ MOST_JOBS = 4096
 MIN_SMOOTHING, MAX_SMOOTHING = 1e-12, 1e12  # far beyond any use, and far from underflow and overflow
 
 
-class Composed(BaseEstimator):
-    """Base class of estimators whose ``estimator=None`` stands for one, which their own ``part`` is."""
+class DefaultPart(BaseEstimator):
+    """What has a part as the parameter ``estimator``, where None stands for a default, whose parameters can be set too.
 
-    def part(self):
-        """The unfitted estimator that is learned.
+    So that searches reach them: ``GridSearchCV(TreeFlowClassifier(), {"estimator__n_trees": [4, 8]})``.
+    """
+
+    estimator: Any
+
+    def default_part(self):
+        """The unfitted estimator that None stands for.
 
         Returns
         -------
@@ -24,21 +30,20 @@ class Composed(BaseEstimator):
         raise NotImplementedError
 
     def set_params(self, **params):
-        """Set parameters of the estimator and of what it is made of.
+        """Set parameters, of parts as ``estimator__parameter``; of the default if there is no other.
 
         Parameters
         ----------
         **params
-            ``estimator__name`` is a parameter of the default estimator too, where ``estimator`` is None, so that
-            searches reach it.
+            By name.
 
         Returns
         -------
         self : object
         """
-        nested = any(name.startswith("estimator__") for name in params)
-        if nested and params.get("estimator", self.estimator) is None:
-            params["estimator"] = self.part()
+        of_part = any(name.startswith("estimator__") for name in params)
+        if of_part and params.get("estimator", self.estimator) is None:
+            params["estimator"] = self.default_part()
         return super().set_params(**params)
 
 

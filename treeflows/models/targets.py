@@ -12,10 +12,10 @@ from ..tables.domain import Rows
 from .autoregressive import AutoregressiveTreeFlow
 from .base import learn_density, learner, part_of, tell_tags
 from .mixture import TreeFlowMixture
-from .parameters import Composed, check_n_jobs
+from .parameters import DefaultPart, check_n_jobs
 
 
-class TargetModel(Composed):
+class TargetModel(DefaultPart):
     """Base class of models of a column given the others, by the density of all.
 
     Attributes
@@ -31,8 +31,21 @@ class TargetModel(Composed):
     context_ = None  # all that is known of a row is a column of X
 
     def part(self):
-        if self.estimator is not None:
-            return self.estimator
+        """The unfitted density.
+
+        Returns
+        -------
+        estimator : estimator
+        """
+        return self.default_part() if self.estimator is None else self.estimator
+
+    def default_part(self):
+        """The unfitted density that None stands for.
+
+        Returns
+        -------
+        estimator : TreeFlowMixture
+        """
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=self.least_leaf))
 
     @property
