@@ -17,6 +17,7 @@ from .models.destructor_checks import check_destructor
 from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
+from .models.frequencies import from_counts
 from .models.groups import Groups
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
@@ -75,6 +76,7 @@ __all__ = [
     "check_destructor",
     "compare",
     "evaluate_synthetic",
+    "from_counts",
     "join_columns",
     "learn_columns",
     "load",

@@ -147,6 +147,26 @@ class ConditionalTree:
         j, high = self.column[node], self.high[node]
         return self.names[j], f"{'=' if self.low[node] == high else '<='} {self.labels[j][high]}"
 
+    def path(self, codes):
+        """The way of a row down the tree.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_columns,), uint8
+            Of the row, in all columns of the model.
+
+        Returns
+        -------
+        path : list of (int, bool)
+            Inner nodes from the root on, and whether the answer is yes.
+        """
+        node, path = 0 if len(self.column) else ~0, []
+        while node >= 0:
+            yes = bool(self.low[node] <= codes[self.column[node]] <= self.high[node])
+            path.append((node, yes))
+            node = int(self.children[node, 0 if yes else 1])
+        return path
+
     def told(self, leaves, most):
         """What leaves say together: their rows, and the distribution of the column, weighted by training rows.
 
