@@ -2,6 +2,7 @@
 
 from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
+from .explorer.answers import Explorer
 from .files.models import load, save
 from .files.packing import pack
 from .machine.errors import PartError
@@ -16,6 +17,8 @@ from .models.destructor_checks import check_destructor
 from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
+from .models.frequencies import from_counts
+from .models.groups import Groups
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.query import Distribution, QueryResult
@@ -46,6 +49,8 @@ __all__ = [
     "Difference",
     "DiscreteTreeFlow",
     "Distribution",
+    "Explorer",
+    "Groups",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",
@@ -71,6 +76,7 @@ __all__ = [
     "check_destructor",
     "compare",
     "evaluate_synthetic",
+    "from_counts",
     "join_columns",
     "learn_columns",
     "load",

@@ -529,8 +529,8 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
             f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
         )
-    codes: Any = RowsInBlocks.of_packed(table, domain)
-    return domain, Rows(codes), None
+    in_blocks: Any = RowsInBlocks.of_packed(table, domain)
+    return domain, Rows(in_blocks), None
 
 
 def _distinct(table, domain, threads):
