@@ -64,8 +64,7 @@ MODELS = {
     "dtf": DiscreteTreeFlow,
 }
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
-LEARNING_OPTIONS = ("drop", "bin", "numeric", "kind", "missing", "unknown", "min_frequency", "max_categories")
-LEARNING_OPTIONS += LAYER_OPTIONS
+TABLE_OPTIONS = ("drop", "bin", "numeric", "kind", "missing", "unknown", "min_frequency", "max_categories")
 SPELLED = {
     "handle_unknown": "unknown",
     "n": "rows",
@@ -527,7 +526,7 @@ def _report(arguments):
 def _refuse_learning(arguments):
     """Raise ValueError for an option of how to learn, beside a model that has learned."""
     defaults = vars(parser().parse_args(["report", arguments.data]))
-    for name in LEARNING_OPTIONS:
+    for name in TABLE_OPTIONS + LAYER_OPTIONS:
         if getattr(arguments, name) != defaults[name]:
             option = "model" if name == "kind" else name.replace("_", "-")
             raise ValueError(f"--{option} says how to learn, and {arguments.model} has learned already")

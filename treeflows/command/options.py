@@ -28,8 +28,8 @@ DESCRIPTIONS = {
     "of simple trees. Or say how good a synthetic table is.",
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
     "and in which rows.",
-    "report": "Write a page about a table: what is in it, how well a model fits, what depends on what, samples, and rows "
-    "that hardly belong; of a model that is learned for it, or of MODEL.",
+    "report": "Write a page about a table: what is in it, how well a model fits, what depends on what, samples, and "
+    "rows that hardly belong; of a model that is learned for it, or of MODEL.",
     "explore": "Open a page in the browser on which a click on a value shows what becomes of all columns; of DATA, "
     "rows are shown with their odd cells and what would be likelier.",
     "show": "Describe a model: its columns, and what was learned of each or by each layer; or print a column's tree.",

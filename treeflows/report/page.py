@@ -246,8 +246,8 @@ def _bars(labels, data, samples):
     shown = order if len(order) <= MOST_BARS else order[: MOST_BARS - 1]
     bars = [(labels[v], float(data[v]), float(samples[v])) for v in shown]
     if len(shown) < len(order):
-        told = f"{len(order) - len(shown)} others"
-        bars.append((told, *(max(1 - float(shares[shown].sum()), 0.0) for shares in (data, samples))))
+        of_data, of_samples = (max(1 - float(shares[shown].sum()), 0.0) for shares in (data, samples))
+        bars.append((f"{len(order) - len(shown)} others", of_data, of_samples))
     return bars
 
 
