@@ -148,8 +148,7 @@ def _page(template, model, table, rows, drawn, new, fit, privacy, name, seed):
     if privacy is not None:
         figures["privacy"] = privacy
     pairs = [
-        inline(PairDisplay.of_tables(domain, data, samples, pair).plot(), f"pair{i}")
-        for i, pair in enumerate(strongest_pairs(domain, data, MOST_PAIRS, threads))
+        PairDisplay.of_tables(domain, data, samples, of) for of in strongest_pairs(domain, data, MOST_PAIRS, threads)
     ]
     page = template.render(
         name=name,
@@ -164,7 +163,7 @@ def _page(template, model, table, rows, drawn, new, fit, privacy, name, seed):
         strongest=[_strongest(graph, pair) for pair in graph.pairs()[:STRONGEST]],
         most_dependences=MOST_DEPENDENCES,
         graph=inline(DependenceGraphDisplay(graph).plot(), "graph") if graph.pairs() else "",
-        pairs=pairs,
+        pairs=[(*pair.names, inline(pair.plot(), f"pair{i}")) for i, pair in enumerate(pairs)],
     )
     return page, figures
 
