@@ -374,12 +374,17 @@ def _rounded(shares):
 
 def _packed(draws, room):
     """As many of the draws as there is room for: how many, and column by column, deflated, in base64."""
-    n = len(draws)
-    while True:
-        text = base64.b64encode(zlib.compress(np.ascontiguousarray(draws[:n].T).tobytes(), 9)).decode()
-        if len(text) <= room or n <= FEWEST_DRAWS:
-            return n, text
+    some = len(_deflated(draws[:FEWEST_DRAWS]))  # which says how many there will be, so that few are deflated in vain
+    n = min(len(draws), max(FEWEST_DRAWS, FEWEST_DRAWS * room // some))
+    text = _deflated(draws[:n])
+    while len(text) > room and n > FEWEST_DRAWS:
         n = max(int(n * 0.95 * max(room, 0) / len(text)), FEWEST_DRAWS)
+        text = _deflated(draws[:n])
+    return min(n, len(draws)), text
+
+
+def _deflated(draws):
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(draws.T).tobytes())).decode()
 
 
 def _rows_of(X, places):
