@@ -1,15 +1,17 @@
 """Distributions given evidence, against sums over the whole domain."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import random_table, whole_domain
+from sklearn.model_selection import GridSearchCV
 from test_models import MODELS, fitted
 
-from treeflows import AutoregressiveTreeFlow, MonteCarloWarning
+from treeflows import AutoregressiveTreeFlow, MonteCarloWarning, TreeFlowClassifier, TreeFlowMixture
 from treeflows.inference import evidence
 
 K = [2, 3, 1, 4, 2]
@@ -86,6 +88,8 @@ def test_groups_are_told_apart(model):
         np.testing.assert_allclose(part["x3"].probability, np.bincount(rows[here, 3], p[here], 4) / p[here].sum())
     shares = [part.share_of(result)[0] for part in result.groups.values()]
     np.testing.assert_allclose(sum(shares), 1.0)
+    assert str(result).count("x0 = ") == 6
+    assert result._repr_html_().count("<tr>") == 1 + 6 * 4
     frame = result.to_frame()
     assert list(frame.columns) == ["x0", "x1", "column", "value", "probability", "error"]
     assert len(frame) == 6 * 4
@@ -253,3 +257,137 @@ def test_contexts_are_conditioned_on():
         assert told.exact
     with pytest.raises(TypeError, match="context must be given"):
         model.query()
+
+
+# ---- tables with some of the columns, and values that fit did not see ----
+
+
+def votes():
+    rng = np.random.default_rng(4)
+    sex, town = rng.choice(["f", "m"], 400), rng.choice(["a", "b", "c"], 400)
+    vote = np.where(rng.random(400) < np.where(sex == "f", 0.8, 0.3), "yes", "no")
+    return pd.DataFrame({"sex": sex, "town": town, "vote": vote, "age": rng.choice(["young", "old"], 400)})
+
+
+@pytest.fixture(scope="module")
+def voting():
+    return AutoregressiveTreeFlow().fit(votes())
+
+
+def test_columns_that_lack_are_unknown(voting):
+    asked = pd.DataFrame({"sex": ["f", "m", "f"]}, index=[7, 8, 9])
+    told = voting.conditional_proba(asked, "vote")
+    for row, sex in zip(told, asked.sex, strict=True):
+        np.testing.assert_allclose(row, voting.query("vote", given={"sex": sex})["vote"].probability)
+    assert voting.predict(asked, "vote").tolist() == ["yes", "no", "yes"]
+    filled = voting.impute(asked)
+    assert list(filled.columns) == ["sex", "town", "vote", "age"]
+    assert filled.index.tolist() == [7, 8, 9]
+    assert filled.vote.tolist() == ["yes", "no", "yes"]
+    scores = AutoregressiveTreeFlow(missing="marginalize").fit(votes()).score_samples(asked)
+    np.testing.assert_allclose(np.exp(scores[0]) + np.exp(scores[1]), 1.0)
+    assert voting.predict(votes()[["vote", "sex"]].assign(vote="what?"), "vote").shape == (400,)
+
+
+def test_numbers_are_told_from_some_columns(people):
+    asked = pd.DataFrame({"sex": ["f", "m"] * 50})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MonteCarloWarning)
+        cm = people.predict(asked, "cm")
+    assert len(set(cm)) == 2
+    assert cm[0] < 170 < cm[1]
+
+
+def test_unseen_values_are_counted_and_may_be_unknown(voting):
+    new = votes()[:6].assign(town=list("axaxya"), sex=["f", "m", "?", "f", "f", "m"])
+    told = "column 'sex' holds '[?]' at row 2.*; unseen values: 1 in 'sex', 3 in 'town'; unseen='ignore' takes them"
+    with pytest.raises(ValueError, match=told):
+        voting.score_samples(new)
+    known = voting.score_samples(new, unseen="ignore")
+    assert known[0] == voting.score_samples(new[:1])[0]
+    expected = voting.query(given=new.iloc[1][["sex", "vote", "age"]]).probability
+    np.testing.assert_allclose(known[1], np.log(expected))
+    np.testing.assert_array_equal(
+        voting.score_samples(new, unseen="impossible"), np.where([0, 1, 1, 1, 1, 0], -np.inf, known)
+    )
+    np.testing.assert_allclose(
+        voting.conditional_proba(new[1:2], "vote", unseen="ignore")[0],
+        voting.query("vote", given={"sex": "m", "age": new.age[1]})["vote"].probability,
+    )
+    assert len(voting.anomalies(new, 3, unseen="ignore").rows) == 3
+    with pytest.raises(ValueError, match="unseen must be 'error' or 'ignore', got 'impossible'"):
+        voting.predict(new, "vote", unseen="impossible")
+
+
+def test_anomalies_keep_labels():
+    X = votes().set_axis([f"p{i}" for i in range(400)])
+    model = AutoregressiveTreeFlow(handle_unknown="reserve").fit(X)
+    found = model.anomalies(X, rate=0.02)
+    assert len(found.rows) == 8
+    assert found.index.tolist() == [f"p{i}" for i in found.rows]
+    assert found.threshold == np.sort(model.score_samples(X))[7]
+    assert str(found).startswith(f"row {found.index[0]}: log-likelihood")
+    frame = found.to_frame(n_cells=2)
+    assert frame.index.tolist() == np.repeat(found.index, 2).tolist()
+    assert list(frame.columns) == ["log_likelihood", "column", "value", "surprise"]
+    assert found._repr_html_().count("<b>") == 3 * 8
+    assert model.value_labels("vote") == ("no", "yes", "(unseen)")
+    assert model.conditional_proba(X[:1], "vote").shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (__file__, "is no folder of a packed table.*; read a file first, as pandas.read_csv does"),
+        ([{"a": 1}], "a list of dicts is no table yet; pandas.DataFrame"),
+        ({"a": [1]}, "a dict is no table yet; pandas.DataFrame"),
+    ],
+)
+def test_what_is_no_table_is_refused(table, told):
+    with pytest.raises((ValueError, TypeError), match=told):
+        AutoregressiveTreeFlow().fit(table)
+
+
+def test_searches_reach_the_default_density():
+    X = votes()
+    model = TreeFlowClassifier(random_state=0)
+    search = GridSearchCV(model, {"estimator__estimator__min_samples_leaf": [1, 40]}, cv=2)
+    search.fit(X[:80].drop(columns="vote"), X.vote[:80])
+    assert search.best_params_ == {"estimator__estimator__min_samples_leaf": 1}
+    assert search.best_estimator_.estimator.estimator.min_samples_leaf == 1
+    assert model.estimator is None
+    assert TreeFlowMixture().set_params(estimator__max_depth=2).estimator.max_depth == 2
+    with pytest.raises(ValueError, match="Invalid parameter 'depth'"):
+        TreeFlowMixture().set_params(estimator__depth=2)
+
+
+# ---- groups ----
+
+
+def test_groups_are_found_and_told_in_words():
+    rng = np.random.default_rng(5)
+    group = (rng.random(600) < 0.3).astype(int)
+    X = pd.DataFrame({f"q{j}": np.where(rng.random(600) < np.where(group, 0.9, 0.1), "yes", "no") for j in range(5)})
+    X["age"] = np.where(group, rng.integers(50, 80, 600), rng.integers(20, 60, 600))
+    X = X.set_axis(rng.permutation(600))
+    model = AutoregressiveTreeFlow(numeric=["age"]).fit(X)
+    found = model.find_groups(X, random_state=0)
+    assert len(found.weight) == 2
+    assert (found.group == group).mean() > 0.95
+    np.testing.assert_allclose(found.weight, [0.7, 0.3], atol=0.05)
+    np.testing.assert_allclose(found.probability.sum(axis=1), 1.0)
+    assert found.to_series().index.tolist() == X.index.tolist()
+    assert found.to_frame().shape == (5 * 2 + 5, 3)
+    assert not found.means_nothing
+    assert re.search(r"group 1, 3\d\.\d% of the rows\n  .* = .*: \d+%, of all rows \d+%", str(found))
+    assert len(model.find_groups(X, 3, random_state=0).weight) == 3
+
+
+def test_groups_that_mean_nothing_are_said():
+    X = np.random.default_rng(6).integers(0, 2, (500, 4))
+    with pytest.warns(UserWarning, match="there are none to speak of"):
+        found = AutoregressiveTreeFlow().fit(X).find_groups(X, random_state=0)
+    assert len(found.weight) == 1
+    assert str(found).startswith("no groups")
+    with pytest.warns(UserWarning, match="there are none to speak of"):
+        assert AutoregressiveTreeFlow().fit(X).find_groups(X, 2, random_state=0).means_nothing

@@ -253,7 +253,7 @@ class Walk:
                 voices.append(pool.predict(known, place, self.pooled_codes, self.threads))
         for (mixture, posterior), heard in zip(self._posteriors(), others[len(density.coded) :], strict=True):
             if heard:
-                voices.append(mixture.predict_codes(posterior, j))
+                voices.append(mixture.predict_codes(posterior, j, self.threads))
         return voices
 
     def of_kinds(self, j, kind):

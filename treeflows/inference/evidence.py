@@ -18,8 +18,8 @@ MOST_STATES = 65_536  # that are enumerated once and kept,
 MOST_STATES_ONCE = 16_384  # or for one question; of rows with numbers,
 FEWER = 16  # times fewer: they cost more
 MOST_CELLS = 8_000_000  # of states
-WANTED = 2600  # effective draws: a probability is told within 0.01, one standard error
-FIRST_DRAWS = 4096  # that are led to the evidence; as many as may be where these are not enough
+FIRST = 1.5  # times as many draws as effective ones are wanted are led to the evidence first, then as many as it takes
+MOST_ROWS = 8  # times as many of the density's own draws are looked at; of the others nothing but their number
 MOST_KEPT = 8  # tables of draws or states of a density
 
 
@@ -131,7 +131,12 @@ class WeightedRows:
         return (of_root[root], of_root), each, place
 
 
-def rows_given(density, evidence, asked, n_draws, seed, threads):
+def wanted(max_error):
+    """How many effective draws tell probabilities within a standard error."""
+    return 0.26 / max_error**2
+
+
+def rows_given(density, evidence, asked, max_error, n_draws, seed, threads):
     """Weighted rows that agree with evidence.
 
     Parameters
@@ -140,8 +145,10 @@ def rows_given(density, evidence, asked, n_draws, seed, threads):
     evidence : Evidence
     asked : sequence of int
         Columns whose distributions count.
+    max_error : float
+        Standard error of a probability that shall be reached, if it can be by so many draws.
     n_draws : int
-        At most, of the density itself and of such as are led to the evidence.
+        Of the density itself, and at most of such as are led to the evidence.
     seed : int
         Of random numbers: the same rows for the same of all these.
     threads : int
@@ -166,11 +173,12 @@ def rows_given(density, evidence, asked, n_draws, seed, threads):
     n_left = prod(np.inf if codes is None else len(codes) for codes in left.values())
     if n_left <= min(MOST_STATES_ONCE // fewer, most):
         return _of_states(evidence, *_states(density, evidence, first, left, threads))
-    own = _of_draws(density, evidence, kept_draws(density, evidence, n_draws, seed, threads))
-    if own is not None and own.effective >= min(WANTED, n_draws / 2):
+    enough = wanted(max_error)
+    own = _of_draws(density, evidence, kept_draws(density, evidence, n_draws, seed, threads), enough)
+    if own is not None and own.effective >= min(enough, n_draws / 2):
         return own
     last = None if in_order is None else np.array([len(first)])
-    led = _led(density, evidence, last, n_draws, seed, threads)
+    led = _led(density, evidence, last, enough, n_draws, seed, threads)
     return led if own is None or led.effective > own.effective else own
 
 
@@ -264,7 +272,7 @@ def kept_draws(density, evidence, n_draws, seed, threads):
     return _kept(density, ("draws", n_draws, seed, of_context.tobytes()), make)
 
 
-def _of_draws(density, evidence, rows):
+def _of_draws(density, evidence, rows, enough):
     """The density's own draws that agree with evidence; None if it says of a number what no draw is."""
     numbers = np.isinf(density.n_states)
     for j in np.flatnonzero(evidence.observed & ~evidence.is_context & numbers).tolist():
@@ -275,15 +283,13 @@ def _of_draws(density, evidence, rows):
     if len(some) == 0:
         return WeightedRows(rows[:0], np.empty(0), None, -np.inf, np.inf, 0.0)
     weight = weight[some]
-    total = float(weight.sum())
-    share = weight / total
+    mean = float(weight.sum()) / n_draws
+    variance = max(float((weight**2).sum()) / n_draws - mean**2, 0.0) / n_draws + 1 / n_draws**2
+    log_mean = float(elementary.log(np.array([mean]))[0]) + evidence.log_share
+    some, weight = (part[: int(MOST_ROWS * enough)] for part in (some, weight))
+    share = weight / weight.sum()
     effective = 1 / float((share**2).sum())
-    mean = total / n_draws
-    variance = max(float((weight**2).sum()) / n_draws - mean**2, 0.0) / n_draws
-    log_mean = float(elementary.log(np.array([mean]))[0])
-    return WeightedRows(
-        rows[some], share, None, log_mean + evidence.log_share, float(np.sqrt(variance)) / mean, effective
-    )
+    return WeightedRows(rows[some], share, None, log_mean, float(np.sqrt(variance)) / mean, effective)
 
 
 def _agreement(evidence, rows, density=None):
@@ -315,16 +321,18 @@ def is_density(density, j, x):
     return not np.isnan(x) and axis.step == 0 and x not in axis.atoms
 
 
-def _led(density, evidence, last, n_draws, seed, threads):
+def _led(density, evidence, last, enough, n_draws, seed, threads):
     """Draws that are led to the evidence."""
     within = [evidence.within] if evidence.within else []
     codes, observed = evidence.codes[None], evidence.observed[None]
-    for n in dict.fromkeys((min(FIRST_DRAWS, n_draws), n_draws)):
-        rng = np.random.default_rng([seed, 1])
+    n = min(int(FIRST * enough) + 1, n_draws)
+    while True:
+        rng = np.random.default_rng([seed, n])
         draws = density.draw_ahead(codes, observed, n, [rng], threads, last, *within)
         effective = float(draws.effective[0])
-        if effective >= WANTED:
+        if effective >= enough or n == n_draws:
             break
+        n = min(int(FIRST * n * max(enough / max(effective, 1.0), 1.5)), n_draws)
     if effective == 0:
         return WeightedRows(draws.codes[0][:0], np.empty(0), None, np.nan, np.inf, 0.0)
     share = shares(draws.log_weight)[0]

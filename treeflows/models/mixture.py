@@ -19,7 +19,7 @@ from ..machine.parts import together
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
-from .parameters import check_n_jobs
+from .parameters import DefaultPart, check_n_jobs
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -29,7 +29,7 @@ DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 MOST_STATES = 4096
 
 
-class TreeFlowMixture(CountedFlow):
+class TreeFlowMixture(DefaultPart, CountedFlow):
     """Tree flow with several voices a column: trees, a hidden column, logistic regressions.
 
     At every column, several voices say what it may be given the columns before it:
@@ -328,7 +328,8 @@ class TreeFlowMixture(CountedFlow):
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
         columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
-        columns |= {"step": domain.step, "bounds": domain.bounds, "n_context": domain.n_context}
+        columns |= {"step": domain.step, "bounds": domain.bounds, "may_lack": domain.may_lack}
+        columns["n_context"] = domain.n_context
         trees = {}
         if self.estimator is not None:
             trees["order"] = self.estimator.order_of(values.shape[1], rng, domain.n_context)
@@ -409,8 +410,17 @@ class TreeFlowMixture(CountedFlow):
             prior_split=min(DRAWN_PRIOR_SPLIT * first.prior_split, np.finfo(float).max),
         )
 
+    def default_part(self):
+        """The unfitted flow that None stands for.
+
+        Returns
+        -------
+        estimator : AutoregressiveTreeFlow
+        """
+        return AutoregressiveTreeFlow(min_samples_leaf=2)
+
     def _estimator(self):
-        return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
+        return self.default_part() if self.estimator is None else self.estimator
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""

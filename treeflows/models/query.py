@@ -16,7 +16,6 @@ STEPS = np.array([1.0, 2.0, 2.5, 5.0, 10.0])  # of bins, times a power of ten
 MOST_POINTS = 40  # of a lattice, each of which is a bin
 FEWEST_EFFECTIVE = 10  # draws, below which nothing is told
 MOST_GROUPS = 1000
-TARGET = 0.01  # standard error of a probability
 MOST_SHOWN = 12  # values of a column, in text
 
 
@@ -221,12 +220,14 @@ class Query:
         Of the columns of the domain, and after them those of the context.
     context : ndarray of shape (n_context,)
         Codes.
+    max_error : float
+        Standard error of probabilities that shall be reached.
     n_draws, seed, threads : int
     """
 
-    def __init__(self, domain, density, context, n_draws, seed, threads):
+    def __init__(self, domain, density, context, max_error, n_draws, seed, threads):
         self.domain, self.density, self.context = domain, density, context
-        self.how = n_draws, seed, threads
+        self.how = max_error, n_draws, seed, threads
 
     def answer(self, given, columns, by=()):
         """The distributions of some columns.
@@ -249,15 +250,16 @@ class Query:
         told = np.concatenate([codes, self.context]), np.concatenate([observed, np.ones(n_context, dtype=bool)])
         rows = rows_given(self.density, Evidence(*told, is_context, within, log_share), columns, *self.how)
         enough = rows.effective >= FEWEST_EFFECTIVE
-        probability = float(elementary.exp(np.array([rows.log_probability]))[0])
+        log_probability, error = (rows.log_probability, rows.error) if words else (0.0, 0.0)
+        probability = float(elementary.exp(np.array([log_probability]))[0])
         numbers = [j for j in given.points if is_density(self.density, j, codes[j])]
         names = self.domain.column_names
         result = QueryResult(
             words,
             probability if enough else np.nan,
-            probability * rows.error if enough else np.inf,
+            probability * error if enough else np.inf,
             bool(numbers),
-            np.isinf(rows.effective),
+            bool(np.isinf(rows.effective)),
             rows.effective if enough else 0.0,
             {names[j]: self._distribution(j, rows, given, enough) for j in columns},
         )
@@ -395,25 +397,32 @@ class Bins:
         starts, ends = edges[:-1] + step / 2, edges[1:] - step / 2
         if not step:
             ends[:-1] = np.nextafter(ends[:-1], -np.inf)
-        finite = np.column_stack([starts, edges[1:] - step / 2])
-        cells = _in_python(column, np.where(np.isfinite(finite), finite, 0.0).ravel()).reshape(finite.shape).tolist()
-        values = [
-            tuple(cell if fine else None for cell, fine in zip(pair, is_finite, strict=True))
-            for pair, is_finite in zip(cells, np.isfinite(finite), strict=True)
-        ]
-        labels = tuple(_label(low, high, step) for low, high in values)
-        return cls(cuts, np.column_stack([starts, ends]), values, labels, edges + offset)
+        inside = np.column_stack([starts, ends])
+        labels = tuple(_label(low, high, step) for low, high in _cells(column, starts, edges[1:] - step / 2))
+        return cls(cuts, inside, _cells(column, starts, ends), labels, edges + offset)
+
+
+def _cells(column, *ends):
+    """Cells at the ends of bins: list of tuples; None for open ones."""
+    pairs = np.column_stack(ends)
+    cells = _in_python(column, np.where(np.isfinite(pairs), pairs, 0.0).ravel()).reshape(pairs.shape).tolist()
+    return [
+        tuple(cell if there else None for cell, there in zip(pair, is_there, strict=True))
+        for pair, is_there in zip(cells, np.isfinite(pairs), strict=True)
+    ]
 
 
 def _in_python(column, numbers):
     """Cells that have numbers, of whose times ``tolist`` makes times: under a microsecond it makes integers."""
-    cells = column.plain(numbers)
+    cells = column.cells(numbers)[0]
     fine = cells.dtype.kind in "Mm" and np.datetime_data(cells.dtype)[0] in ("ns", "ps", "fs", "as")
     return cells.astype(f"{cells.dtype.kind}8[us]") if fine else cells
 
 
 def _round_width(width, step):
     """A round number next to a width, and no smaller; on a lattice a multiple of its step."""
+    if not width > 0:
+        return step or 1.0
     power = 10.0 ** np.floor(np.log10(width))
     width = float(power * STEPS[np.searchsorted(STEPS, width / power * (1 - 1e-9))])
     return max(np.rint(width / step), 1) * step if step else width

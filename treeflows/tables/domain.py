@@ -10,12 +10,15 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from .._ext import encoding
-from ..machine.errors import ParameterError, TableError
+from ..machine.errors import MOST_NAMED, ParameterError, TableError
+from ..machine.spelling import nearest
 from .columns import MAX_CATEGORIES, Column
 from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 from .numbers import NotANumber, as_numbers
 from .quantities import NEAR, NotExact, Quantity
 
+IGNORE, IMPOSSIBLE = "ignore", "impossible"  # what becomes of unseen values, beside an error
+UNSEEN = ("error", IGNORE, IMPOSSIBLE)
 ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
 
 
@@ -84,6 +87,11 @@ class Domain:
     def bounds(self):
         """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
         return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
+
+    @cached_property
+    def may_lack(self):
+        """Which quantities may be missing, as a value of their own: ndarray of shape (n_columns,), bool."""
+        return np.array([isinstance(c, Quantity) and c.missing for c in self.columns])
 
     def refuse_beyond(self, codes):
         """Raise TableError for a number beyond the bounds of its quantity."""
@@ -226,12 +234,16 @@ class Domain:
                     value=known,
                 )
 
-    def encode(self, table, n_threads=1, *, missing="category", ignore=(), infer=False):
+    def encode(self, table, n_threads=1, *, missing="category", ignore=(), infer=False, unseen=None):
         """Codes of a table: Rows. Columns ``ignore`` are not read, and not observed.
 
         A missing cell is never an unseen value. Where its column has no code for it, it is not observed if ``infer``,
-        as befits what is concluded from a row, and else refused, as befits the likelihood of a whole row.
+        as befits what is concluded from a row, and else refused, as befits the likelihood of a whole row. A value that
+        fit did not see, in a column that has no code for these, is not observed either if ``unseen`` is "ignore", and
+        if it is "impossible" the log-probability of its row is minus infinity; else it is refused. None says that the
+        caller has no choice.
         """
+        ignore = {*ignore, *table.absent}
         if not ignore and self._code_of_byte is not None and table.as_bytes is not None:
             codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
             if complete:
@@ -263,10 +275,13 @@ class Domain:
                     elif not infer:
                         _refuse_missing(table, j, "and fit saw none in this column", [("missing", "marginalize")])
                 bad = ~known if holes is None else ~known & ~holes
-                if bad.any():
-                    if not column.unseen:
-                        self._refuse(table, j, values, int(np.flatnonzero(bad)[0]))
+                if bad.any() and column.unseen:
                     codes[bad, j] = column.n_codes - 1
+                elif bad.any() and unseen in (IGNORE, IMPOSSIBLE):
+                    holes = bad if holes is None else holes | bad
+                    log_share = np.where(bad & (unseen == IMPOSSIBLE), -np.inf, log_share)
+                elif bad.any():
+                    self._refuse(table, j, values, int(np.flatnonzero(bad)[0]), ignore, unseen)
             if holes is not None:
                 observed = np.ones(codes.shape, dtype=bool) if observed is None else observed
                 observed[:, j] = ~holes
@@ -341,11 +356,13 @@ class Domain:
         Of a quantity, the number of each cell; NaN where it is missing.
         """
         column = self.columns[j]
+        if j in table.absent:
+            return np.full(table.n_rows, np.nan if isinstance(column, Quantity) else -1)
         if isinstance(column, Quantity):
             return self._numbers(table, j, "marginalize", True)[0]
         values, holes = table.values(j)
         places = _places(values, column.values)
-        places[places < 0] = len(column.values) + column.missing
+        places[places < 0] = len(column.values) + column.missing if column.unseen else -1
         if holes is not None:
             places[holes] = len(column.values) if column.missing and missing != "marginalize" else -1
         return places
@@ -447,7 +464,7 @@ class Domain:
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
             raise TableError(
-                f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}",
+                f"column {self.column_names[j]!r} has no value {value!r}; it has {choice(value, column.values)}",
                 column=self._label(j),
                 value=value,
             )
@@ -506,19 +523,35 @@ class Domain:
             code_of[j, known.astype(np.int64)] = np.arange(len(known))
         return code_of
 
-    def _refuse(self, table, j, values, row):
-        """Raise for a value that is not in the domain."""
+    def _refuse(self, table, j, values, row, ignore=(), unseen=None):
+        """Raise for a value that is not in the domain; how many there are in each column is told with it."""
         table.check(j)
         known = self.columns[j].values
         value = values[row : row + 1].tolist()[0]
+        counts = {name: n for name, n in self._unseen_counts(table, ignore) if n}
+        told = ", ".join(f"{n:,} in {name!r}" for name, n in list(counts.items())[:MOST_NAMED])
+        more = ", …" * (len(counts) > MOST_NAMED)
+        mended = "" if unseen is None else "; unseen='ignore' takes them for unknown"
         raise TableError(
             f"{table.column(j)} holds {value!r} at row {row}, which is not one of the {len(known)} categories of the "
-            f"fitted domain: {listing(known)}",
+            f"fitted domain: {choice(value, known)}; unseen values: {told}{more}{mended}",
             [("handle_unknown", "reserve"), ("categories", None)],
             column=table.label(j),
             row=row,
             value=value,
         )
+
+    def _unseen_counts(self, table, ignore):
+        """Each column of categories that has no code for unseen values, and how many of these a table has in it."""
+        for j, column in enumerate(self.columns):
+            if j in ignore or isinstance(column, Quantity) or column.unseen:
+                continue
+            try:
+                values, holes = table.values(j)
+            except TableError:  # whose own message comes once this one is mended
+                continue
+            unknown = _places(values, column.values) < 0
+            yield self.column_names[j], int(np.count_nonzero(unknown if holes is None else unknown & ~holes))
 
 
 def column_number(names, n_columns, column):
@@ -530,7 +563,7 @@ def column_number(names, n_columns, column):
         return printed.index(column)
     if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n_columns <= column < n_columns:
         return int(column) % n_columns
-    raise TableError(f"there is no column {column!r}; there are {listing(printed, 20)}", column=column)
+    raise TableError(f"there is no column {column!r}; there are {choice(column, printed, 20)}", column=column)
 
 
 def _column_names(names, n_columns):
@@ -579,6 +612,11 @@ def listing(values, most=6):
     """Some of the values, to print."""
     shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]
     return ", ".join(map(repr, shown)) + (", …" if len(values) > most else "")
+
+
+def choice(named, values, most=6):
+    """Some of the values that there are, to print, and the one that is near to what was named."""
+    return listing(values, most) + nearest(named, list(values))
 
 
 def _is_its_code(column):
