@@ -1,6 +1,7 @@
 """What the page about a model asks: columns and draws to show at once, answers given evidence, rows and odd cells."""
 
 import base64
+import contextlib
 import json
 import math
 import warnings
@@ -110,9 +111,8 @@ class Explorer:
         return np.column_stack([face.codes(rows[:, j]) for j, face in enumerate(self.faces)])
 
     def _told(self, given):
-        """What the model answers, whose warnings the page tells itself."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MonteCarloWarning)
+        """What the model answers."""
+        with _quietly():
             return self.model.query(given=given, **self.how)
 
     def query(self, told):
@@ -209,7 +209,8 @@ class Explorer:
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < n_rows:
             raise ParameterError(f"row must be a whole number from 0 to {n_rows - 1:,}", parameter="row", value=i)
         part = _rows_of(self.X, [i])
-        return self._rows(part, [i], self.model.anomalies(part, 1))[0]
+        with _quietly():
+            return self._rows(part, [i], self.model.anomalies(part, 1))[0]
 
     def _rows(self, part, places, found):
         """What `row` says of the rows of a table, which have these places in the whole one."""
@@ -344,6 +345,14 @@ class Explorer:
         by_chance = np.multiply.outer(sizes - 1, sizes - 1) / (2 * n)
         shared = mutual_information(few, sizes, n_threads(self.model.n_jobs)) - by_chance
         return shared.sum(axis=1)
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Without warnings of how good estimates are, which the page tells itself, or has no room for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MonteCarloWarning)
+        yield
 
 
 def _read_evidence(each, faces):
