@@ -582,6 +582,22 @@ def test_report_of_a_fitted_model(said, refused, data, tmp_path):
     assert "--model says how" in refused("report", "m", data, "--model", "dtf")
 
 
+def test_small_tables_and_noise_in_a_report(said, tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, (2, 93))
+    pd.DataFrame({"a": a, "b": b, "c": a}).astype(str).add("x").to_csv("small.csv", index=False)
+    figures = json.loads(said("report", "small.csv", "--model", "tree", "--json"))["dependence"]
+    assert (figures["folds"], figures["rows"]) == (5, 93)
+    assert {(each["column"], each["depends_on"]) for each in figures["found"]} == {("a", "c"), ("c", "a")}
+    pd.DataFrame({"a": a, "b": b}).astype(str).add("x").to_csv("noise.csv", index=False)
+    figures = json.loads(said("report", "noise.csv", "--model", "tree", "--json"))
+    assert figures["dependence"]["found"] == []
+    html = (tmp_path / "noise.html").read_text(encoding="utf-8")
+    assert "None that the 93 rows can tell from chance" in html
+    assert "nothing that is told from chance" in html
+    assert "each held out once, in 5 folds" in html
+
+
 def test_a_report_asks_for_what_it_needs(refused, data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert "a report needs Jinja2: pip install 'treeflows[report]'" in refused("report", data)
