@@ -242,6 +242,11 @@ class Card {
     } }, element("header", {}, element("h2", { title: short(this.column.name, 500), dir: "auto" }, short(this.column.name)), this.moved));
     if (this.column.bins) this.element.append(...this.makePlot());
     this.element.append(this.bars, this.fold);
+    if (this.column.with.length) {
+      this.element.append(element("p", { className: "with" }, "shares most with ", ...this.column.with.map((other) =>
+        element("button", { type: "button", title: `Go to ${short(columns[other].name)}`, onclick: () => goTo(other) },
+          element("bdi", {}, short(columns[other].name, 24))))));
+    }
   }
 
   /** Distributions to draw: before, and of each side given its evidence, or none. */
@@ -521,6 +526,17 @@ const cards = new Map();
 function cardOf(j) {
   if (!cards.has(j)) cards.set(j, new Card(j));
   return cards.get(j);
+}
+
+/** Bring the card of a column into sight. */
+function goTo(j) {
+  state.search = $("search").value = "";
+  state.shown = Math.max(state.shown, ordered().indexOf(j) + 1);
+  render();
+  const { element: card } = cardOf(j);
+  card.querySelector("button, .plot").focus({ preventScroll: true });
+  const glide = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+  setTimeout(() => card.scrollIntoView({ block: "center", behavior: glide }), 300); // once it is where it belongs
 }
 
 /** Columns in the order in which their cards stand: those that evidence names first. */
