@@ -228,7 +228,7 @@ class Card {
     this.items = new Map();
     const longest = Math.max(...this.column.listed.map((code) => this.column.labels[code].length), 0);
     this.moved = element("span", { className: "moved" });
-    this.bars = element("ul", { className: "bars", style: `--label: ${Math.min(longest + 3, 15)}ch`, onkeydown: (event) => this.walk(event) });
+    this.bars = element("ul", { className: "bars", style: `--label: ${Math.min(longest + 4, 17)}ch`, onkeydown: (event) => this.walk(event) });
     this.fold = element("button", { className: "fold", type: "button", onclick: () => {
       this.unfolded = !this.unfolded;
       render();
