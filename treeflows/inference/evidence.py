@@ -256,6 +256,23 @@ def _of_states(evidence, rows, joint):
     return WeightedRows(rows[some], softmax(joint), None, float(logsumexp(joint)) + evidence.log_share, 0.0, np.inf)
 
 
+def kept_draws(density, evidence, n_draws, seed, threads):
+    """Draws of the density given the context, the same that answers are told from.
+
+    Parameters
+    ----------
+    density : Density
+    evidence : Evidence
+        Of which the context counts.
+    n_draws, seed, threads : int
+
+    Returns
+    -------
+    rows : ndarray of shape (n_draws, n_columns)
+    """
+    return _kept_draws(density, evidence, n_draws, seed, threads)[0]
+
+
 def _kept_draws(density, evidence, n_draws, seed, threads):
     """Draws of the density given the context, and what it said on the way, as `Density.sample_telling` has them."""
     codes = np.where(evidence.is_context, evidence.codes, 0).astype(evidence.codes.dtype)

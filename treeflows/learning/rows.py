@@ -26,6 +26,9 @@ def check_weight(sample_weight, n):
     """Weights of n rows as ndarray of shape (n,), float64, or None."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str):
+        told = f"sample_weight has a weight for each row; of a column that counts rows, as {sample_weight!r} may be: "
+        raise TypeError(f"{told}X, weight = treeflows.from_counts(table, {sample_weight!r})")
     weight = np.asarray(sample_weight)
     if weight.dtype.kind == "c":  # a cast would drop what is imaginary
         raise ValueError(f"sample_weight must be real, got dtype {weight.dtype}")

@@ -368,6 +368,7 @@ class AutoregressiveTreeFlow(CountedFlow):
             domain.n_categories,
             step=domain.step,
             bounds=domain.bounds,
+            may_lack=domain.may_lack,
             order=self.order_of(values.shape[1], rng, domain.n_context),
             n_context=domain.n_context,
             growth=self.growth(len(values)),

@@ -328,7 +328,8 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
         columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
-        columns |= {"step": domain.step, "bounds": domain.bounds, "n_context": domain.n_context}
+        columns |= {"step": domain.step, "bounds": domain.bounds, "may_lack": domain.may_lack}
+        columns["n_context"] = domain.n_context
         trees = {}
         if self.estimator is not None:
             trees["order"] = self.estimator.order_of(values.shape[1], rng, domain.n_context)

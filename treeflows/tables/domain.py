@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array
 
 from .._ext import encoding
 from ..machine.errors import MOST_NAMED, ParameterError, TableError
+from ..machine.spelling import nearest
 from .columns import MAX_CATEGORIES, Column
 from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 from .numbers import NotANumber, as_numbers
@@ -86,6 +87,11 @@ class Domain:
     def bounds(self):
         """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
         return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
+
+    @cached_property
+    def may_lack(self):
+        """Which quantities may be missing, as a value of their own: ndarray of shape (n_columns,), bool."""
+        return np.array([isinstance(c, Quantity) and c.missing for c in self.columns])
 
     def refuse_beyond(self, codes):
         """Raise TableError for a number beyond the bounds of its quantity."""
@@ -458,7 +464,7 @@ class Domain:
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
             raise TableError(
-                f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}",
+                f"column {self.column_names[j]!r} has no value {value!r}; it has {choice(value, column.values)}",
                 column=self._label(j),
                 value=value,
             )
@@ -525,10 +531,10 @@ class Domain:
         counts = {name: n for name, n in self._unseen_counts(table, ignore) if n}
         told = ", ".join(f"{n:,} in {name!r}" for name, n in list(counts.items())[:MOST_NAMED])
         more = ", …" * (len(counts) > MOST_NAMED)
-        choice = "" if unseen is None else "; unseen='ignore' takes them for unknown"
+        mended = "" if unseen is None else "; unseen='ignore' takes them for unknown"
         raise TableError(
             f"{table.column(j)} holds {value!r} at row {row}, which is not one of the {len(known)} categories of the "
-            f"fitted domain: {listing(known)}; unseen values: {told}{more}{choice}",
+            f"fitted domain: {choice(value, known)}; unseen values: {told}{more}{mended}",
             [("handle_unknown", "reserve"), ("categories", None)],
             column=table.label(j),
             row=row,
@@ -557,7 +563,7 @@ def column_number(names, n_columns, column):
         return printed.index(column)
     if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n_columns <= column < n_columns:
         return int(column) % n_columns
-    raise TableError(f"there is no column {column!r}; there are {listing(printed, 20)}", column=column)
+    raise TableError(f"there is no column {column!r}; there are {choice(column, printed, 20)}", column=column)
 
 
 def _column_names(names, n_columns):
@@ -606,6 +612,11 @@ def listing(values, most=6):
     """Some of the values, to print."""
     shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]
     return ", ".join(map(repr, shown)) + (", …" if len(values) > most else "")
+
+
+def choice(named, values, most=6):
+    """Some of the values that there are, to print, and the one that is near to what was named."""
+    return listing(values, most) + nearest(named, list(values))
 
 
 def _is_its_code(column):
