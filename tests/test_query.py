@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, MonteCarloWarning, TreeFlowClassifier, TreeFlowMixture
+from treeflows.densities import mixed
 from treeflows.inference import evidence
 
 K = [2, 3, 1, 4, 2]
@@ -126,9 +127,12 @@ PEOPLE = [
 ]
 
 
+@pytest.mark.parametrize("told", [mixed.MOST_TOLD, 0])
 @pytest.mark.parametrize(("given", "agrees"), PEOPLE)
-def test_numbers_are_those_of_samples(people, samples, given, agrees, monkeypatch):
+def test_numbers_are_those_of_samples(people, samples, given, agrees, told, monkeypatch):
     monkeypatch.setattr(evidence, "_of_draws", lambda *args: None)  # but led to the evidence
+    monkeypatch.setattr(mixed, "MOST_TOLD", told)
+    people.distribution_.kept.clear()
     part = samples[agrees(samples)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MonteCarloWarning)

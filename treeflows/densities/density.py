@@ -84,7 +84,8 @@ class Density(Stored):
         -------
         drawn : ndarray of shape (n_samples, n_columns)
         told : dict of int to ndarray of shape (n_samples, n_categories), float32
-            By column of codes, its distribution given those before it. None of a density that does not draw on.
+            By column of codes, its distribution given those before it; of none if there are too many. None of a density
+            that does not draw on.
         """
         if not observed.any():
             return self.sample(n_samples, rng, threads), None

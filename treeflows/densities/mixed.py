@@ -32,6 +32,7 @@ from .walk import MOST_UNITS, Walk
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
 GUESSES = (0.001, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.999)  # quantiles of a mixture
 MOST_HEARD = 2  # mixtures that are asked for them
+MOST_TOLD = 25_000_000  # probabilities of codes that are kept with draws, if all are
 DRAWS = (128, 1024, 48)  # as `weighted_draws` takes them: a draw costs more than one of codes
 
 
@@ -139,6 +140,7 @@ class MixedDensity(Density):
         """Random rows given some columns that come first in order, and what is said of others; see `Density`."""
         values = np.repeat(codes[None].astype(np.float64), n_samples, axis=0)
         kept = ~observed & (self.n_states < np.inf)
+        kept &= n_samples * self.n_categories[kept].sum(dtype=np.int64) <= MOST_TOLD
         told = {j: np.empty((n_samples, self.n_categories[j]), np.float32) for j in np.flatnonzero(kept).tolist()}
         for block, walk, j in self._walks(n_samples, threads):
             if not observed[j]:
