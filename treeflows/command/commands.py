@@ -407,7 +407,7 @@ def _impute(arguments):
         append(table)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
-        print(f"filled {cells:,} cells of {rows:,} rows, wrote {arguments.output}")
+        print(f"filled {cells:,} cell{'s' * (cells != 1)} of {rows:,} row{'s' * (rows != 1)}, wrote {arguments.output}")
 
 
 def _anomalies(arguments):
