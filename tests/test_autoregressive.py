@@ -241,6 +241,8 @@ def test_leaves_that_say_the_same_are_one(chain):
     whole = flow.tree(5, full=True)
     certain = replace(whole, posterior=np.ones_like(whole.posterior), prob=np.full_like(whole.prob, 0.25))
     assert len(certain.believed().leaf_rows) == 1
+    many = replace(certain, leaf_rows=np.full_like(whole.leaf_rows, 2**31 - 1))  # as a file may say
+    assert many.believed().leaf_rows.tolist() == [len(whole.leaf_rows) * (2**31 - 1)]
     certain.prob[0] = 0.2, 0.3, 0.25, 0.25
     assert 1 < len(certain.believed().leaf_rows) < len(whole.leaf_rows)
 

@@ -26,6 +26,7 @@ from treeflows.command.explanation import to_text
 from treeflows.command.main import main
 from treeflows.files.numbers import numbers_of
 from treeflows.files.tables import as_text, for_model, read_file, value_of, with_numbers
+from treeflows.learning import rows as learned_rows
 from treeflows.learning.orders import mutual_information
 from treeflows.machine.errors import ParameterError, TableError
 from treeflows.models.baselines import ColumnTree, _smoothed
@@ -1446,6 +1447,16 @@ def test_weights_are_a_column_of_the_table(said, tmp_path):
         assert (counted["columns"], counted["rows"], counted["weight"]) == (2, 6, repeated["rows"])
         assert counted["train_nll"] == pytest.approx(repeated["train_nll"], abs=1e-12)
         assert counted["held_out"]["rows"] == repeated["held_out"]["rows"] == 3
+
+
+def test_weights_of_very_many_rows_with_numbers_are_told_once(said, capsys, monkeypatch):
+    monkeypatch.setattr(learned_rows, "MOST_CELLS", 100)
+    pd.DataFrame({"c": list("xy") * 20, "x": np.arange(40) / 8, "n": 1000}).to_csv("t.csv", index=False)
+    for _ in range(2):
+        assert main(["fit", "t.csv", "-o", "m", "--weight", "n", "--model", "tree"]) == 0
+        note = capsys.readouterr().err
+        assert note.count("\n") == 1
+        assert "sums to 40,000, and rows with numbers are repeated: 50 rows are learned from" in note
 
 
 def test_weights_that_are_none_are_refused(refused):

@@ -79,7 +79,7 @@ def run(arguments):
     """Run one command, whose output is checked before any work is done; returns the exit code."""
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)  # such as a MonteCarloWarning
+        warnings.simplefilter("default", UserWarning)  # such as a MonteCarloWarning: told once
         warnings.showwarning = _note
         code = COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
@@ -515,6 +515,20 @@ def _report(arguments):
         print(f"wrote {arguments.output}")
 
 
+def _explore(arguments):
+    from ..explorer.answers import Explorer
+
+    model = _load(arguments)
+    X = None if arguments.data is None else _table_for(model, arguments)
+    title = without_ending(called(arguments.data or arguments.model)).name
+    explorer = Explorer(model, X, title=title, n_draws=arguments.draws, random_state=arguments.seed)
+    if arguments.output is None:
+        explorer.serve(arguments.port, open_browser=not arguments.no_browser)
+    else:
+        explorer.save(arguments.output)
+        print(f"wrote {arguments.output}")
+
+
 def _show(arguments):
     model = _density(arguments)
     if arguments.full and arguments.column is None:
@@ -538,7 +552,7 @@ def _plot(arguments):
     from ..pictures.saving import save_picture
 
     model = _load(arguments)
-    if arguments.what not in ("curve", "tree") and arguments.data is None:
+    if arguments.what not in ("curve", "tree", "graph") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
     X = None if arguments.data is None else _table_for(model, arguments)
     options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}
@@ -766,6 +780,7 @@ COMMANDS = {
     "impute": _impute,
     "anomalies": _anomalies,
     "evaluate": _evaluate,
+    "explore": _explore,
     "compare": _compare,
     "report": _report,
     "show": _show,

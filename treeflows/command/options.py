@@ -11,7 +11,7 @@ from .._version import __version__
 from ..machine.spelling import nearest
 
 MODELS = ("auto", "tree", "ensemble", "dtf")
-PICTURES = ("curve", "tree", "dependence", "marginals", "pair", "anomalies")
+PICTURES = ("curve", "tree", "graph", "dependence", "marginals", "pair", "anomalies")
 DESCRIPTIONS = {
     "pack": "Write a table of any size to a folder, from where fit and score read it without having it in memory.",
     "fit": "Learn a model of a table, of numbers as such, and of every other value as it is written.",
@@ -29,6 +29,8 @@ DESCRIPTIONS = {
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
     "and in which rows.",
     "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
+    "explore": "Open a page in the browser on which a click on a value shows what becomes of all columns; of DATA, "
+    "rows are shown with their odd cells and what would be likelier.",
     "show": "Describe a model: its columns, and what was learned of each or by each layer; or print a column's tree.",
     "plot": "Draw a model: its curve of likelihood, a tree, or beside DATA dependence, marginals, pairs, anomalies.",
 }
@@ -71,6 +73,9 @@ EXAMPLES = {
     "compare": """
         treeflows compare last_year.csv this_year.csv
         treeflows compare last_year.csv this_year.csv --threshold 5 || echo "they differ" """,
+    "explore": """
+        treeflows explore people.treeflow people.csv
+        treeflows explore people.treeflow --export page.html""",
     "report": """
         treeflows report people.csv
         treeflows report people.csv --bin age -o page.html""",
@@ -227,9 +232,19 @@ def parser():
     report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
+    explore = command("explore", "ask a model with the mouse, in a browser or as one page", model, seed, jobs)
+    explore.add_argument("data", metavar="DATA", nargs="?", help="a table whose rows to look at")
+    _add_reading(explore)
+    told = "write the page, with what it needs in it, instead of serving it"
+    explore.add_argument("--export", dest="output", metavar="PAGE.html", help=told)
+    explore.add_argument("--port", type=_whole(0, 65535), default=0, metavar="N", help="to serve at (default: any)")
+    explore.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
+    told = "rows to draw from the model, by which the page answers (default: 20,000)"
+    explore.add_argument("--draws", type=_whole(1000, 10**6), default=20_000, metavar="N", help=told)
+
     show = command("show", "describe a model, or print the tree of a column", model, as_json)
     plot = command("plot", "draw a picture of a model", model, seed, jobs)
-    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves and trees need one")
+    plot.add_argument("data", metavar="DATA", nargs="?", help="a table; all but curves, trees and graphs need one")
     _add_reading(plot)
     told = "two columns of numbers to draw as a pair (default: those that share most information)"
     plot.add_argument("--columns", nargs=2, metavar="NAME", help=told)

@@ -26,7 +26,7 @@ class ConditionalTree:
         Node 0 is the root; without inner nodes, the root is the only leaf.
     children : ndarray of shape (n_inner, 2), int32
         If so, and if not: an inner node, or ``~leaf`` (negative) for a leaf.
-    leaf_rows : ndarray of shape (n_leaves,), int32
+    leaf_rows : ndarray of shape (n_leaves,), int32 or int64
         Training rows of each leaf.
     prob : ndarray of shape (n_leaves, n_categories), float64
         Probability of each category of the column, averaged over all prunings of the tree.
@@ -105,7 +105,7 @@ class ConditionalTree:
             low=self.low[kept],
             high=self.high[kept],
             children=np.array(children, dtype=np.int32).reshape(-1, 2),
-            leaf_rows=np.array([self.leaf_rows[of].sum() for of in leaves], dtype=np.int32),
+            leaf_rows=np.array([self.leaf_rows[of].sum() for of in leaves], dtype=np.int64),
             prob=np.array([self._together(of) for of in leaves]),
             posterior=None if self.posterior is None else self.posterior[kept],
         )

@@ -174,7 +174,7 @@ def rows_given(density, evidence, asked, max_error, n_draws, seed, threads):
     if n_left <= min(MOST_STATES_ONCE // fewer, most):
         return _of_states(evidence, *_states(density, evidence, first, left, threads))
     enough = wanted(max_error)
-    own = _of_draws(density, evidence, _kept_draws(density, evidence, n_draws, seed, threads), enough)
+    own = _of_draws(density, evidence, kept_draws(density, evidence, n_draws, seed, threads), enough)
     if own is not None and own.effective >= min(enough, n_draws / 2):
         return own
     last = None if in_order is None else np.array([len(first)])
@@ -246,8 +246,20 @@ def _of_states(evidence, rows, joint):
     return WeightedRows(rows[some], softmax(joint), None, float(logsumexp(joint)) + evidence.log_share, 0.0, np.inf)
 
 
-def _kept_draws(density, evidence, n_draws, seed, threads):
-    """Draws of the density given the context: ndarray of shape (n_draws, n_columns)."""
+def kept_draws(density, evidence, n_draws, seed, threads):
+    """Draws of the density given the context, the same that answers are told from.
+
+    Parameters
+    ----------
+    density : Density
+    evidence : Evidence
+        Of which the context counts.
+    n_draws, seed, threads : int
+
+    Returns
+    -------
+    rows : ndarray of shape (n_draws, n_columns)
+    """
     of_context = evidence.codes[evidence.is_context]
 
     def make():

@@ -28,6 +28,7 @@ from ..tables.contexts import beside, encode_context, learn_context, read_contex
 from ..tables.domain import Rows, check_codes, check_told
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
+from .dependence import DRAWN, dependence_graph
 from .questions import TableModel
 
 BYTES_OF_NUMBER = 24  # in memory, with what is made of it, about
@@ -203,6 +204,53 @@ class CategoricalDensity(TableModel):
             without = self.learn_numbers(np.delete(table, rows, axis=0), domain, deepcopy(rng), threads)
             scores.append(without.score(table[rows], threads))
         return self.learn_numbers(table, domain, rng, threads), np.concatenate(scores)
+
+    def dependence_graph(self, X=None, *, n_drawn=DRAWN, random_state=None):
+        """What each column tells of each other: which columns a column depends on, given the others.
+
+        For each column a tree on all others is learned from rows that are drawn from the model. Down the path of a row
+        each question tells something of the column that those before it did not: information gain, in nats, which is
+        measured in other rows than the tree has seen and is credited to the column that is asked. Of columns that tell
+        the same, the first that is asked has the credit. Numbers count by the eighth of the rows that they are in.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            Rows to measure in, which the model must not have seen if they are to tell dependence from chance; missing
+            cells that have no code are drawn. None takes further rows drawn from the model, which tell what the model
+            believes, right or wrong.
+        n_drawn : int, default=10000
+            Rows to draw.
+        random_state : int, RandomState or None, default=None
+            Draws the rows; None continues with the estimator's own.
+
+        Returns
+        -------
+        graph : DependenceGraph
+            Print it to read it, or ask it ``of`` a column, or for its ``to_frame()``.
+
+        Raises
+        ------
+        TypeError
+            For a model that was fitted to a context.
+        """
+        check_is_fitted(self)
+        return dependence_graph(self, X, n_drawn, random_state)
+
+    def filled_codes(self, X):
+        """Codes of a table, and its numbers; missing cells that have no codes are drawn.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_columns), uint8, or with numbers float64
+        """
+        if self.missing == "marginalize":
+            X = self.impute(X, draw=True, random_state=0)
+        return self.whole_codes(X)
 
     def whole_codes(self, X, context=None):
         """Codes of a table of whole rows.
@@ -481,8 +529,8 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
             f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
         )
-    codes: Any = RowsInBlocks.of_packed(table, domain)
-    return domain, Rows(codes), None
+    in_blocks: Any = RowsInBlocks.of_packed(table, domain)
+    return domain, Rows(in_blocks), None
 
 
 def _distinct(table, domain, threads):

@@ -332,7 +332,7 @@ class Query:
         quantiles = None
         if len(order):
             at = np.searchsorted(cumulative, np.array(QUANTILES) * cumulative[-1])
-            told = column.cells(x[order[np.minimum(at, len(order) - 1)]])[0].tolist()
+            told = _in_python(column, x[order[np.minimum(at, len(order) - 1)]]).tolist()
             quantiles = dict(zip(QUANTILES, told, strict=True))
         mean = mean_error = None
         if not column.is_time:
@@ -405,11 +405,18 @@ class Bins:
 def _cells(column, *ends):
     """Cells at the ends of bins: list of tuples; None for open ones."""
     pairs = np.column_stack(ends)
-    cells = column.cells(np.where(np.isfinite(pairs), pairs, 0.0).ravel())[0].reshape(pairs.shape).tolist()
+    cells = _in_python(column, np.where(np.isfinite(pairs), pairs, 0.0).ravel()).reshape(pairs.shape).tolist()
     return [
         tuple(cell if there else None for cell, there in zip(pair, is_there, strict=True))
         for pair, is_there in zip(cells, np.isfinite(pairs), strict=True)
     ]
+
+
+def _in_python(column, numbers):
+    """Cells that have numbers, of whose times ``tolist`` makes times: under a microsecond it makes integers."""
+    cells = column.cells(numbers)[0]
+    fine = cells.dtype.kind in "Mm" and np.datetime_data(cells.dtype)[0] in ("ns", "ps", "fs", "as")
+    return cells.astype(f"{cells.dtype.kind}8[us]") if fine else cells
 
 
 def _round_width(width, step):

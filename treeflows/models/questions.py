@@ -772,6 +772,29 @@ class TableModel(DensityMixin, BaseEstimator):
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return told[back]
 
+    def explore(self, X=None, *, title="", n_draws=20_000, random_state=0):
+        """A page on which the model answers: every column's distribution, and what evidence makes of it.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            A table whose rows to look at.
+        title : str, default=""
+            What the page is called; the kind of the model if that is empty.
+        n_draws : int, default=20000
+            Rows drawn from the model, by which the page answers.
+        random_state : int, default=0
+            Draws them.
+
+        Returns
+        -------
+        explorer : Explorer
+            A notebook shows it; ``save(path)`` writes it, ``serve()`` opens it in a browser.
+        """
+        from ..explorer.answers import Explorer  # a room above: the one way up, so that a model can be shown by itself
+
+        return Explorer(self, X, title=title, n_draws=n_draws, random_state=random_state)
+
     def query(
         self,
         columns=None,

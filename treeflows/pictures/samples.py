@@ -4,8 +4,9 @@ import numpy as np
 
 from ..learning.orders import mutual_information
 from ..machine.threads import n_threads
-from .axes import codes_of, data_and_samples, fitted_domain, make_axes, shortened, stream
-from .histograms import Histogram, as_codes, n_codes, positions
+from ..tables.intervals import as_codes, n_codes
+from .axes import data_and_samples, fitted_domain, make_axes, shortened, stream
+from .histograms import Histogram, positions
 
 MOST_NAMES = 30  # columns whose names have room beside a heat map
 MOST_POINTS = 5_000  # of a scatter plot
@@ -498,9 +499,9 @@ class ImageGalleryDisplay:
         if len(shape) != 2 or shape[0] * shape[1] != n_columns:
             raise ValueError(f"shape must be the lines and columns of images of {n_columns} pixels, got {shape!r}")
         rng = stream(model, random_state)
-        codes = codes_of(model, X)
+        codes = model.filled_codes(X)
         codes = codes[rng.permutation(len(codes))[:n_images]]
-        sampled = codes_of(model, model.sample(len(codes), random_state=rng))
+        sampled = model.filled_codes(model.sample(len(codes), random_state=rng))
         levels = _pixel_levels(domain.columns)
         data, samples = (
             np.column_stack([level[code] for level, code in zip(levels, table.T, strict=True)]).reshape(-1, *shape)

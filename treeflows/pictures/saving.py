@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 from ..machine.archives import whole_file
+from .graph import DependenceGraphDisplay
 from .likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .samples import DependenceDisplay, MarginalsDisplay, PairDisplay
 from .trees import TreeDisplay
@@ -20,7 +21,7 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     ----------
     path : str
         Its ending says the format.
-    what : "curve", "tree", "dependence", "marginals", "pair" or "anomalies"
+    what : "curve", "tree", "graph", "dependence", "marginals", "pair" or "anomalies"
     model : fitted model of this package
     X : DataFrame or None
         The table to draw the model beside.
@@ -43,6 +44,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     elif what == "tree":
         bounded = {} if depth is None and not full else {"max_depth": depth}
         display = TreeDisplay.from_estimator(model, column=column, layer=layer, full=full, **bounded)
+    elif what == "graph":
+        display = DependenceGraphDisplay.from_estimator(model, X, random_state=seed)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
     elif what == "pair":

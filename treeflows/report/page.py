@@ -12,12 +12,11 @@ from ..learning.orders import mutual_information
 from ..learning.rows import numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.threads import n_threads
-from ..pictures.axes import codes_of
-from ..pictures.histograms import as_codes, n_codes
 from ..pictures.samples import DependenceDisplay, MarginalsDisplay, PairDisplay, strongest_pairs
 from ..pictures.saving import embedded, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
+from ..tables.intervals import as_codes, n_codes
 from ..tables.writing import to_frame
 from .evaluation import INDEPENDENT, evaluate_split, read_domain
 
@@ -74,7 +73,7 @@ def report(model, table, name, *, seed=0):
     else:
         data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     drawn = model.sample(n_rows, random_state=seed)
-    samples = codes_of(model, drawn)
+    samples = model.filled_codes(drawn)
     kind = type(model).__name__
     fit = {"kind": kind, "seen": len(seen), "held_out": len(held_out)} | found.figures(kind)
     pictures, quality = _quality(domain, data, samples, generator(seed), threads)
