@@ -30,6 +30,7 @@ from treeflows.learning import rows as learned_rows
 from treeflows.learning.orders import mutual_information
 from treeflows.machine.errors import ParameterError, TableError
 from treeflows.models.baselines import ColumnTree, _smoothed
+from treeflows.pictures.saving import inline
 from treeflows.report import evaluation, page
 from treeflows.report.evaluation import read_domain
 from treeflows.tables.bins import Bins
@@ -544,9 +545,9 @@ class _Page(HTMLParser):
         self.open, self.text, self.links = [], [], []
 
     def handle_starttag(self, tag, attributes):
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "br"):
             self.open.append(tag)
-        self.links += [value for name, value in attributes if name in ("src", "href")]
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -567,16 +568,56 @@ def test_report(said, tmp_path, options):
     parsed = _Page()
     parsed.feed(html)
     assert parsed.open == []
-    assert all(link.startswith("data:image/png;base64,iVBORw0KGgo") for link in parsed.links)
-    assert len(parsed.links) == 2
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in parsed.links)
+    assert {"#columns", "#fit", "#dependence", "#samples", "#repeats", "#odd"} <= set(parsed.links)
     for text in ("<b>.csv", "<script>", "$title", "&amp;"):
         assert text in parsed.text
-    assert any(text.startswith("<i>") for text in parsed.text)
-    assert "<i>" not in html
-    assert "url(" not in html
+    assert any("<i>" in text for text in parsed.text)
+    assert "<i>0" not in html
+    assert html.count("url(") == html.count("url(#")
     assert figures["fit"]["gain"] > 0
+    assert figures["dependence"]["rows"] == 30
+    assert ("&amp;", "n") in {(each["column"], each["depends_on"]) for each in figures["dependence"]["found"]}
+    assert figures["missing"]["columns"] == {"$title": figures["missing"]["cells"]}
+    assert len(figures["anomalies"]) == 10
     assert "wrote page.html" in said("report", "<b>.csv", "-o", "page.html")
     assert figures["rows"] == 300
+
+
+def test_report_of_a_fitted_model(said, refused, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    figures = json.loads(said("report", "m", data, "-o", "page.html", "--json"))
+    assert figures["fit"]["seen"] is None
+    assert "privacy" not in figures
+    own = json.loads(said("score", "m", data, "--json"))
+    assert figures["fit"]["models"]["AutoregressiveTreeFlow"]["nll"] == pytest.approx(-own["log_likelihood"])
+    assert figures["dependence"]["rows"] == figures["rows"] == own["rows"]
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "which it may have seen" in html
+    assert "Do samples repeat rows" not in html
+    told = "--min-frequency says how to learn, and m has learned already"
+    assert told in refused("report", "m", data, "--min-frequency", 3)
+    assert "--model says how" in refused("report", "m", data, "--model", "dtf")
+
+
+def test_a_report_asks_for_what_it_needs(refused, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert "a report needs Jinja2: pip install 'treeflows[report]'" in refused("report", data)
+    assert not (tmp_path / "data.html").exists()
+
+
+def test_pictures_in_a_page_have_its_colours(numbers):
+    model = treeflows.load(numbers / "m")
+    display = treeflows.PairDisplay.from_estimator(model, pd.read_parquet(numbers / "t.parquet"), random_state=0)
+    told = inline(display, "one")
+    assert told.startswith("<svg ")
+    assert told.rstrip().endswith("</svg>")
+    assert "currentColor" in told
+    assert "#000000" not in told
+    assert 'id="one-figure_1"' in told
+    assert told.count("url(#") == told.count("url(#one-")
+    assert "DejaVu" not in told
+    assert told == inline(treeflows.PairDisplay(display.data, display.samples, display.names).plot(), "one")
 
 
 def test_privacy_is_told_by_the_cells(said, tmp_path, monkeypatch):
@@ -1412,9 +1453,10 @@ def test_a_report_of_numbers(numbers, said, tmp_path):
     parsed = _Page()
     parsed.feed((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert parsed.open == []
-    assert len(parsed.links) == 4  # marginals, dependence, two pairs
-    for text in ("0.001", "1 day", "median", "times"):
-        assert text in parsed.text
+    assert sum(text.endswith(", in data and samples") for text in parsed.text) == 2
+    assert (tmp_path / "r.html").stat().st_size < 500_000
+    for text in ("in steps of 0.001", "in steps of 1 day", "; median ", "times,"):
+        assert any(text in told for told in parsed.text), text
     assert figures["fit"]["gain"] > 0
     assert figures["quality"]["distance_max"] < 0.3
 

@@ -55,6 +55,7 @@ from ..tables.domain import MAX_CATEGORIES, UNSEEN, choice, listing
 from ..tables.given import NOT
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.writing import STDOUT, check_ending, to_frame, writing
+from .options import parser
 
 MODELS = {
     "auto": TreeFlowMixture,
@@ -63,6 +64,7 @@ MODELS = {
     "dtf": DiscreteTreeFlow,
 }
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
+TABLE_OPTIONS = ("drop", "bin", "numeric", "kind", "missing", "unknown", "min_frequency", "max_categories")
 SPELLED = {
     "handle_unknown": "unknown",
     "n": "rows",
@@ -506,16 +508,31 @@ def _compare(arguments):
 
 
 def _report(arguments):
-    from ..report.page import report
+    from ..report.page import report, report_fitted
 
-    model, table = _to_learn(arguments, _read_to_learn(arguments))
-    page, figures = report(model, table, Path(called(arguments.data)).name, seed=arguments.seed)
+    name = Path(called(arguments.data)).name
+    if arguments.model is None:
+        model, table = _to_learn(arguments, _read_to_learn(arguments))
+        page, figures = report(model, table, name, seed=arguments.seed)
+    else:
+        _refuse_learning(arguments)
+        model = _load(arguments)
+        page, figures = report_fitted(model, _table_for(model, arguments), name, seed=arguments.seed)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
         print(json.dumps(figures | {"page": arguments.output}))
     else:
         print(f"wrote {arguments.output}")
+
+
+def _refuse_learning(arguments):
+    """Raise ValueError for an option of how to learn, beside a model that has learned."""
+    defaults = vars(parser().parse_args(["report", arguments.data]))
+    for name in TABLE_OPTIONS + LAYER_OPTIONS:
+        if getattr(arguments, name) != defaults[name]:
+            option = "model" if name == "kind" else name.replace("_", "-")
+            raise ValueError(f"--{option} says how to learn, and {arguments.model} has learned already")
 
 
 def _explore(arguments):

@@ -28,7 +28,8 @@ DESCRIPTIONS = {
     "of simple trees. Or say how good a synthetic table is.",
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
     "and in which rows.",
-    "report": "Write a page about a table: what is in it, how well a model fits, samples, rows that hardly belong.",
+    "report": "Write a page about a table: what is in it, how well a model fits, what depends on what, samples, and "
+    "rows that hardly belong; of a model that is learned for it, or of MODEL.",
     "explore": "Open a page in the browser on which a click on a value shows what becomes of all columns; of DATA, "
     "rows are shown with their odd cells and what would be likelier.",
     "show": "Describe a model: its columns, and what was learned of each or by each layer; or print a column's tree.",
@@ -78,12 +79,14 @@ EXAMPLES = {
         treeflows explore people.treeflow --export page.html""",
     "report": """
         treeflows report people.csv
-        treeflows report people.csv --bin age -o page.html""",
+        treeflows report people.csv --bin age -o page.html
+        treeflows report people.treeflow people.csv""",
     "show": """
         treeflows show people.treeflow
         treeflows show people.treeflow --column vote --depth 2""",
     "plot": """
         treeflows plot people.treeflow people.csv --what dependence -o dependence.png
+        treeflows plot people.treeflow people.csv --what graph -o graph.svg
         treeflows plot people.treeflow --what tree --column vote -o tree.svg""",
 }
 WIDTH = 79  # of help
@@ -235,7 +238,11 @@ def parser():
     told = "also draw what differs: PNG, SVG or PDF by its ending"
     compare.add_argument("-o", "--output", metavar="PICTURE", help=told)
 
-    report = command("report", "one page about a table and its model", data, learning, seed, jobs, as_json)
+    fitted = _Parser(add_help=False)
+    told = "file that fit wrote, to tell of the table instead of a model that is learned of it"
+    fitted.add_argument("model", metavar="MODEL", nargs="?", help=told)
+    told = "one page about a table and its model"
+    report = command("report", told, fitted, data, learning, seed, jobs, as_json)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
     explore = command("explore", "ask a model with the mouse, in a browser or as one page", model, seed, jobs)

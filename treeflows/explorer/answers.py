@@ -1,6 +1,7 @@
 """What the page about a model asks: columns and draws to show at once, answers given evidence, rows and odd cells."""
 
 import base64
+import contextlib
 import json
 import math
 import warnings
@@ -110,9 +111,8 @@ class Explorer:
         return np.column_stack([face.codes(rows[:, j]) for j, face in enumerate(self.faces)])
 
     def _told(self, given):
-        """What the model answers, whose warnings the page tells itself."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MonteCarloWarning)
+        """What the model answers."""
+        with _quietly():
             return self.model.query(given=given, **self.how)
 
     def query(self, told):
@@ -209,7 +209,8 @@ class Explorer:
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < n_rows:
             raise ParameterError(f"row must be a whole number from 0 to {n_rows - 1:,}", parameter="row", value=i)
         part = _rows_of(self.X, [i])
-        return self._rows(part, [i], self.model.anomalies(part, 1))[0]
+        with _quietly():
+            return self._rows(part, [i], self.model.anomalies(part, 1))[0]
 
     def _rows(self, part, places, found):
         """What `row` says of the rows of a table, which have these places in the whole one."""
@@ -346,6 +347,14 @@ class Explorer:
         return shared.sum(axis=1)
 
 
+@contextlib.contextmanager
+def _quietly():
+    """Without warnings of how good estimates are, which the page tells itself, or has no room for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MonteCarloWarning)
+        yield
+
+
 def _read_evidence(each, faces):
     """Number of a column, codes, whether all others are meant, and the first and the last of a run of bins, or None."""
     told = each if isinstance(each, dict) else {}
@@ -374,12 +383,17 @@ def _rounded(shares):
 
 def _packed(draws, room):
     """As many of the draws as there is room for: how many, and column by column, deflated, in base64."""
-    n = len(draws)
-    while True:
-        text = base64.b64encode(zlib.compress(np.ascontiguousarray(draws[:n].T).tobytes(), 9)).decode()
-        if len(text) <= room or n <= FEWEST_DRAWS:
-            return n, text
+    some = len(_deflated(draws[:FEWEST_DRAWS]))  # which says how many there will be, so that few are deflated in vain
+    n = min(len(draws), max(FEWEST_DRAWS, FEWEST_DRAWS * room // some))
+    text = _deflated(draws[:n])
+    while len(text) > room and n > FEWEST_DRAWS:
         n = max(int(n * 0.95 * max(room, 0) / len(text)), FEWEST_DRAWS)
+        text = _deflated(draws[:n])
+    return min(n, len(draws)), text
+
+
+def _deflated(draws):
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(draws.T).tobytes())).decode()
 
 
 def _rows_of(X, places):

@@ -6,7 +6,7 @@ const columns = data.columns;
 const FEWEST = 30; // effective draws, below which no distribution is shown
 const FEW_VALUES = 8; // of a card that is folded
 const SOON = 120; // milliseconds without a change, before the model is asked
-const MOST_CELLS = 16; // of a row, that are told
+const MOST_CELLS = 10; // of a row, that are told
 const GAP = 16; // pixels between cards
 const NARROWEST = 304; // of them
 const AT_ONCE = 24; // cards that are made at a time
@@ -606,7 +606,7 @@ function chip(side, j, told) {
   return element("span", { className: `chip${told.not ? " not" : ""}` },
     element("button", { className: "what", type: "button", title: `${short(column.name, 200)}: click to deny or confirm`,
       "aria-label": `${name} ${told.not ? "is not" : "is"} ${isolated(text)}: turn round`, onclick: again },
-    element("bdi", {}, short(column.name, 40)), element("i", {}, told.not ? " is not " : " is "), element("b", {}, element("bdi", {}, short(text, 80)))),
+    element("bdi", {}, short(column.name, 24)), element("i", {}, told.not ? " is not " : " is "), element("b", {}, element("bdi", {}, short(text, 80)))),
     element("button", { type: "button", "aria-label": `Take back ${name}`, title: "Take back", onclick: () => takeBack(j, side) }, "×"));
 }
 
@@ -640,9 +640,10 @@ function renderRow(row) {
   const lines = [...row.cells].sort((a, b) => b.surprise - a.surprise).slice(0, MOST_CELLS).map((cell) => element("tr", {},
     element("td", { dir: "auto", title: short(columns[cell.column].name, 300) }, short(columns[cell.column].name, 60)),
     element("td", { dir: "auto", className: cell.surprise > 3 ? "odd" : "", title: short(cell.text, 300) }, short(cell.text, 60)),
-    element("td", {}, element("span", { className: "surprise", style: `width:${(6 * cell.surprise) / most}rem` }), oneIn(-cell.surprise) || "expected"),
-    element("td", { dir: "auto", title: short(cell.likely, 300) }, cell.likely === cell.text ? "as it is" : short(cell.likely, 60))));
-  const head = ["column", "cell", "how likely, or farther out, given the rest", "likeliest instead"].map((text) => element("th", {}, text));
+    element("td", { dir: "auto", title: short(cell.likely, 300) }, cell.likely === cell.text ? "as it is" : short(cell.likely, 60)),
+    element("td", {}, element("span", { className: "surprise", style: `width:${(6 * cell.surprise) / most}rem` }), oneIn(-cell.surprise) || "expected")));
+  const odds = "How probable the cell is given the rest of its row; of a number, one as far out or farther";
+  const head = ["column", "cell", "likeliest", "odds of it"].map((text, i) => element("th", { title: i === 3 ? odds : "" }, text));
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines));
   $("cells").replaceChildren(element("p", { className: "dim" },
     `Log-likelihood ${row.log_likelihood.toFixed(2)} nats. `,

@@ -119,7 +119,7 @@ class AutoregressiveTreeFlow(CountedFlow):
     -1.8
     >>> print(flow.trees_[1])
     x1 given x0
-    x0 = 0?
+    x0 = 0? (posterior 1.00)
     ├─ yes: 463 rows: 0 99.9%, 1 0.1%
     └─ no:  537 rows: 1 100.0%, 0 0.0%
     """

@@ -129,7 +129,7 @@ class CountedFlow(CategoricalFlow):
         ...     flow = flow.partial_fit(X[start : start + 1000])
         >>> print(flow.trees_[1])
         x1 given x0
-        x0 = 0?
+        x0 = 0? (posterior 1.00)
         ├─ yes: 1,513 rows: 0 0.0%, 1 100.0%
         └─ no:  1,487 rows: 0 100.0%, 1 0.0%
         """

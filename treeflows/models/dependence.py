@@ -16,6 +16,7 @@ from ..tables.intervals import N_INTERVALS, as_codes, n_codes
 
 DRAWN = 10_000  # rows of the model that trees are grown from, and as many others to measure in
 CHANCE = 0.05  # that anything is confirmed where nothing depends on anything
+LEAST = 1e-3  # nats, below which nothing is worth telling
 SHOWN = 20  # lines of text
 
 
@@ -67,11 +68,11 @@ class DependenceGraph:
         """Which dependences are told from chance: ndarray of shape (n_columns, n_columns), bool.
 
         Those above 0 by so many standard errors that with a probability of 0.95 no column passes where none depends on
-        any other (Student's t, Bonferroni's bound).
+        any other (Student's t, Bonferroni's bound), and which are of a thousandth of a nat at least.
         """
         pairs = max(self.strength.size - len(self.names), 1)
         errors = student.isf(CHANCE / pairs, max(self.n_rows - 1, 1))
-        return (self.strength > errors * self.standard_error) & (self.strength > 0)
+        return (self.strength > errors * self.standard_error) & (self.strength > LEAST)
 
     def of(self, column):
         """What one column depends on.

@@ -8,6 +8,7 @@ MOST_COLUMNS = 30  # that have room on the circle
 MOST_LINES = 40
 WIDEST_LINE = 7.0  # points
 RIM = 1.06  # where names begin, the circle's radius being 1
+ROOM = 0.0195  # that a character takes, of half the picture
 
 
 class DependenceGraphDisplay:
@@ -84,7 +85,9 @@ class DependenceGraphDisplay:
         self.pairs_ = [pair for pair in pairs if pair[0] in self.columns_ and pair[1] in self.columns_]
         (self.ax_,) = make_axes(ax, 1, (6.4, 6.4))
         self.figure_ = self.ax_.figure
-        self.ax_.set(xlim=(-1.75, 1.75), ylim=(-1.75, 1.75), aspect="equal")
+        names = {j: shortened(self.graph.names[j], 24) for j in self.columns_}
+        end = 1.1 / (1 - ROOM * max(map(len, names.values())))
+        self.ax_.set(xlim=(-end, end), ylim=(-end, end), aspect="equal")
         self.ax_.set_axis_off()
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path
@@ -106,7 +109,7 @@ class DependenceGraphDisplay:
             self.ax_.text(
                 RIM * x,
                 RIM * y,
-                shortened(self.graph.names[j], 24),
+                names[j],
                 rotation=turned + 180 * is_left,
                 rotation_mode="anchor",
                 ha="right" if is_left else "left",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..tables.quantities import MOST_FEW, Quantity
+from .axes import DATA, MODEL
 
 N_BINS = 30
 ATOM_SHARE = 0.05  # of the rows, that a value must have to stand apart from the bins
@@ -80,14 +81,14 @@ class Histogram:
         edges, atoms = (positions(self.quantity, numbers) for numbers in (self.edges, self.atoms))
         if self.quantity.is_time:
             edges, atoms = date2num(edges), date2num(atoms)
-        axes.stairs(data[:n_bins], edges, fill=True, color="C0", alpha=0.45, label="data")
-        axes.stairs(samples[:n_bins], edges, color="C1", linewidth=1.4, label="samples")
+        axes.stairs(data[:n_bins], edges, fill=True, color=DATA, alpha=0.6, label="data")
+        axes.stairs(samples[:n_bins], edges, color=MODEL, linewidth=1.4, label="samples")
         highest = max(data[:n_bins].max(), samples[:n_bins].max(), 1e-9)
         of_data, of_samples = data[n_bins:-1], samples[n_bins:-1]
         top = 1.15 * max(highest, min(3 * highest, max([0.0, *of_data, *of_samples])))
         shift = 0.006 * (edges[-1] - edges[0])
-        axes.vlines(atoms - shift, 0, of_data, color="C0", linewidth=2)
-        axes.vlines(atoms + shift, 0, of_samples, color="C1", linewidth=2)
+        axes.vlines(atoms - shift, 0, of_data, color=DATA, linewidth=2)
+        axes.vlines(atoms + shift, 0, of_samples, color=MODEL, linewidth=2)
         axes.set_ylim(0, top)
         beyond = [
             f"{self._told(atom)}: {a:.0%} | {b:.0%}"

@@ -5,7 +5,7 @@ import numpy as np
 from ..learning.orders import mutual_information
 from ..machine.threads import n_threads
 from ..tables.intervals import as_codes, n_codes
-from .axes import data_and_samples, fitted_domain, make_axes, shortened, stream
+from .axes import DATA, MODEL, data_and_samples, fitted_domain, make_axes, shortened, stream
 from .histograms import Histogram, positions
 
 MOST_NAMES = 30  # columns whose names have room beside a heat map
@@ -254,8 +254,8 @@ class MarginalsDisplay:
                 continue
             names, data, samples = self._most_frequent(j)
             place = np.arange(len(names))
-            axes.barh(place - 0.2, data, 0.4, color="C0", label="data")
-            axes.barh(place + 0.2, samples, 0.4, color="C1", label="samples")
+            axes.barh(place - 0.2, data, 0.4, color=DATA, label="data")
+            axes.barh(place + 0.2, samples, 0.4, color=MODEL, label="samples")
             axes.set_yticks(place, names, fontsize=8)
             axes.tick_params(axis="x", labelsize=8)
             axes.set_ylim(len(names) - 0.5, -0.5)
@@ -393,7 +393,7 @@ class PairDisplay:
         """
         self.ax_ = make_axes(ax, 2, (9, 4.2))
         self.figure_ = self.ax_[0].figure
-        tables = {"data": (self.data, "C0"), "samples": (self.samples, "C1")}
+        tables = {"data": (self.data, DATA), "samples": (self.samples, MODEL)}
         for axes, (what, ((x, y), color)) in zip(self.ax_, tables.items(), strict=True):
             alpha = float(np.clip(1000 / max(len(x), 1), 0.15, 0.7))
             axes.scatter(x, y, s=5, alpha=alpha, color=color, linewidths=0, rasterized=True)

@@ -1,10 +1,11 @@
 """Pictures in files: figures of the displays, drawn without a window."""
 
-import base64
 import io
+import re
 from pathlib import Path
 
 from ..machine.archives import whole_file
+from .axes import DATA, MODEL
 from .graph import DependenceGraphDisplay
 from .likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .samples import DependenceDisplay, MarginalsDisplay, PairDisplay
@@ -69,11 +70,33 @@ def save_display(path, display):
         _draw(display, file, _format(path))
 
 
-def embedded(display):
-    """A display as the address of a PNG picture that needs no file."""
-    picture = io.BytesIO()
-    _draw(display, picture, "png")
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+def inline(display, name):
+    """A display as SVG to stand in a page, in the colours of the page.
+
+    Text and lines have its ``currentColor``, data and samples its ``--data`` and ``--model``, on no background.
+
+    Parameters
+    ----------
+    display : display that was drawn
+    name : str
+        Of its own in the page: the names of what is in the picture begin with it.
+
+    Returns
+    -------
+    picture : str
+    """
+    import matplotlib
+
+    picture = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        _draw(display, picture, "svg", transparent=True, metadata={"Date": None, "Creator": None})
+    told = picture.getvalue()
+    told = told[told.index("<svg") :]
+    for before, after in {"#000000": "currentColor", DATA: "var(--data)", MODEL: "var(--model)"}.items():
+        told = told.replace(before, after)
+    told = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\1{name}-", told)
+    told = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", told)
+    return re.sub(r'(<svg [^>]*?)width="[^"]*"|(<svg [^>]*?)height="[^"]*"', r"\1\2", told, count=2)
 
 
 def use_no_window():
@@ -89,8 +112,8 @@ def _format(path):
     return Path(path).suffix.lower().lstrip(".")
 
 
-def _draw(display, file, ending):
+def _draw(display, file, ending, **options):
     from matplotlib import pyplot
 
-    display.figure_.savefig(file, format=ending, dpi=DPI)
+    display.figure_.savefig(file, format=ending, dpi=DPI, **options)
     pyplot.close(display.figure_)

@@ -146,7 +146,7 @@ class TreeDisplay:
         top = node.y - len(node.lines) / 2
         for i, (share, text) in enumerate(node.lines):
             if share is not None:
-                for width, color in ((1.0, "0.94"), (share, "#9ecae1")):
+                for width, color in ((1.0, "0.94"), (share, "#d3c6f6")):
                     self.ax_.barh(top + i + 0.5, width * LEAF, 0.84, left=leaves_at, color=color)
             color = "0.3" if share is None else "black"
             self.ax_.text(leaves_at + 0.03, top + i + 0.52, text, va="center", fontsize=font_size, color=color)
