@@ -23,7 +23,7 @@ from .faces import Face, middle
 from .page import page
 
 DRAWS = 20_000
-DEFAULTS = {"n_draws": DRAWS, "random_state": 0}  # of `TableModel.query`
+DEFAULTS = {"n_draws": DRAWS, "random_state": 0}  # of ``TableModel.query``
 FEWEST_DRAWS = 1000  # in a page that has little room for them
 MOST_BYTES = 2_800_000  # of what a page knows
 ENOUGH, FEW = 4000, 8  # draws and values of each column, to see which share most
@@ -35,7 +35,7 @@ class Explorer:
     """A page on which a fitted model answers, for a browser, a file or a notebook.
 
     Every column is shown as it is and given evidence, told from draws at once and by the model itself where there is a
-    server: `serve`. In a notebook the page shows itself.
+    server: ``serve``. In a notebook the page shows itself.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Explorer:
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_columns)
-            As `Rows` has them.
+            As ``Rows`` has them.
 
         Returns
         -------
@@ -116,12 +116,12 @@ class Explorer:
             return self.model.query(given=given, **self.how)
 
     def query(self, told):
-        """The distributions of all columns given evidence, as `TableModel.query` has them.
+        """The distributions of all columns given evidence, as ``TableModel.query`` has them.
 
         Parameters
         ----------
         told : list of dict
-            As `given` takes it.
+            As ``given`` takes it.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class Explorer:
         return n_rows, self.model.anomalies(self.X, min(ODDEST, n_rows))
 
     def given(self, told):
-        """Evidence of the page as `query` takes it.
+        """Evidence of the page as ``query`` takes it.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class Explorer:
             return self._rows(part, [i], self.model.anomalies(part, 1))[0]
 
     def _rows(self, part, places, found):
-        """What `row` says of the rows of a table, which have these places in the whole one."""
+        """What ``row`` says of the rows of a table, which have these places in the whole one."""
         model, domain = self.model, self.model.domain_
         rows = model.read(part, infer=True)
         codes = self.codes(rows.codes).astype(int)

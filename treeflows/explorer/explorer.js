@@ -566,11 +566,12 @@ function arrange(grid, cards) {
   const width = (state.width - GAP * (across - 1)) / across;
   grid.style.setProperty("--width", `${width}px`);
   const ends = new Array(across).fill(0);
-  for (const card of cards) {
+  const heights = cards.map((card) => card.height); // all at once, before anything is moved
+  cards.forEach(({ element }, i) => {
     const column = ends.indexOf(Math.min(...ends));
-    card.element.style.transform = `translate(${column * (width + GAP)}px, ${ends[column]}px)`;
-    ends[column] += card.height + GAP;
-  }
+    element.style.transform = `translate(${column * (width + GAP)}px, ${ends[column]}px)`;
+    ends[column] += heights[i] + GAP;
+  });
   grid.style.height = `${Math.max(...ends)}px`;
 }
 
