@@ -440,6 +440,24 @@ def test_explain(said, refused, data):
     assert "has the rows 0 to 399" in refused("explain", "m", data, "--row", 400)
 
 
+def test_values_that_fit_did_not_see_may_be_unknown(said, refused, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    (tmp_path / "odd.csv").write_text('colour,code,"ja, nein"\n' + "red,NA,yes\n" * 9 + "pink,NA,maybe\n")
+    ignoring = ["--unseen", "ignore"]
+    for command in (["score"], ["anomalies"], ["explain", "--row", 9], ["predict"]):
+        asked = [command[0], "m", "odd.csv", *command[1:], *["code"] * (command == ["predict"])]
+        told = refused(*asked)
+        assert "; ask with --unseen ignore; fit with --unknown reserve" in told
+        assert "unseen values: 1 in 'colour', 1 in 'ja, nein'" in told
+        said(*asked, *ignoring)
+    model, X = treeflows.load("m"), read_file("odd.csv")
+    scored = json.loads(said("score", "m", "odd.csv", *ignoring, "--json"))["log_likelihood"]
+    assert scored == pytest.approx(model.score(X, unseen="ignore"))
+    assert len(json.loads(said("anomalies", "m", data, "--rate", 0.05, "--json"))) == 20
+    treeflows.pack("odd.csv", "packed")
+    assert "--unseen is for files" in refused("score", "m", "packed", *ignoring)
+
+
 def test_evaluate(said, data):
     figures = json.loads(said("evaluate", data, "--folds", 4, "--json"))
     models = figures["models"]
