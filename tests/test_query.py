@@ -261,6 +261,8 @@ def test_contexts_are_conditioned_on():
         assert told.exact
     with pytest.raises(TypeError, match="context must be given"):
         model.query()
+    with pytest.raises(ValueError, match="given names 'c', which the model was fitted to: it goes into context="):
+        model.query(context=["p"], given={"c": "p"})
 
     cm = np.where(a == "x", 180, 165) + 5.0 * rng.normal(size=500)
     model = AutoregressiveTreeFlow(numeric=["cm"]).fit(X.assign(cm=cm), context=pd.DataFrame({"c": c}))
