@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -11,6 +10,10 @@ from setuptools import Extension, setup
 openmp = {"win32": (["/openmp"], []), "darwin": ([], [])}.get(sys.platform, (["-fopenmp"], ["-fopenmp"]))
 # Products are not fused with sums: where a machine can fuse, its likelihoods would differ from another's.
 optimize = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off", "-g0"]
+
+# What Cython makes of memoryviews is compiled once, and not into each module; no loop over rows is in it.
+cold = ["/O1" if sys.platform == "win32" else "-O1"]
+SHARED = "treeflows._ext._cyutility"
 
 
 def extension(name, *sources):
@@ -22,7 +25,6 @@ def extension(name, *sources):
             "_ext/kernels_isa.h",
             "_ext/elementary.h",
             "_ext/costs.h",
-            *map(str, Path("_ext").glob("*.pxd")),
         ],
         extra_compile_args=optimize + openmp[0],
         extra_link_args=openmp[1],
@@ -30,37 +32,41 @@ def extension(name, *sources):
     )
 
 
-setup(
-    options={"build_ext": {"parallel": os.cpu_count()}},
-    ext_modules=cythonize(
-        [
-            extension("isa", "_ext/kernels.c"),
-            extension("counting"),
-            extension("splitting"),
-            extension("permuting"),
-            extension("growing"),
-            extension("averaging"),
-            extension("routing"),
-            extension("products"),
-            extension("gaussians"),
-            extension("boosting"),
-            extension("logistic"),
-            extension("pooling"),
-            extension("encoding"),
-            extension("elementary"),
-            extension("normal"),
-            extension("costs"),
-            extension("levels"),
-            extension("distinct"),
-        ],
-        build_dir="build/cython",
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "freethreading_compatible": True,
-        },
-    ),
-)
+if __name__ == "__main__":  # processes that translate may begin with this file
+    setup(
+        options={"build_ext": {"parallel": os.cpu_count()}},
+        ext_modules=cythonize(
+            [  # what takes longest first
+                extension("counting"),
+                extension("isa", "_ext/kernels.c"),
+                Extension(SHARED, ["_ext/_cyutility.c"], extra_compile_args=cold),
+                extension("levels"),
+                extension("growing"),
+                extension("gaussians"),
+                extension("routing"),
+                extension("splitting"),
+                extension("averaging"),
+                extension("products"),
+                extension("permuting"),
+                extension("pooling"),
+                extension("boosting"),
+                extension("distinct"),
+                extension("encoding"),
+                extension("logistic"),
+                extension("normal"),
+                extension("elementary"),
+                extension("costs"),
+            ],
+            build_dir="build/cython",
+            nthreads=os.cpu_count(),
+            shared_utility_qualified_name=SHARED,
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": False,
+                "wraparound": False,
+                "cdivision": True,
+                "initializedcheck": False,
+                "freethreading_compatible": True,
+            },
+        ),
+    )

@@ -115,20 +115,23 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
         `INNER`, `LEAF`, or `DROPPED`: below a node that is reached but hardly ever passed, nothing is kept.
     prob : ndarray of shape (sum of n_leaves * n_categories,), float64
         Predictive distribution of each leaf that is kept, tree after tree, in the order of the nodes.
+    split : ndarray of shape (n_nodes,), float32
+        Posterior probability that the pruned tree splits each node, which it must reach for it; 0 unless `INNER`.
     """
     cdef int64_t n_trees = n_categories.shape[0], n_nodes = first_node[n_trees], t, longest = np.diff(first_node).max()
     leaves = np.add.reduceat(np.equal(left, 0), first_node[:n_trees], dtype=np.int64) * n_categories
     cdef int64_t[::1] first_prob = np.concatenate(([0], np.cumsum(leaves)))
     cdef int64_t[::1] first_count = np.concatenate(([0], np.cumsum(np.diff(first_node) * n_categories)))
     evidence, chosen, prob = np.empty(n_trees), np.empty(n_trees, dtype=np.int32), np.empty(first_prob[n_trees])
-    kind = np.empty(n_nodes, dtype=np.uint8)
+    kind, posterior = np.empty(n_nodes, dtype=np.uint8), np.zeros(n_nodes, dtype=np.float32)
     cdef uint8_t[::1] kind_of = kind
+    cdef float[::1] split_of = posterior
     cdef double[::1] evidence_of = evidence, prob_of = prob
     cdef int32_t[::1] chosen_of = chosen
     cdef double[:, ::1] scratch = np.empty((n_threads, 2 * concentrations.shape[1] * longest))
     cdef double[:, ::1] above = np.empty((n_threads, np.max(np.diff(first_node) * (1 + np.asarray(n_categories)))))
-    split = np.minimum(most_split, prior_split / (1 + np.arange(1 + np.max(candidates))))
-    cdef double[:, ::1] log_split = np.column_stack([elementary.log(split), elementary.log1p(-split)])
+    prior = np.minimum(most_split, prior_split / (1 + np.arange(1 + np.max(candidates))))
+    cdef double[:, ::1] log_split = np.column_stack([elementary.log(prior), elementary.log1p(-prior)])
     for t in prange(n_trees, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_nodes > PARALLEL_WORK):
         chosen_of[t] = average_tree(
@@ -137,19 +140,19 @@ def average_prunings(const int64_t[::1] first_node, const int32_t[::1] left, con
             Prior(&log_split[0, 0], concentrations.shape[1], rising.shape[3], &concentrations[grid[t], 0],
                   &rising[grid[t], 0, 0, 0]),
             negligible, &scratch[threadid(), 0], &above[threadid(), 0], &evidence_of[t], &kind_of[first_node[t]],
-            &prob_of[first_prob[t]])
+            &prob_of[first_prob[t]], &split_of[first_node[t]])
     values = np.repeat(n_categories, np.diff(first_node))
     n_kept = np.add.reduceat(np.where(kind == LEAF, values, 0), first_node[:n_trees])
     # memory that no leaf was written to is not touched
     kept = [prob[start:start + n] for start, n in zip(np.asarray(first_prob)[:n_trees], n_kept, strict=True)]
-    return evidence, chosen, kind, np.concatenate(kept)
+    return evidence, chosen, kind, np.concatenate(kept), posterior
 
 
 cdef int32_t average_tree(Tree tree, Prior prior, double negligible, double *scratch, double *above, double *evidence,
-                          uint8_t *kind, double *prob) noexcept nogil:
+                          uint8_t *kind, double *prob, float *split) noexcept nogil:
     """Returns the concentration of highest evidence."""
     cdef int64_t n = prior.n_concentrations, i, g, best = 0
-    cdef double log_split, log_stop, stop, split
+    cdef double log_split, log_stop, stop, go_on
     cdef double *w         # log W of the node under each concentration
     cdef double *stopping  # the posterior probability of stopping there
     cdef const double *w_left
@@ -162,14 +165,14 @@ cdef int32_t average_tree(Tree tree, Prior prior, double negligible, double *scr
         log_split, log_stop = prior.log_split[2 * tree.candidates[i]], prior.log_split[2 * tree.candidates[i] + 1]
         for g in range(n):
             stop = log_stop + w[g]
-            split = log_split + w_left[g] + w_left[2 * n + g]
-            w[g] = log_sum(stop, split)
+            go_on = log_split + w_left[g] + w_left[2 * n + g]
+            w[g] = log_sum(stop, go_on)
             stopping[g] = stop - w[g]
     for g in range(1, n):
         if scratch[g] > scratch[best]:
             best = g
     evidence[0] = scratch[best]
-    mix(&tree, negligible, prior.concentrations[best], scratch + n + best, 2 * n, above, kind, prob)
+    mix(&tree, negligible, prior.concentrations[best], scratch + n + best, 2 * n, above, kind, prob, split)
     return best
 
 
@@ -214,7 +217,7 @@ cdef inline double log_gamma(double x) noexcept nogil:
 
 
 cdef inline void mix(const Tree *tree, double negligible, double a, const double *log_stopping, int64_t stride,
-                     double *above, uint8_t *kind, double *out) noexcept nogil:
+                     double *above, uint8_t *kind, double *out, float *split) noexcept nogil:
     """Predictive distributions of the leaves: mixtures of the Dirichlet means on the path to each, from above.
 
     The part of a node's mixture that lies above it, and the posterior probability of reaching the node, are kept in
@@ -255,6 +258,7 @@ cdef inline void mix(const Tree *tree, double negligible, double a, const double
                     below[0] = below[1 + k] = -1.0
             else:
                 kind[i] = INNER
+                split[i] = <float> passing
                 below[0] = below[1 + k] = passing
                 for v in range(k):
                     below[1 + v] = below[2 + k + v] = reach[1 + v]

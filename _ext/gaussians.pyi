@@ -10,6 +10,9 @@ def expect(
     log_prob: NDArray[np.float64],
     n_threads: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
+def mean_distributions(
+    weight: NDArray[np.float64], prob: NDArray[np.float64], n_threads: int = 1
+) -> NDArray[np.float64]: ...
 def predict(
     z: NDArray[np.float64],
     t: int,

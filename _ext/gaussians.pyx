@@ -90,6 +90,28 @@ def expect(const double[:, ::1] z, const int32_t[:, ::1] cells, const double[::1
     return rows[0], first, second, counts, float(sum(scores.tolist())) / n_rows
 
 
+def mean_distributions(const double[:, ::1] weight, const double[:, ::1] prob, int n_threads=1):
+    """Distributions of codes, averaged over the states: ndarray of shape (n_rows, n_categories), float64.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows, n_states), float64
+        Probability of each state in each row.
+    prob : ndarray of shape (n_categories, n_states), float64
+        Of each code in each state.
+    n_threads : int
+    """
+    cdef int64_t n_rows = weight.shape[0], n_states = weight.shape[1], n = prob.shape[0], r, s, k
+    result = np.zeros((n_rows, n))
+    cdef double[:, ::1] out = result
+    cdef const double[:, ::1] of_state = np.ascontiguousarray(np.asarray(prob).T)
+    for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states * n > PARALLEL_WORK):
+        for s in range(n_states):
+            for k in range(n):
+                out[r, k] = out[r, k] + weight[r, s] * of_state[s, k]
+    return result
+
+
 def predict(const double[:, ::1] z, int64_t t, const double[:, ::1] factor, const double[:, ::1] shift,
             int n_threads=1):
     """What the numbers before place t make of y_t: ndarray of shape (n_rows, n_states), float64.

@@ -128,7 +128,8 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
     n_ordered : ndarray of shape (n_columns,), int32, or None
         Codes of each column, the first, that are in order: asked "<=" as well as "=".
     weight : ndarray of shape (n_rows,), int32, or None
-        Rows that each row stands for.
+        Rows that each row stands for: counted by the binary digits of the weights or, where these are more than the
+        repetitions, one by one.
     which : ndarray of int32, or None
         Places of the order whose trees to grow; None for all.
     splitting : ndarray of shape (n_columns,), uint8, or None
@@ -174,8 +175,12 @@ def grow_trees(const uint8_t[:, ::1] codes, const int32_t[::1] n_categories, con
 
     cdef Training training
     at = Start(numbers=np.arange(n_columns, dtype=np.int32)) if start is None else start
-    n_digits = 0 if weight is None else int(np.max(weight)).bit_length()
-    _kept = lay_out(&training, np.asarray(codes), n_categories, order, n_ordered, weight, n_digits, at.numbers)
+    n_digits, rows = 0 if weight is None else int(np.max(weight)).bit_length(), None
+    if weight is not None and total <= n_digits * n_rows:
+        if total > n_rows or np.min(weight) < 1:
+            rows = np.repeat(np.arange(n_rows, dtype=np.int32), weight)
+        n_rows, n_digits, weight = total, 0, None
+    _kept = lay_out(&training, np.asarray(codes), n_categories, order, n_ordered, weight, n_digits, at.numbers, rows)
     cdef int64_t n_words = training.n_words
     for t in prange(n_words, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_rows * n_columns > PARALLEL_WORK):

@@ -51,7 +51,7 @@ cdef class Block:
     def __init__(self, codes, n_categories, order, n_ordered):
         cdef int64_t w
         numbers = np.arange(len(n_categories), dtype=np.int32)
-        self.kept = lay_out(&self.training, codes, n_categories, order, n_ordered, None, 0, numbers)
+        self.kept = lay_out(&self.training, codes, n_categories, order, n_ordered, None, 0, numbers, None)
         with nogil:
             for w in range(self.training.n_words):
                 pack_word(&self.training, w)
@@ -98,7 +98,7 @@ cdef class Top:
         cdef int32_t target = order[t]
         numbers = np.arange(len(n_categories), dtype=np.int32)
         none = np.empty((0, len(n_categories)), dtype=np.uint8)
-        self.kept = [cost, lay_out(&self.training, none, n_categories, order, n_ordered, None, 0, numbers),
+        self.kept = [cost, lay_out(&self.training, none, n_categories, order, n_ordered, None, 0, numbers, None),
                      lay_out_words(&self.words, n_categories[order[:t + 1]], order[:t + 1])]
         self.n_words = self.words.n_words
         self.rules.costs = tf_costs(&tabled[0], tabled.shape[0], 2.0**<int> cost.bits)

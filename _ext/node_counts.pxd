@@ -31,6 +31,7 @@ ctypedef struct Training:
     const uint8_t *rows            # [n_rows, n_columns]
     const uint8_t *codes           # [n_columns, n_rows], where any column is counted row by row
     const int32_t *weight          # rows that each stands for; NULL for one
+    const int32_t *which           # numbers in `rows` of the rows to learn from; NULL for each once
     const uint64_t *words          # planes of the other columns, word by word, and the binary digits of the weights
     int64_t stride
     int64_t n_words

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+cimport cython
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
@@ -48,6 +49,7 @@ cdef class Router:
     cdef const int32_t[::1] order, n_categories
     cdef const int64_t[::1] first_node, first_slot, first_value
 
+    @cython.wraparound(True)
     def __init__(self, order, n_categories, first_node, column, low, high, children, first_value):
         n_inner = np.diff(first_node)
         first_slot = 2 * first_node + np.arange(len(first_node))  # a tree has one more leaf than inner nodes

@@ -7,16 +7,18 @@ from _ext.kernels cimport current_kernels
 from _ext.node_counts cimport Training
 
 
-cdef inline list lay_out(Training *training, codes, n_categories, order, n_ordered, weight, n_digits, numbers):
+cdef inline list lay_out(Training *training, codes, n_categories, order, n_ordered, weight, n_digits, numbers, which):
     """Room for the planes of rows, still empty; returns what has to stay alive as long as the training is used.
 
-    `numbers` has the number of each column by which it is drawn. `n_digits` are those of the weights.
+    `numbers` has the number of each column by which it is drawn. `n_digits` are those of the weights. `which` are the
+    numbers of the rows, some of them more than once, or None: each is there once.
     """
     import numpy as np
 
     from treeflows._ext.counting import aligned
 
-    n_rows, n_columns = codes.shape
+    n_columns = codes.shape[1]
+    n_rows = len(codes) if which is None else len(which)
     training.kernels = current_kernels()
     n_categories, order = np.ascontiguousarray(n_categories, np.int32), np.ascontiguousarray(order, np.int32)
     weight, numbers = None if weight is None else np.asarray(weight), np.ascontiguousarray(numbers, np.int32)
@@ -35,7 +37,9 @@ cdef inline list lay_out(Training *training, codes, n_categories, order, n_order
     asked["low"][:n_all] = asked["high"][:n_all] = np.arange(n_all) - np.repeat(starts, planes_of)
     in_order = np.zeros(n_columns, dtype=np.int32) if n_ordered is None else np.ascontiguousarray(n_ordered, np.int32)
     words = aligned(((n_rows + 63) // 64, (n_all + n_digits + 32) // 32 * 32), np.uint64)
-    columns = np.ascontiguousarray(codes.T if wide.any() else [[0]], dtype=np.uint8)
+    columns = np.zeros((1, 1), dtype=np.uint8)
+    if wide.any():
+        columns = np.ascontiguousarray((codes if which is None else codes[which]).T)
     training.n_rows, training.n_columns = n_rows, n_columns
     training.n_words, training.stride = words.shape
     training.n_digits, training.first_digit = n_digits, n_all
@@ -43,9 +47,11 @@ cdef inline list lay_out(Training *training, codes, n_categories, order, n_order
     training.order, training.place, training.numbers = integers(order), integers(place), integers(numbers)
     training.first_plane, training.n_planes = integers(first_plane), integers(n_planes)
     training.weight = NULL if weight is None else integers(weight)
+    training.which = NULL if which is None else integers(which)
     training.rows, training.codes = <uint8_t *> address(codes), <uint8_t *> address(columns)
     training.words, training.asked = <uint64_t *> address(words), <Question *> address(asked)
-    return [codes, weight, n_categories, order, numbers, first_plane, place, n_planes, asked, in_order, words, columns]
+    return [codes, weight, which, n_categories, order, numbers, first_plane, place, n_planes, asked, in_order, words,
+            columns]
 
 
 cdef inline void *address(array):
@@ -64,15 +70,15 @@ cdef inline void pack_word(const Training *training, int64_t w) noexcept nogil:
     cdef const int32_t *n_categories = training.n_categories
     cdef const int32_t *first_plane = training.first_plane
     cdef const int32_t *weight = training.weight + 64 * w
-    cdef const uint8_t *codes = training.rows + 64 * w * n_columns
+    cdef const uint8_t *codes
     for r in range(n_rows):
+        codes = training.rows + n_columns * (64 * w + r if training.which == NULL else training.which[64 * w + r])
         for j in range(n_columns):
             if n_categories[j] > 2:
                 if first_plane[j] >= 0:
                     words[first_plane[j] + codes[j]] |= (<uint64_t> 1) << r
             elif n_categories[j] == 2:
                 words[first_plane[j]] |= (<uint64_t> (1 - codes[j])) << r
-        codes += n_columns
     for digit in range(training.n_digits):
         for r in range(n_rows):
             words[training.first_digit + digit] |= (<uint64_t> ((weight[r] >> digit) & 1)) << r

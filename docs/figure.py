@@ -25,7 +25,7 @@ def main():
     flow = DiscreteTreeFlow(10, categories=[np.arange(K)] * 2, n_jobs=-1).fit(rows)
     figure = Figure(figsize=(12, 3.3), layout="constrained")
     axes = figure.subplots(1, 4)
-    _, nll = LikelihoodCurveDisplay.from_estimator(flow, new, ax=axes[3]).curves["held-out rows"]
+    _, nll = LikelihoodCurveDisplay.from_estimator(flow, new, ax=axes[3]).curves["rows given"]
     panels = [
         (rows, f"data x\nindependent columns: {nll[0]:.2f} nats"),
         (flow.transform(rows), f"codes z after 10 layers\nflow: {nll[-1]:.2f} nats"),

@@ -346,6 +346,7 @@ def ask(model, X, pictures):
         questions += [lambda: assert_finite(model.predict(X)), lambda: assert_finite(model.predict_quantiles(X))]
     else:
         questions += [lambda: model.score_samples(X), lambda: model.sample(3, random_state=0), model.summary]
+        questions += [lambda: repr(model.query(0, given={X.shape[1] - 1: X[0, -1]}, n_draws=100))]
         if pictures and model.domain_.numeric.any():
             questions += [lambda: ask_of_numbers(model, X)]
     if hasattr(model, "transform") and model.context_ is None:

@@ -107,6 +107,22 @@ def average(root, a, prior_split):
     return math.log(evidence), mean / evidence
 
 
+def posteriors(root, a, prior_split):
+    """Of each node, parents before children and the side of yes first, the posterior of the prunings that split it."""
+    nodes, evidence = nodes_of(root), 0.0
+    split = np.zeros(len(nodes))
+    for prior, kept in prunings(root, prior_split):
+        weight = prior * math.exp(sum(leaf_evidence(node.counts, a) for node in kept))
+        evidence += weight
+        below = [set(map(id, nodes_of(node))) for node in kept]  # where the pruned tree has ended
+        split += [weight * (not any(id(node) in ended for ended in below)) for node in nodes]
+    return split / evidence
+
+
+def nodes_of(node):
+    return [node, *(below for child in node.children for below in nodes_of(child))]
+
+
 def leaves_of(node):
     return [leaf for child in node.children for leaf in leaves_of(child)] if node.children else [node]
 

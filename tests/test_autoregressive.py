@@ -1,5 +1,6 @@
 """The autoregressive tree flow and its ensemble: likelihoods, ranks, orders, evidence, printing, parameters."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -175,13 +176,89 @@ def test_trees_print_names_categories_and_probabilities():
     heads = int((coin == "heads").sum())
     assert str(flow.trees_[1]).splitlines() == [
         "bet given coin",
-        "coin = heads?",
+        "coin = heads? (posterior 1.00)",
         f"├─ yes: {heads} rows: won {100 * (heads + 0.5) / (heads + 1):.1f}%, lost {50 / (heads + 1):.1f}%",
         f"└─ no:  {400 - heads} rows: lost {100 * (400.5 - heads) / (401 - heads):.1f}%, won {50 / (401 - heads):.1f}%",
     ]
     assert str(flow.trees_[0]).startswith("coin given nothing\n400 rows: ")
-    assert flow.trees_[1].to_text(max_depth=0).splitlines()[1:] == ["… 2 leaves"]
+    [line] = flow.trees_[1].to_text(max_depth=0).splitlines()[1:]
+    assert line.startswith(f"… 400 rows in 2 leaves: {'won' if heads > 200 else 'lost'} ")
     assert str(flow.trees_[2]) == "day given coin, bet\n400 rows: Monday 100.0%"
+
+
+# Trees as they are believed
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A table whose last column depends on two others, weakly on one of them, and not on the rest; its fitted flow."""
+    codes = np.random.default_rng(0).integers(0, 4, (3000, 6))
+    noise = np.random.default_rng(1).random(3000)
+    codes[:, 5] = np.where(noise < 0.6, codes[:, 0], np.where(noise < 0.75, codes[:, 1] // 2, codes[:, 5]))
+    return codes, AutoregressiveTreeFlow(order="natural", min_samples_leaf=2).fit(codes)
+
+
+@pytest.mark.parametrize("least", [0.02, 0.5, 0.9])
+def test_the_believed_tree_tells_the_conditionals(chain, least):
+    codes, flow = chain
+    whole = flow.tree(5, full=True)
+    tree = whole.believed(least)
+    assert len(tree.leaf_rows) < len(whole.leaf_rows) / 3
+    assert tree.leaf_rows.sum() == 3000
+    assert (tree.posterior >= least).all()
+    assert least < 0.5 or set(tree.column) == {0, 1}
+    told = tree.prob[leaves_of(tree, codes)]
+    distance = np.abs(told - flow.conditional_proba(codes, 5)).sum(axis=1) / 2
+    assert distance.max() <= least + 1e-3  # in total variation, what is left out being less probable than that
+    assert distance.mean() < 0.02
+    # each leaf is the mean of what it stands for
+    of = leaves_of(whole, codes)
+    for leaf in range(len(tree.leaf_rows)):
+        rows = leaves_of(tree, codes) == leaf
+        np.testing.assert_allclose(tree.prob[leaf], whole.prob[of[rows]].mean(axis=0), atol=1e-12)
+
+
+def leaves_of(tree, codes):
+    """Leaf of every row, walked."""
+    at = np.zeros(len(codes), dtype=np.int64)
+    while (inner := at >= 0).any():
+        asked = codes[inner, tree.column[at[inner]]]
+        yes = (tree.low[at[inner]] <= asked) & (asked <= tree.high[at[inner]])
+        at[inner] = tree.children[at[inner], np.where(yes, 0, 1)]
+    return ~at
+
+
+def test_a_column_without_dependence_is_one_leaf(chain):
+    _, flow = chain
+    assert len(flow.tree(4, full=True).leaf_rows) > 1
+    [_, line] = str(flow.tree(4)).splitlines()
+    assert line.startswith("3,000 rows: ")
+    assert flow.summary(column=4)[1] == str(flow.tree(4))
+
+
+def test_leaves_that_say_the_same_are_one(chain):
+    _, flow = chain
+    whole = flow.tree(5, full=True)
+    certain = replace(whole, posterior=np.ones_like(whole.posterior), prob=np.full_like(whole.prob, 0.25))
+    assert len(certain.believed().leaf_rows) == 1
+    many = replace(certain, leaf_rows=np.full_like(whole.leaf_rows, 2**31 - 1))  # as a file may say
+    assert many.believed().leaf_rows.tolist() == [len(whole.leaf_rows) * (2**31 - 1)]
+    certain.prob[0] = 0.2, 0.3, 0.25, 0.25
+    assert 1 < len(certain.believed().leaf_rows) < len(whole.leaf_rows)
+
+
+def test_trees_without_posteriors(chain):
+    """As in files of earlier versions: nothing is left out but what says the same."""
+    _, flow = chain
+    whole = replace(flow.tree(5, full=True), posterior=None)
+    assert len(flow.tree(5).leaf_rows) < len(whole.believed().leaf_rows) < len(whole.leaf_rows)
+    assert "posterior" not in str(whole)
+
+
+def test_the_text_is_bounded(chain):
+    _, flow = chain
+    assert len(flow.summary(column=5)[1].splitlines()) < 20
+    assert len(flow.summary(column=5, max_depth=None, full=True)[1].splitlines()) > 60
 
 
 def test_real_table(shared_npz):

@@ -137,9 +137,9 @@ def test_matplotlib_is_asked_for_by_name(monkeypatch, layers):
 def test_curves_of_layers(layers, codes):
     new = random_table(0, 1500, K)[1200:]
     display = LikelihoodCurveDisplay.from_estimator(layers, new)
-    assert list(display.curves) == ["training rows", "held-out rows"]
+    assert list(display.curves) == ["training rows", "rows given"]
     assert (display.counted, display.kept) == ("layers", 4)
-    for rows, what in ((codes, "training rows"), (new, "held-out rows")):
+    for rows, what in ((codes, "training rows"), (new, "rows given")):
         numbers, nll = display.curves[what]
         assert numbers.tolist() == [0, 1, 2, 3, 4]
         np.testing.assert_allclose(nll, [-s.mean() for s in layers.staged_score_samples(rows)], atol=1e-9)
@@ -154,7 +154,7 @@ def test_curve_of_hidden_states(mixture, codes):
     numbers, nll = display.curves["validation rows"]
     assert dict(zip(numbers.tolist(), (-nll).tolist(), strict=True)) == mixture.validation_score_
     assert display.kept == len(mixture.weights_)
-    numbers, nll = display.curves["held-out rows"]
+    numbers, nll = display.curves["rows given"]
     assert numbers.tolist() == [display.kept]
     assert nll[0] == -mixture.score(codes)
     assert display.ax_.get_xticks().tolist() == list(mixture.validation_score_)
@@ -162,7 +162,7 @@ def test_curve_of_hidden_states(mixture, codes):
 
 
 def test_curve_of_members(ensemble, codes):
-    numbers, nll = LikelihoodCurveDisplay.from_estimator(ensemble, codes).curves["held-out rows"]
+    numbers, nll = LikelihoodCurveDisplay.from_estimator(ensemble, codes).curves["rows given"]
     assert numbers.tolist() == [1, 2, 3]
     scores = np.stack([member.score_samples(codes) for member in ensemble.estimators_])
     for m in numbers:
@@ -177,7 +177,7 @@ def test_curve_of_members_of_rows_with_holes(codes):
     holes = codes.astype(float)
     holes[::7, 1] = np.nan
     ensemble = TreeFlowEnsemble(n_estimators=2, missing="marginalize", random_state=0).fit(holes)
-    _, nll = LikelihoodCurveDisplay.from_estimator(ensemble, holes).curves["held-out rows"]
+    _, nll = LikelihoodCurveDisplay.from_estimator(ensemble, holes).curves["rows given"]
     assert nll[-1] == pytest.approx(-ensemble.score(holes))
 
 
@@ -202,7 +202,7 @@ def test_curve_of_members_of_another_kind(codes):
 
     X = np.array(["no", "yes", "maybe"])[codes[:, [1, 0]]]
     ensemble = TreeFlowEnsemble(Uniform(), 2, random_state=0).fit(X)
-    _, nll = LikelihoodCurveDisplay.from_estimator(ensemble, X).curves["held-out rows"]
+    _, nll = LikelihoodCurveDisplay.from_estimator(ensemble, X).curves["rows given"]
     np.testing.assert_allclose(nll, np.log(6))
 
 
@@ -441,7 +441,8 @@ def leaves_of(tree, codes):
 
 
 def test_a_tree_of_a_column(trees, codes):
-    tree = trees.trees_[4]
+    tree = trees.tree(4)
+    assert 1 < len(tree.leaf_rows) < len(trees.trees_[4].leaf_rows)
     display = TreeDisplay.from_estimator(trees, column="x4", max_depth=1)
     assert display.tree.target == 4
     assert display.ax_.get_title(loc="left") == "x4 given x0, x1, x2, x3"
@@ -449,15 +450,15 @@ def test_a_tree_of_a_column(trees, codes):
     yes = codes[:, s] == v
     leaves = leaves_of(tree, codes)
     texts = written(display.ax_)
-    assert texts[0] == f"x{s} = {v}"
+    assert texts[:2] == [f"x{s} = {v}", f"posterior {tree.posterior[0]:.2f}"]
     for answer, rows in (("yes", yes), ("no", ~yes)):
         at = texts.index(answer)
         heading = f"{rows.sum():,} rows"
         assert texts[at + 1] in (heading, f"{heading} in {len(set(leaves[rows]))} leaves")
         assert texts[at + 2 : at + 5] == expected_leaf(tree, leaves[rows])
         assert texts[at + 5].endswith("9 others")
-    whole = TreeDisplay(tree).plot(max_depth=None, ax=new_axes())
-    assert sum("row" in text for text in written(whole.ax_)) == len(tree.leaf_rows)
+    whole = TreeDisplay.from_estimator(trees, column="x4", max_depth=None, full=True, ax=new_axes())
+    assert sum("row" in text for text in written(whole.ax_)) == len(trees.trees_[4].leaf_rows)
 
 
 def test_a_tree_without_questions(trees, mixture):

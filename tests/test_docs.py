@@ -3,12 +3,15 @@
 import doctest
 import importlib
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
 import treeflows
 from treeflows._ext import isa
 
+ROOT = Path(__file__).parent.parent
 MODULES = [info.name for info in pkgutil.walk_packages(treeflows.__path__, "treeflows.") if "__main__" not in info.name]
 
 
@@ -35,3 +38,19 @@ def test_everything_public_is_documented():
     assert sorted(treeflows.__all__) == treeflows.__all__
     for name in treeflows.__all__:
         assert getattr(treeflows, name).__doc__
+
+
+def test_every_module_and_file_of_the_engine_is_on_the_map():
+    inside = ROOT / "docs" / "inside.md"
+    if not inside.exists():
+        pytest.skip("the documentation is not there")
+    text = inside.read_text(encoding="utf-8")
+    for room in {name.split(".")[1] for name in MODULES if name.count(".") > 1} - {"_ext"}:
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{room}/` |")]
+        there = {path.stem for path in (ROOT / "treeflows" / room).glob("[!_]*.py")}
+        assert there <= set(re.findall(r"`(\w+)`", row)), f"{room}/ in docs/inside.md"
+    engine = [path.name for kind in ("pyx", "pxd", "h") for path in (ROOT / "_ext").glob(f"*.{kind}")]
+    assert [name for name in engine if f"`{name}`" not in text] == []
+    named = re.findall(r"`((?:\w+/)+\w+\.(?:py|pyx|pxd|h))`", text)
+    assert named
+    assert [name for name in named if not any((ROOT / top / name).exists() for top in ("treeflows", "."))] == []

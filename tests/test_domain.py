@@ -234,11 +234,16 @@ def test_unseen_values_are_named(method):
 
 
 def test_shapes_and_names_are_checked():
-    flow = fit(frame())
-    with pytest.raises(ValueError, match="feature names"):
-        flow.score_samples(frame().iloc[:, ::-1])
-    with pytest.raises(ValueError, match="feature names"):
-        flow.score_samples(frame().drop(columns="zip"))
+    X = frame()
+    flow = fit(X)
+    scores = flow.score_samples(X)
+    np.testing.assert_array_equal(flow.score_samples(X.iloc[:, ::-1]), scores)
+    with pytest.warns(UserWarning, match="columns that fit did not see, which are left out: 'more'"):
+        np.testing.assert_array_equal(flow.score_samples(X.assign(more=0)), scores)
+    with pytest.raises(ValueError, match="the table lacks 'zip', and whole rows are wanted"):
+        flow.score_samples(X.drop(columns="zip"))
+    with pytest.raises(ValueError, match="the table has none of the columns that fit saw"):
+        flow.predict(X.add_prefix("the "), "zip")
     with pytest.raises(ValueError, match="unique; 'a' occurs more than once"):
         fit(pd.DataFrame([[0, 1]], columns=["a", "a"]))
     for empty in (np.zeros((0, 3), dtype=int), np.zeros((3, 0), dtype=int), frame().iloc[:0], frame().iloc[:, :0]):

@@ -7,17 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, PackedTable, TreeFlowMixture
+from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, PackedTable, TreeFlowMixture
 from treeflows._ext.distinct import DistinctRows
 from treeflows._ext.growing import GrowthRules, grow_trees
 from treeflows._ext.levels import Block, Top
-from treeflows.learning.blocks import RowsInBlocks, distinct_rows
+from treeflows.learning.blocks import RowsInBlocks, distinct_rows, sorted_rows
 from treeflows.learning.costs import cost_table
 from treeflows.learning.multisets import distinct
 from treeflows.learning.objective import Objective
 from treeflows.learning.orders import pairwise_information
 from treeflows.learning.passes import grow_in_passes
 from treeflows.learning.prunings import COST_BITS
+from treeflows.tables.policy import TablePolicy
 
 
 def in_blocks(codes, block_rows, memory=10**9):
@@ -222,6 +223,21 @@ def test_a_model_of_rows_that_are_counted_is_that_of_the_rows(model, tmp_path, f
     table = packed(X, tmp_path / "table")
     assert len(X.drop_duplicates()) < 4000 // 32
     assert file_of(model.fit(table)) == file_of(model.fit(X))
+
+
+@pytest.mark.parametrize("k", [[2, 3, 4, 2, 5, 3], [2, 3, 4, 2] * 5])  # rows that repeat, and rows that do not
+def test_rows_of_a_packed_table_that_are_read_in_order(k, tmp_path, file_of, monkeypatch):
+    X = as_frame(random_table(0, 2000, k))
+    table = packed(X, tmp_path / "table")
+    monkeypatch.setattr(treeflows.learning.blocks, "FEWEST_ROWS", 300)
+    monkeypatch.setattr(treeflows.learning.blocks, "MOST_ROWS", 300)
+    rows = RowsInBlocks.of_packed(table, table.domain(TablePolicy.of(DiscreteTreeFlow())))
+    codes, weight = sorted_rows(rows)
+    for one, other in zip((codes, weight), distinct(np.concatenate(list(rows.blocks()))), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(codes) > 2000 // 32
+    for model in DiscreteTreeFlow(2), TreeFlowMixture(n_components=4, n_trees=2, logistic=False, random_state=0):
+        assert file_of(model.fit(table)) == file_of(model.fit(X))
 
 
 @pytest.mark.parametrize("order", ["natural", "evidence"])

@@ -15,6 +15,7 @@ from treeflows import (
     TreeFlowMixture,
     TreeFlowRegressor,
 )
+from treeflows.learning import rows
 from treeflows.machine.errors import ParameterError, TableError
 
 N = 240
@@ -164,6 +165,20 @@ def test_a_weight_is_as_many_rows(model, tmp_path):
     rows = X.loc[X.index.repeat(weight)]
     order = np.random.default_rng(1).permutation(len(rows))
     assert in_file(model.fit(rows.iloc[order]), tmp_path / "repeated") == weighted
+
+
+def test_heavy_rows_take_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MOST_CELLS", 1200)
+    X, weight = table(n=80), np.where(table(n=80)["kind"] == "a", 30_000_000, 1_000_000)
+    model = AutoregressiveTreeFlow(random_state=0)
+    with pytest.warns(UserWarning, match=r"sums to [\d,]+, .*: 300 rows are learned from"):
+        whole = model.fit(X, sample_weight=weight)
+    assert whole.distribution_.trees[0].leaf_rows[: whole.distribution_.trees[0].first_leaf[1]].sum() == 300
+    told = in_file(whole, tmp_path / "heavy")
+    share = model.sample(4000, random_state=0)["kind"].eq("a").mean()
+    assert share == pytest.approx(weight[X["kind"] == "a"].sum() / weight.sum(), abs=0.02)
+    with pytest.warns(UserWarning, match="in proportion"):
+        assert in_file(model.fit(X[::-1], sample_weight=weight[::-1]), tmp_path / "turned") == told
 
 
 def test_both_zeros_are_one_number(tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from treeflows.files import models as files
 from treeflows.machine.errors import ParameterError, TableError
 from treeflows.tables.containers import Table, make_table
+from treeflows.tables.given import read_given
 from treeflows.tables.policy import TablePolicy
 from treeflows.tables.quantities import Quantity
 
@@ -503,18 +504,17 @@ def test_other_kinds_than_fit_saw_are_named():
 def test_given_numbers():
     X = pd.DataFrame({"age": RNG.integers(0, 90, N), "k": ["a", "b"] * (N // 2), "day": DAYS})
     domain, _ = domain_of(X)
-    codes, observed, places, within = domain.given({"age": 30, "k": "b"})
+    codes, observed, within, log_share = read_given(domain, {"age": 30, "k": "b"}).to_codes()
     assert codes[:2].tolist() == [30.0, 1.0]
     assert np.isnan(codes[2])
     assert observed.tolist() == [True, True, False]
-    assert places == {1: 1}
-    assert within == {}
-    codes, *_ = domain.given({"day": pd.Timestamp("2020-01-02")})
+    assert (within, log_share) == ({}, 0.0)
+    codes, *_ = read_given(domain, {"day": pd.Timestamp("2020-01-02")}).to_codes()
     assert codes[2] == np.datetime64("2020-01-02T00:00:00").astype(np.int64)
-    assert domain.given({"day": datetime.date(2020, 1, 2)})[0][2] == codes[2]
+    assert read_given(domain, {"day": datetime.date(2020, 1, 2)}).points[2] == codes[2]
     for value in ("thirty", np.inf, None, True, datetime.date(2020, 1, 1)):
         with pytest.raises(TableError, match="column 'age' takes numbers, not"):
-            domain.given({"age": value})
+            read_given(domain, {"age": value})
     assert domain.has_name(np.array([[256.0, 1.0, np.nan]])).all()
 
 

@@ -281,7 +281,7 @@ def test_what_a_forest_says_of_the_cells_to_come():
     forest = Forest(samples, np.full(4, 3, dtype=np.int32), np.arange(4))
     assert forest.parent[2:] == [0, 1]
     codes, observed = np.array([[0, 0, 2, 1]], dtype=np.uint8), np.array([[False, True, True, False]])
-    ahead, _ = forest.messages(codes, observed)
+    ahead, _ = forest.messages(codes, observed, {})
     told = forest.tables[2][:, 2]
     np.testing.assert_allclose(ahead[0][0], np.maximum(told / told.max(), 1e-3))
     np.testing.assert_allclose(ahead[1][0], 1)  # what is not observed says nothing

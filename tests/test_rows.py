@@ -8,7 +8,9 @@ from conftest import random_table
 
 import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+from treeflows.learning import rows
 from treeflows.learning.multisets import at_most, distinct, hold_out, n_rows
+from treeflows.learning.rows import rows_to_learn_from
 
 K = [3, 2, 4, 2]
 MODELS = {
@@ -82,6 +84,22 @@ def test_heavy_rows_take_no_room(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 200_000_000, name  # most of it rows that layers hold out
         tracemalloc.stop()
         assert fitted.score(X[:1]) == pytest.approx(np.log(2 / 3), abs=0.01)
+
+
+def test_heavy_rows_with_holes_take_no_room(monkeypatch):
+    monkeypatch.setattr(rows, "MOST_CELLS", 3000)
+    codes, observed = np.array([[0, 1, 2], [1, 0, 0], [0, 0, 1], [0, 0, 1]], np.uint8), np.ones((4, 3), bool)
+    observed[:, 2] = [True, False, False, False]
+    codes[~observed] = 0
+    weight = np.array([10_000_000, 3_000_001, 3, 700])
+    of = np.array([2, 2, 3], np.int32), np.random.default_rng(0), 1
+    filled, times = rows_to_learn_from(codes, observed, weight.astype(float), *of)
+    assert 990 < len(filled) < 1010
+    seen, each = distinct(filled[:, :2], times)
+    told = {tuple(row): n for row, n in zip(seen.tolist(), each.tolist(), strict=True)}
+    assert told == {(0, 1): 10_000_000, (1, 0): 3_000_001, (0, 0): 703}
+    fitted = AutoregressiveTreeFlow(missing="marginalize").fit(np.where(observed, codes, np.nan), sample_weight=weight)
+    assert fitted.score([[1, 0, np.nan]]) == pytest.approx(np.log(3 / 13), abs=0.01)
 
 
 def test_a_weight_of_many_digits_is_so_many_rows(tmp_path):

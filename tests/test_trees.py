@@ -282,13 +282,13 @@ def of_nodes(kind, left, prob, k):
     return by_node
 
 
-def values_of_leaves(root, i, left, values, out):
-    """Values of the leaves in the order of the readable tree, from values in the order of the nodes."""
+def values_of_leaves(root, i, left, values, out, inner=False):
+    """Values of the leaves in the order of the readable tree, or of all nodes, from those in the order of the nodes."""
+    if inner or not root.children:
+        out.append(values[i])
     if root.children:
         for child, at in zip(root.children, (left[i], left[i] + 1), strict=True):
-            values_of_leaves(child, at, left, values, out)
-    else:
-        out.append(values[i])
+            values_of_leaves(child, at, left, values, out, inner)
     return out
 
 
@@ -297,7 +297,7 @@ def test_like_the_sum_over_all_prunings(seed, prior_split, a):
     k = [2, 3, 2, 4]
     codes = random_table(seed, 60, k)
     grown = grow(codes, k, range(4), min_samples_leaf=4, max_depth=4)
-    evidence, _, kind, prob = average(grown, k, lambda size: [a], prior_split)
+    evidence, _, kind, prob, split = average(grown, k, lambda size: [a], prior_split)
     first, left = grown[0], grown[4]
     start = 0
     for t in range(4):
@@ -310,6 +310,8 @@ def test_like_the_sum_over_all_prunings(seed, prior_split, a):
         n_values = int((own_kind == LEAF).sum()) * k[t]
         by_node = of_nodes(own_kind, own, prob[start : start + n_values], k[t])
         np.testing.assert_allclose(values_of_leaves(root, 0, own, by_node, []), expected, rtol=1e-9)
+        of_nodes_split = values_of_leaves(root, 0, own, split[first[t] : first[t + 1]], [], inner=True)
+        np.testing.assert_allclose(of_nodes_split, readable.posteriors(root, a, prior_split), rtol=1e-6, atol=1e-11)
         start += n_values
     assert start == len(prob)
 
@@ -332,7 +334,7 @@ def test_evidence_is_the_probability_of_the_rows_one_after_the_other():
     for v in values:
         expected += np.log((seen[v] + a) / (seen.sum() + 3 * a))
         seen[v] += 1
-    evidence, _, _, prob = average(grow(values[:, None], [3], [0]), [3], lambda k: [a], 1.0)
+    evidence, _, _, prob, _ = average(grow(values[:, None], [3], [0]), [3], lambda k: [a], 1.0)
     assert evidence[0] == pytest.approx(expected, abs=1e-10)
     np.testing.assert_allclose(prob, (seen + a) / (50 + 3 * a))
 
@@ -342,13 +344,13 @@ def test_the_concentration_of_highest_evidence_is_chosen():
     codes = random_table(2, 3000, k)
     codes[:, 2] = codes[:, 1]  # leaves with one category each: the lowest concentration
     grown = grow(codes, k, range(3), min_samples_leaf=5)
-    evidence, chosen, kind, prob = average(grown, k, concentrations, 1.0)
+    averaged = evidence, chosen, *_ = average(grown, k, concentrations, 1.0)
     alone = [average(grown, k, lambda size, i=i: concentrations(size)[i : i + 1], 1.0) for i in range(N_CONCENTRATIONS)]
     np.testing.assert_array_equal(evidence, np.max([e for e, *_ in alone], axis=0))
     np.testing.assert_array_equal(chosen, np.argmax([e for e, *_ in alone], axis=0))
     assert len(set(chosen)) > 1
     for other in (2, 3):
-        for x, y in zip((evidence, chosen, kind, prob), average(grown, k, concentrations, 1.0, other), strict=True):
+        for x, y in zip(averaged, average(grown, k, concentrations, 1.0, other), strict=True):
             np.testing.assert_array_equal(x, y)
 
 
@@ -364,7 +366,7 @@ def test_counts_too_large_for_the_table():
 def test_leaves_hold_distributions(table):
     codes, k = table
     grown = grow(codes, k, range(len(k)))
-    _, _, kind, prob = average(grown, k, concentrations, 1.0)
+    _, _, kind, prob, _ = average(grown, k, concentrations, 1.0)
     assert (prob > 0).all()
     first = grown[0]
     start = 0

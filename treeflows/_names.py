@@ -2,6 +2,7 @@
 
 from .densities.conditional_tree import ConditionalTree
 from .densities.permutation import TreePermutation
+from .explorer.answers import Explorer
 from .files.models import load, save
 from .files.packing import pack
 from .machine.errors import PartError
@@ -11,16 +12,21 @@ from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
 from .models.comparison import Comparison, Difference, compare
 from .models.deep import DeepDestructor
+from .models.dependence import DependenceGraph
 from .models.destructor_checks import check_destructor
 from .models.destructors import IndependentDestructor, MixtureDestructor, RotationDestructor, TreeDestructor
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
+from .models.frequencies import from_counts
+from .models.groups import Groups
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
+from .models.query import Distribution, QueryResult
 from .models.questions import Anomalies, MonteCarloWarning
 from .models.regressor import TreeFlowRegressor
 from .models.translation import Aligner, Translation, Translator
 from .pictures.differences import ComparisonDisplay
+from .pictures.graph import DependenceGraphDisplay
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
@@ -38,8 +44,13 @@ __all__ = [
     "ConditionalTree",
     "DeepDestructor",
     "DependenceDisplay",
+    "DependenceGraph",
+    "DependenceGraphDisplay",
     "Difference",
     "DiscreteTreeFlow",
+    "Distribution",
+    "Explorer",
+    "Groups",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",
@@ -50,6 +61,7 @@ __all__ = [
     "PairDisplay",
     "PartError",
     "PartyColumns",
+    "QueryResult",
     "RotationDestructor",
     "SyntheticQuality",
     "Translation",
@@ -64,6 +76,7 @@ __all__ = [
     "check_destructor",
     "compare",
     "evaluate_synthetic",
+    "from_counts",
     "join_columns",
     "learn_columns",
     "load",

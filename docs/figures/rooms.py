@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 
 FLOORS = [
     ["command"],
-    ["report"],
+    ["report", "explorer"],
     ["pictures", "files"],
     ["models"],
     ["learning"],

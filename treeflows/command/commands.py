@@ -35,21 +35,27 @@ from ..files.tables import (
     without_ending,
     written,
 )
+from ..files.text import TextFormat
 from ..machine.archives import whole_file
 from ..machine.errors import DescribedError, TableError
 from ..machine.parts import parts
+from ..machine.spelling import nearest
 from ..machine.threads import n_threads
 from ..models.autoregressive import AutoregressiveTreeFlow
 from ..models.base import check_model, learn_density, read_given, read_to_learn
-from ..models.baselines import INDEPENDENT, baselines
+from ..models.baselines import INDEPENDENT
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
+from ..report.evaluation import check_held_out, evaluate
+from ..tables.bins import DECILES
 from ..tables.contexts import beside, with_context
-from ..tables.domain import MAX_CATEGORIES, listing
+from ..tables.domain import MAX_CATEGORIES, choice, listing
+from ..tables.given import NOT
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.writing import STDOUT, check_ending, to_frame, writing
+from .options import parser
 
 MODELS = {
     "auto": TreeFlowMixture,
@@ -58,6 +64,7 @@ MODELS = {
     "dtf": DiscreteTreeFlow,
 }
 LAYER_OPTIONS = ("layers", "max_depth", "min_samples_split", "criterion", "early_stopping")
+TABLE_OPTIONS = ("drop", "bin", "numeric", "kind", "missing", "unknown", "min_frequency", "max_categories")
 SPELLED = {
     "handle_unknown": "unknown",
     "n": "rows",
@@ -66,7 +73,7 @@ SPELLED = {
     "random_state": "seed",
 }  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
-TABLES = ("sample", "score", "impute")  # what writes a table, which standard output takes too
+TABLES = ("sample", "score", "impute", "predict", "query")  # what writes a table, which standard output takes too
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
@@ -74,7 +81,7 @@ def run(arguments):
     """Run one command, whose output is checked before any work is done; returns the exit code."""
     arguments.output = _output(arguments)
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)  # such as a MonteCarloWarning
+        warnings.simplefilter("default", UserWarning)  # such as a MonteCarloWarning: told once
         warnings.showwarning = _note
         code = COMMANDS[arguments.command](arguments)
     sys.stdout.flush()
@@ -83,8 +90,23 @@ def run(arguments):
 
 def one_line(error):
     """An error as the command line tells it."""
-    text = error.text(_option) if isinstance(error, DescribedError) else str(error)
+    if isinstance(error, DescribedError):
+        text = error.text(_option)
+    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = _of_system(error)
+    else:
+        text = str(error)
     return printable(" ".join(text.split())) or type(error).__name__
+
+
+def _of_system(error):
+    """What the system says of a file, as a sentence that names it, and those of the folder that are named alike."""
+    path = Path(str(error.filename))
+    if not isinstance(error, FileNotFoundError):
+        return f"{path}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    if not path.parent.is_dir():
+        return f"there is no file {path}: there is no folder {path.parent}"
+    return f"there is no file {path}{nearest(path.name, sorted(each.name for each in path.parent.iterdir()))}"
 
 
 def _fit(arguments):
@@ -93,8 +115,8 @@ def _fit(arguments):
         model, table = _packed_to_learn(arguments)
     else:
         table = _read_to_learn(arguments)
-        if arguments.weights is not None:
-            table, weight = _weighed(table, arguments.weights)
+        if arguments.weight is not None:
+            table, weight = _weighed(table, arguments.weight)
         model, table = _to_learn(arguments, table)
         if arguments.context:
             table, context = _apart(model, table, arguments.context)
@@ -120,8 +142,7 @@ def _fit(arguments):
         "columns": len(domain.columns),
         "numbers": int(domain.numeric.sum()),
         "categories": int(domain.first_category[-1]),
-        "nll_independent": None,
-        "nll": None,
+        "train_nll": None,
         "seconds": seconds,
         "model": arguments.output,
     }
@@ -129,28 +150,43 @@ def _fit(arguments):
         figures["parts"] = run.figures()
     # sums over missing cells may take longer than the fit, as does each row of what is learned from in passes
     is_scored = rows.observed is None and isinstance(rows.codes, np.ndarray)
-    if is_scored:
-        independent = learn_density(baselines(domain)[INDEPENDENT], rows, domain, arguments.seed, threads, times)
-        of_model = model.distribution_, model.conditioned(rows, codes)
-        for name, (learned, of) in (("nll_independent", (independent, rows)), ("nll", of_model)):
-            # a certain table has 0, not -0
-            figures[name] = 0.0 - float(np.average(log_likelihood(learned, of, threads)[0], weights=times))
+    if arguments.json and is_scored:
+        scores, _ = log_likelihood(model.distribution_, model.conditioned(rows, codes), threads)
+        figures["train_nll"] = 0.0 - float(np.average(scores, weights=times))  # a certain table has 0, not -0
+    if not arguments.json:  # the model is there, whatever becomes of the check
+        _tell_fit(figures, is_weighted=weight is not None)
+    if is_scored and not arguments.no_held_out:
+        found, n_seen = check_held_out(model, domain, rows, times, given, codes, arguments.seed)
+        if found is not None:
+            checked = found.figures(figures["kind"])
+            n_held_out = len(found.scores[figures["kind"]])
+            figures["held_out"] = {"rows": n_held_out, "learned_from": n_seen} | checked
+            if not arguments.json:
+                _tell_check(figures["held_out"])
     if arguments.json:
         print(json.dumps(figures))
-        return
-    printed = "{rows:,} rows" + " that stand for {weight:,g}" * (weight is not None)
+
+
+def _tell_fit(figures, is_weighted):
+    printed = "{rows:,} rows" + " that stand for {weight:,g}" * is_weighted
     printed += ", {columns} columns, {categories} categories"
     numbers = ", {numbers} column{s} of numbers" * (figures["numbers"] > 0)
     print((printed + numbers).format(s="s" * (figures["numbers"] > 1), **figures))
-    if is_scored:
-        print(
-            "negative log-likelihood, nats per training row: {nll_independent:.3f} with independent columns, "
-            "{nll:.3f} with this {kind}".format(**figures)
-        )
-    if run is not None:
+    if "parts" in figures:
         told = "parts: {found:,} found, {computed:,} computed, {per_second:.1f} a second; {workers_lost} workers lost"
         print(told.format(**figures["parts"]))
-    print("fitted in {seconds:.2f} s, wrote {model}".format(**figures))
+    print("fitted in {seconds:.2f} s, wrote {model}".format(**figures), flush=True)
+
+
+def _tell_check(check):
+    kind, others = list(check["models"])[-1], list(check["models"])[:-1]
+    nll = {name: 0.0 + each["nll"] for name, each in check["models"].items()}
+    told = ", ".join(f"{nll[name]:.3f} with {name}" for name in others)
+    print(
+        f"checked on {check['rows']:,} held-out rows, learned from {check['learned_from']:,} others: negative "
+        f"log-likelihood {nll[kind]:.3f} nats per row, {told}"
+    )
+    print(check["verdict"])
 
 
 def _parts(arguments):
@@ -165,15 +201,15 @@ def _parts(arguments):
 def _weighed(table, column):
     """A table without the column that says how many rows each row stands for, and what that says."""
     if column not in table:
-        raise ValueError(f"--weights {column}: there is no such column; the table has {listing(list(table), 20)}")
+        raise ValueError(f"--weight {column}: there is no such column; the table has {choice(column, list(table), 20)}")
     weight = np.full(len(table), np.nan)
     for row, cell in enumerate(table[column]):
         with contextlib.suppress(TypeError, ValueError):
             weight[row] = float(cell)
         if not 0 <= weight[row] < np.inf:
-            raise ValueError(f"--weights {column}: a number of rows is needed, and {cell!r} stands at row {row}")
+            raise ValueError(f"--weight {column}: a number of rows is needed, and {cell!r} stands at row {row}")
     if table.shape[1] == 1:
-        raise ValueError(f"--weights {column}: no other column is left to learn from")
+        raise ValueError(f"--weight {column}: no other column is left to learn from")
     return table.drop(columns=column), weight
 
 
@@ -181,7 +217,9 @@ def _apart(model, table, context):
     """A table without the columns that rows are conditioned on, and these."""
     for name in context:
         if name not in table:
-            raise ValueError(f"--context {name}: there is no such column; the table has {listing(list(table), 20)}")
+            raise ValueError(
+                f"--context {name}: there is no such column; the table has {choice(name, list(table), 20)}"
+            )
     rest = table.drop(columns=context)
     if rest.shape[1] == 0:
         raise ValueError(f"--context {context[-1]}: no other column is left to learn")
@@ -192,8 +230,9 @@ def _apart(model, table, context):
 
 
 def _pack(arguments):
-    options = {"append": arguments.append, "na": arguments.na, "drop": arguments.drop}
-    table = pack(arguments.data, arguments.folder, **options, verbose=1)
+    how = _format(arguments)
+    options = {"append": arguments.append, "na": how.na, "sep": how.sep, "encoding": how.encoding}
+    table = pack(arguments.data, arguments.folder, **options, drop=arguments.drop, verbose=1)
     size = sum(path.stat().st_size for path in table.folder.iterdir())
     figures = {"rows": table.n_rows, "columns": table.n_columns, "bytes": size, "folder": str(table.folder)}
     if arguments.json:
@@ -226,50 +265,131 @@ def _score(arguments):
 def _rows_in_blocks(model, arguments):
     """What a table says in terms of the domain of a model, block by block."""
     if _is_packed(arguments.data):
-        _refuse_of_packed(arguments, "na")
+        _refuse_of_packed(arguments, "na", "sep")
         yield from model.read_blocks(PackedTable(arguments.data))
         return
     row = 0
     for table in _tables_of_cells(model, arguments, BLOCK):
-        try:
+        with _rows_from(row):
             yield model.read(*for_model(model, table, called(arguments.data)))
-        except TableError as error:
-            raise (error if error.row is None else error.at_row(row + error.row)) from None
         row += len(table)
 
 
 def _sample(arguments):
     model = _load(arguments)
-    given, names = {}, model.domain_.column_names
-    for told in arguments.given:
-        column, value = _given(model, told)
-        if column in given:
-            raise ValueError(f"--given tells column {column!r} twice")
-        given[column] = value
-    context = None
-    if model.context_ is not None:
-        lacking = [name for name in model.context_.column_names if name not in given]
-        if lacking:
-            told = f"rows are drawn given {listing(model.context_.column_names, 20)}, which the model was fitted to"
-            raise ValueError(f"{told}: --given '{lacking[0]}=…' is needed")
-        cells = of_objects({name: [given.pop(name)] for name in model.context_.column_names})
-        context = for_domain(model.context_, cells, "--given")
-    given = {names.index(column): value for column, value in given.items()}
+    given, context = _given(model, arguments.given)
+    names = model.domain_.column_names
     with writing(arguments.output, to_frame(model.domain_.examples, names)) as append:
         for rows in model.sampled_in_blocks(arguments.rows, arguments.seed, given or None, context=context):
             append(to_frame(rows, names))
 
 
-def _given(model, told):
-    """Column and value of COLUMN=VALUE, either of which may hold further equals signs; a context's value as text."""
+def _query(arguments):
+    model = _load(arguments)
+    given, context = _given(model, arguments.given)
+    columns = [model.domain_.index(_column(model, name)) for name in arguments.columns] or None
+    by = [model.domain_.index(_column(model, name)) for name in arguments.by] or None
+    found = model.query(columns, given=given, by=by, context=context, random_state=arguments.seed)
+    if arguments.output is not None:
+        with writing(arguments.output) as append:
+            append(found.to_frame())
+    elif arguments.json:
+        told = {
+            "given": found.given,
+            "probability": found.probability,
+            "error": found.error,
+            "exact": bool(found.exact),
+        }
+        print(json.dumps(told | {"told": found.to_frame().to_dict("records")}))
+    else:
+        print(printable(found.to_text()))
+
+
+def _column(model, name):
+    """A column of a model that is named on the command line, which knows no numbers of columns."""
+    if name not in model.domain_.column_names:
+        raise ValueError(f"there is no column {name!r}; there are {choice(name, model.domain_.column_names, 20)}")
+    return name
+
+
+def _given(model, options):
+    """What --given says of columns, by their numbers, and the context that it tells, or None."""
+    given, names = {}, model.domain_.column_names
+    for told in options:
+        column, value = _column_and_value(model, told)
+        if column in given:
+            raise ValueError(
+                f"--given tells column {column!r} twice: values of which any may be have commas between them"
+            )
+        given[column] = value
+    context = None
+    if model.context_ is not None:
+        lacking = [name for name in model.context_.column_names if name not in given]
+        if lacking:
+            told = f"rows are told given {listing(model.context_.column_names, 20)}, which the model was fitted to"
+            raise ValueError(f"{told}: --given '{lacking[0]}=…' is needed")
+        cells = of_objects({name: [given.pop(name)] for name in model.context_.column_names})
+        context = for_domain(model.context_, cells, "--given")
+    return {names.index(column): value for column, value in given.items()}, context
+
+
+def _column_and_value(model, told):
+    """Column and value of COLUMN=VALUE or COLUMN!=VALUE, which may hold further equals signs; a context's as text."""
+    names = model.domain_.column_names
     for sign in re.finditer("=", told):
         column, value = told[: sign.start()], told[sign.end() :]
-        if column in model.domain_.column_names:
+        if column in names:
             return column, value_of(model.domain_, column, value)
+        if column.removesuffix("!") in names:
+            return column[:-1], {NOT: value_of(model.domain_, column[:-1], value)}
         if column in model.all_names:
             return column, value or None
-    names = listing(model.all_names, 20)
-    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {names}")
+    near = choice(told.split("=")[0].removesuffix("!"), model.all_names, 20)
+    raise ValueError(f"--given {told!r}: COLUMN=VALUE is needed, with one of the columns {near}")
+
+
+def _predict(arguments):
+    model = _load(arguments)
+    domain, column = model.domain_, _column(model, arguments.column)
+    j = domain.column_names.index(column)
+    if arguments.proba and domain.numeric[j]:
+        raise ValueError(f"--proba is for categories, and column {column!r} holds numbers: take --quantiles")
+    if arguments.quantiles and not domain.numeric[j]:
+        raise ValueError(f"--quantiles are of numbers, and column {column!r} holds categories: take --proba")
+    with writing(arguments.output) as append:
+        row, names = 0, [column]
+        for table in _tables_of_cells(model, arguments, BLOCK):
+            with _rows_from(row):
+                X, context = for_model(model, table.assign(**{column: None}), called(arguments.data))
+                if arguments.proba:
+                    told, names = model.conditional_proba(X, j, context), domain.columns[j].cell_labels
+                elif arguments.quantiles:
+                    told = model.predict_quantiles(X, j, arguments.quantiles, context)
+                    names = [f"{column} {q:g}" for q in arguments.quantiles]
+                else:
+                    told = model.predict(X, j, context)[:, None]
+            append(to_frame(told, names))
+            row += len(table)
+
+
+@contextlib.contextmanager
+def _rows_from(row):
+    """Have what is told of a block of rows count these from the start of the table."""
+    try:
+        yield
+    except TableError as error:
+        raise (error if error.row is None else error.at_row(row + error.row)) from None
+
+
+def _explain(arguments):
+    from .explanation import explain, to_text
+
+    model = _load(arguments)
+    X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+    if arguments.row >= len(X):
+        raise ValueError(f"--row {arguments.row}: {called(arguments.data)} has the rows 0 to {len(X) - 1}")
+    figures = explain(model, X, arguments.row, context)
+    print(json.dumps(figures) if arguments.json else printable(to_text(figures, arguments.cells)))
 
 
 def _impute(arguments):
@@ -313,22 +433,26 @@ def _anomalies(arguments):
 
 
 def _evaluate(arguments):
-    from ..report.evaluation import evaluate
-
     if arguments.synthetic is not None:
+        if arguments.weight is not None:
+            raise ValueError("--weight is no option of --synthetic")
         _evaluate_synthetic(arguments)
         return
     for name in ("test", "target"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} is an option of --synthetic")
-    model, table = _to_learn(arguments, _read_to_learn(arguments))
-    found = evaluate(model, table, folds=arguments.folds, seed=arguments.seed)
+    table, weight = _read_to_learn(arguments), None
+    if arguments.weight is not None:
+        table, weight = _weighed(table, arguments.weight)
+    model, table = _to_learn(arguments, table)
+    found = evaluate(model, table, weight=weight, folds=arguments.folds, seed=arguments.seed)
     kind = type(model).__name__
-    figures = {"rows": len(table), "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
+    n_rows = len(found.scores[kind])
+    figures = {"rows": n_rows, "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
         print(json.dumps(figures))
         return
-    print(f"{len(table):,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
+    print(f"{n_rows:,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
     width = max(map(len, found.scores))
     print(f"{'':{width}}  negative log-likelihood, nats per row  seconds a fit")
     for name, each in figures["models"].items():
@@ -348,7 +472,7 @@ def _evaluate_synthetic(arguments):
     for what in ("synthetic", "test"):
         path = getattr(arguments, what)
         if path is not None:
-            others[what] = typed_like(read_file(path, arguments.na), real, called(path))
+            others[what] = typed_like(read_file(path, _format(arguments)), real, called(path))
     numeric = model.get_params().get("numeric", ())
     found = evaluate_synthetic(real, **others, target=arguments.target, numeric=numeric, random_state=arguments.seed)
     print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
@@ -363,7 +487,8 @@ def _compare(arguments):
 
         check_picture(arguments.output)
         use_no_window()
-    tables = [read_file(path, arguments.na, arguments.drop) for path in (arguments.data, arguments.other)]
+    how = _format(arguments)
+    tables = [read_file(path, how, arguments.drop) for path in (arguments.data, arguments.other)]
     numeric = _numeric_named(arguments)
     both = typed_alike(tables, numeric, [called(arguments.data), called(arguments.other)])
     found = compare(
@@ -380,10 +505,16 @@ def _compare(arguments):
 
 
 def _report(arguments):
-    from ..report.page import report
+    from ..report.page import report, report_fitted
 
-    model, table = _to_learn(arguments, _read_to_learn(arguments))
-    page, figures = report(model, table, Path(called(arguments.data)).name, seed=arguments.seed)
+    name = Path(called(arguments.data)).name
+    if arguments.model is None:
+        model, table = _to_learn(arguments, _read_to_learn(arguments))
+        page, figures = report(model, table, name, seed=arguments.seed)
+    else:
+        _refuse_learning(arguments)
+        model = _load(arguments)
+        page, figures = report_fitted(model, _table_for(model, arguments), name, seed=arguments.seed)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
@@ -392,9 +523,35 @@ def _report(arguments):
         print(f"wrote {arguments.output}")
 
 
+def _refuse_learning(arguments):
+    """Raise ValueError for an option of how to learn, beside a model that has learned."""
+    defaults = vars(parser().parse_args(["report", arguments.data]))
+    for name in TABLE_OPTIONS + LAYER_OPTIONS:
+        if getattr(arguments, name) != defaults[name]:
+            option = "model" if name == "kind" else name.replace("_", "-")
+            raise ValueError(f"--{option} says how to learn, and {arguments.model} has learned already")
+
+
+def _explore(arguments):
+    from ..explorer.answers import Explorer
+
+    model = _load(arguments)
+    X = None if arguments.data is None else _table_for(model, arguments)
+    title = without_ending(called(arguments.data or arguments.model)).name
+    explorer = Explorer(model, X, title=title, n_draws=arguments.draws, random_state=arguments.seed)
+    if arguments.output is None:
+        explorer.serve(arguments.port, open_browser=not arguments.no_browser)
+    else:
+        explorer.save(arguments.output)
+        print(f"wrote {arguments.output}")
+
+
 def _show(arguments):
     model = _density(arguments)
-    figures, text = model.summary(column=arguments.column, layer=arguments.layer, max_depth=arguments.depth)
+    if arguments.full and arguments.column is None:
+        raise ValueError("--full is of the tree of a column: say which with --column NAME")
+    asked = {"column": arguments.column, "layer": arguments.layer, "full": arguments.full}
+    figures, text = model.summary(**asked, **_depth(arguments))
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -403,17 +560,22 @@ def _show(arguments):
         print("\n--column NAME prints the tree of a column")
 
 
+def _depth(arguments):
+    """How deep a tree is to be told: as the options say, all of it where every split is asked for, or by default."""
+    return {} if arguments.depth is None and not arguments.full else {"max_depth": arguments.depth}
+
+
 def _plot(arguments):
     from ..pictures.saving import save_picture
 
     model = _load(arguments)
-    if arguments.what not in ("curve", "tree") and arguments.data is None:
+    if arguments.what not in ("curve", "tree", "graph") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
     X = None if arguments.data is None else _table_for(model, arguments)
-    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth")}
+    options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}
     if arguments.what != "tree":
         for name, value in options.items():
-            if value is not None:
+            if value not in (None, False):
                 raise ValueError(f"--{name} is an option of --what tree")
     if arguments.columns is not None and arguments.what != "pair":
         raise ValueError("--columns is an option of --what pair")
@@ -452,17 +614,23 @@ def _tables_of_cells(model, arguments, n_rows):
     for name, column in zip(model.domain_.column_names, model.domain_.columns, strict=True):
         for text in set(arguments.na).intersection(column.labels):
             raise ValueError(f"--na {text}: to the model that is a value of column {name!r}; fit with --na {text} too")
-    return read_blocks(arguments.data, arguments.na, n_rows=n_rows)
+    return read_blocks(arguments.data, _format(arguments), n_rows=n_rows)
 
 
 def _read_to_learn(arguments):
-    return read_file(arguments.data, arguments.na, arguments.drop)
+    return read_file(arguments.data, _format(arguments), arguments.drop)
+
+
+def _format(arguments):
+    """How the files of a command are written."""
+    sep = None if arguments.sep is None else arguments.sep.replace("\\t", "\t")
+    return TextFormat(tuple(arguments.na), sep, arguments.encoding)
 
 
 def _to_learn(arguments, table):
     """The unfitted model that the options of fit ask for, and a table that was read as it is to learn from it."""
     model = _unfitted(arguments)
-    table = binned(table, dict.fromkeys(arguments.bin), called(arguments.data))
+    table = binned(table, dict(_bin(told, table) for told in arguments.bin), called(arguments.data))
     numeric = _numeric(arguments, model)
     table = with_numbers(table, numeric) if numeric else as_text(table)
     text = [name for name in table.columns if is_text(table[name])]
@@ -474,9 +642,31 @@ def _to_learn(arguments, table):
     return model, table
 
 
+def _bin(told, table):
+    """Column and number of bins, or edges between them, of COLUMN, COLUMN=N or COLUMN=EDGE,EDGE."""
+    column, _, how = told.rpartition("=")
+    if told in table or not column:
+        return told, DECILES
+    ends = [end for end in how.split(",") if end.strip()]
+    try:
+        if "," not in how:
+            n_bins = int(how)
+            if 2 <= n_bins <= MAX_CATEGORIES:
+                return column, n_bins
+        edges = sorted(map(float, ends))
+        if "," in how and edges and np.isfinite(edges).all() and len(set(edges)) == len(edges):
+            return column, edges
+    except ValueError:
+        pass
+    raise ValueError(
+        f"--bin {told!r}: after {column}= a number of bins from 2 to {MAX_CATEGORIES} is needed, or edges between them "
+        "with commas"
+    )
+
+
 def _packed_to_learn(arguments):
     """As `_to_learn`, of a packed table, whose columns are what they are."""
-    _refuse_of_packed(arguments, "na", "drop", "bin", "weights", "context")
+    _refuse_of_packed(arguments, "na", "sep", "drop", "bin", "weight", "context")
     model = _unfitted(arguments)
     if "numeric" in model.get_params():
         model.set_params(numeric=_numeric(arguments, model))
@@ -491,7 +681,7 @@ def _refuse_of_packed(arguments, *names):
     for name in names:
         if getattr(arguments, name):
             told = f"--{name} is for files, and {arguments.data} is a packed table"
-            raise ValueError(told + ": give it to treeflows pack" * (name in ("na", "drop")))
+            raise ValueError(told + ": give it to treeflows pack" * (name in ("na", "sep", "drop")))
 
 
 def _numeric(arguments, model):
@@ -552,6 +742,8 @@ def _output(arguments):
     """The file to write, None for standard output or none; what speaks against it is told before any work is done."""
     output = getattr(arguments, "output", None)
     if output is None and arguments.command in DEFAULT_ENDINGS:
+        if arguments.data != STDIN:
+            Path(arguments.data).stat()  # that it is not there is told first
         start = "model" if arguments.data == STDIN else without_ending(arguments.data)
         output = f"{start}.{DEFAULT_ENDINGS[arguments.command]}"
     if output is None or (output == STDOUT and arguments.command in TABLES):
@@ -599,9 +791,13 @@ COMMANDS = {
     "fit": _fit,
     "score": _score,
     "sample": _sample,
+    "query": _query,
+    "predict": _predict,
+    "explain": _explain,
     "impute": _impute,
     "anomalies": _anomalies,
     "evaluate": _evaluate,
+    "explore": _explore,
     "compare": _compare,
     "report": _report,
     "show": _show,

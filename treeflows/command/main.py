@@ -13,7 +13,12 @@ from .options import parser
 def main(argv=None):
     """Run one command; returns the exit code: 0, 1 if tables differ, 2 for bad input (one line on standard error)."""
     try:
-        arguments = parser().parse_args(argv)
+        commands = parser()
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks what comes next
+            import argcomplete
+
+            argcomplete.autocomplete(commands)
+        arguments = commands.parse_args(argv)
         if sys.stderr is None:  # else notes would land in standard output
             sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open for as long as the process is
         with _ending_in_order():

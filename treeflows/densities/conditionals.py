@@ -38,6 +38,8 @@ class Conditionals(OrderedDensity):
         Log-evidence of each column's tree, nats; by column.
     concentration : ndarray of shape (n_columns,), float64
         That of each column's Dirichlet prior; by column.
+    posterior : ndarray of shape (n_inner,), float32, or None
+        Posterior probability of each split: that the pruned tree has it. None of files of earlier versions.
     """
 
     order: Annotated[np.ndarray, Array(np.int32, "columns", low=0, high="columns")]
@@ -51,6 +53,7 @@ class Conditionals(OrderedDensity):
     prob: Annotated[np.ndarray, Array(np.float64, "probabilities", low=LEAST_PROBABILITY, high=MOST_PROBABILITY)]
     evidence: Annotated[np.ndarray, Array(np.float64, "columns", low=-MOST_NATS, high=MOST_NATS)]
     concentration: Annotated[np.ndarray, Array(np.float64, "columns", low=0, high=MOST_NATS)]
+    posterior: Annotated[np.ndarray | None, Array(np.float32, "nodes", low=0, high=1)] = None
 
     def score(self, codes, threads=1, start=0):
         """Log-likelihood of each row, of what the trees from ``start`` on tell, nats."""
@@ -126,6 +129,7 @@ class Conditionals(OrderedDensity):
             children=self.children[kept],
             leaf_rows=np.concatenate(rows),
             prob=np.concatenate(parts),
+            posterior=None if self.posterior is None else self.posterior[kept],
         )
 
     @cached_property

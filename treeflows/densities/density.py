@@ -9,9 +9,9 @@ from .._ext import elementary
 from ..inference.ahead import draw_ahead, forest_of
 from ..inference.estimates import blocks, choose
 from ..inference.given import sample_given
-from ..inference.marginals import DRAWS, log_marginal, log_values
+from ..inference.marginals import DRAWS, log_marginal, log_values, row_generators
 from ..machine.draws import uniform_blocks
-from .stored import Stored
+from .stored import LEAST_PROBABILITY, Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +48,17 @@ class Density(Stored):
         """Log-probability of whole rows with each of the first codes of a column; see `log_values`."""
         return log_values(self, codes, j, n_values, threads)
 
-    def marginal(self, codes, observed, threads=1):
+    def marginal(self, codes, observed, threads=1, *within):
         """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats.
 
-        NaN and infinity where there is no estimate.
+        NaN and infinity where there is no estimate. With what others may be, as `draw_ahead` takes it, that of both;
+        then an estimate.
         """
-        return log_marginal(self, codes, observed, threads)
+        if not within:
+            return log_marginal(self, codes, observed, threads)
+        rngs = row_generators(codes, observed)
+        draws = self.draw_ahead(codes, observed, self.n_draws[1], rngs, threads, None, *within)
+        return draws.log_mean, draws.error
 
     @property
     def n_draws(self):
@@ -64,9 +69,9 @@ class Density(Stored):
         """Rows with given values; see `sample_given`."""
         return sample_given(self, codes, observed, n_samples, rng, threads, *within)
 
-    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None):
+    def draw_ahead(self, codes, observed, n_draws, rngs, threads=1, last=None, *within):
         """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""
-        return draw_ahead(self, codes, observed, n_draws, rngs, threads, last)
+        return draw_ahead(self, codes, observed, n_draws, rngs, threads, last, *within)
 
     def axis(self, j):
         """The values that a column of numbers may have: NumberAxis."""
@@ -79,6 +84,16 @@ class Density(Stored):
     def guesses(self, values, j, threads=1, last=None):
         """Values around which a column's numbers may lie closely given all others; see `MixedDensity`."""
         raise TypeError(f"{type(self).__name__} has no columns of numbers")
+
+    @cached_property
+    def kept(self):
+        """Draws and states that are kept from question to question: dict."""
+        return {}
+
+    @cached_property
+    def kept_bins(self):
+        """Bins of columns of numbers, by their numbers: dict."""
+        return {}
 
     @cached_property
     def forest(self):
@@ -151,13 +166,21 @@ class OrderedDensity(Density):
                 codes[block, j] = np.take_along_axis(order, ranks[block, j, None].astype(np.intp), axis=1)[:, 0]
         return codes
 
-    def propose(self, codes, observed, rng, threads=1):
-        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are."""
+    def propose(self, codes, observed, rng, threads=1, within=None):
+        """Cells are drawn given all before them, so that the weight is the product of what the observed ones are.
+
+        ``within`` says of others how much of each code may be.
+        """
         codes, log_weight = codes.copy(), np.zeros(len(codes))
         for block in blocks(*codes.shape):
             for j, prob in self.walk(codes[block], threads):
-                seen = observed[block, j]
+                seen, log_total = observed[block, j], np.zeros(1)
+                if within is not None and j in within:
+                    total = (prob * within[j]).sum(axis=1)
+                    with np.errstate(divide="ignore"):
+                        log_total = elementary.log(total)
+                    prob = prob * within[j] / np.maximum(total, LEAST_PROBABILITY)[:, None]
                 codes[block, j] = np.where(seen, codes[block, j], choose(prob, rng))
                 told = np.take_along_axis(prob, codes[block, j, None].astype(np.intp), axis=1)[:, 0]
-                log_weight[block] += np.where(seen, elementary.log(told), 0.0)
+                log_weight[block] += np.where(seen, elementary.log(told), log_total)
         return codes, log_weight

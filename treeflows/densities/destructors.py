@@ -198,10 +198,10 @@ class GaussianMixtureDestructor(NormalStates):
         """Log-posterior of the states before any column is known, a row for each; here and later up to a constant."""
         return np.tile(elementary.log(self.weight), (n_rows, 1))
 
-    def predict_codes(self, posterior, j):
+    def predict_codes(self, posterior, j, threads=1):
         """Distribution of a column of codes, or of the kinds of numbers: (n_rows, n_categories)."""
         here = self.prob[self.first_category[j] : self.first_category[j + 1]]
-        return sum(w[:, None] * p for w, p in zip(softmax(posterior).T, here.T, strict=True))
+        return gaussians.mean_distributions(softmax(posterior), here, threads)
 
     def observe_codes(self, posterior, j, codes):
         """Log-posterior once the codes of a column are known."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from .._ext import elementary
 from ..inference.estimates import blocks
-from ..inference.marginals import log_marginal, row_generators
 from ..inference.particles import draw_along
 from .axis import NumberAxis
 from .boosted import BoostedDestructor
@@ -134,10 +133,7 @@ class MixedDensity(Density):
             if rest.any():
                 told[rest], error[rest] = self.marginal(values[rest], observed[rest], threads, *within)
             return told, error
-        if not within:
-            return log_marginal(self, values, observed, threads)
-        draws = self.draw_ahead(values, observed, DRAWS[1], row_generators(values, observed), threads, None, *within)
-        return draws.log_mean, draws.error
+        return super().marginal(values, observed, threads, *within)
 
     def draw_ahead(self, values, observed, n_draws, rngs, threads=1, last=None, within=None):
         """Weighted draws of the unobserved cells of each row; see `draw_along`."""

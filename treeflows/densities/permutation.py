@@ -105,7 +105,7 @@ class TreePermutation(Stored):
         Parameters
         ----------
         max_depth : int or None, default=None
-            Below it only the number of leaves is said.
+            What lies below it is told as one leaf.
 
         Returns
         -------
@@ -139,6 +139,19 @@ class TreePermutation(Stored):
         left = [label for label, inside in zip(self.labels[j], self.input_sets[node], strict=False) if inside]
         return self.names[j], f"= {left[0]}" if len(left) == 1 else f"in {{{', '.join(left)}}}"
 
+    def certainty(self, node):
+        """Nothing: splits of a layer have no posterior.
+
+        Parameters
+        ----------
+        node : int
+
+        Returns
+        -------
+        text : str
+        """
+        return ""
+
     def told(self, leaves, most):
         """What leaves say together: their rows, and of a single leaf the columns that it permutes.
 
@@ -165,9 +178,12 @@ class TreePermutation(Stored):
     def _ask(self, node):
         return f"{' '.join(self.question(node))}?"
 
-    def _leaf(self, leaf):
-        """A leaf: how many columns its table permutes, the first few written out."""
-        heading = f"leaf {leaf}: {rows_of(self.leaf_rows, [leaf])}"
+    def _leaf(self, leaves):
+        """A leaf: how many columns its table permutes, the first few written out; of several only their rows."""
+        if len(leaves) > 1:
+            return rows_of(self.leaf_rows, leaves)
+        [leaf] = leaves
+        heading = f"leaf {leaf}: {rows_of(self.leaf_rows, leaves)}"
         moved = [
             f"{self.names[j]}: {', '.join(arrows[:3])}{', …' * (len(arrows) > 3)}" for j, arrows in self._arrows(leaf)
         ]

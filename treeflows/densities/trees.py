@@ -32,19 +32,17 @@ def draw_tree(children, ask, tell, max_depth=None):
     ----------
     children : ndarray of shape (n_inner, 2)
     ask, tell : callable
-        Of an inner node, the question whose answers yes and no are its children; of a leaf, what is to say of it.
+        Of an inner node, the question whose answers yes and no are its children; of a list of leaves, what is to say of
+        them together.
     max_depth : int or None
-        Below it only the number of leaves is said.
+        What lies below it is told as one leaf.
     """
     lines = []
     stack = [(0 if len(children) else ~0, 0, "", "")]
     while stack:
         node, depth, lead, answer = stack.pop()
-        if node < 0:
-            lines.append(f"{lead}{answer}{tell(~node)}")
-            continue
-        if depth == max_depth:
-            lines.append(f"{lead}{answer}… {len(leaves_below(children, node))} leaves")
+        if node < 0 or depth == max_depth:
+            lines.append(f"{lead}{answer}{'' if node < 0 else '… '}{tell(leaves_below(children, node))}")
             continue
         lines.append(f"{lead}{answer}{ask(node)}")
         stem = lead.replace("├─ ", "│  ").replace("└─ ", "   ")

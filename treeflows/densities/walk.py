@@ -82,8 +82,9 @@ class Walk:
         j : int
         uniform : ndarray of shape (n_rows,), float64
             Between 0 and 1; all that is drawn of a row comes from its number.
-        within : (float, float) or ndarray of shape (n_categories,), bool, or None
-            What a number lies between, both included, and is not missing; the codes that may be; None for all.
+        within : ndarray of shape (n_ranges, 2) or (n_categories,), or None
+            What a number lies between, both included, in any of several ranges that do not overlap; NaN and NaN where
+            it may be missing. How much of each code may be. None for all.
 
         Returns
         -------
@@ -96,20 +97,34 @@ class Walk:
             may_be = said if within is None else said * within
             return divided(may_be, uniform)[0].astype(np.float64), _log_total(may_be, within)
         atoms, elsewhere = density.numbers.atoms(j), density.n_categories[j] - 1
+        bounded = False
         if within is not None:
-            low, high = within
+            ranges = np.atleast_2d(within)
+            is_range = ~np.isnan(ranges[:, 0])
+            lows, highs = ranges[is_range].T
             may_be = np.zeros(elsewhere + 1)
-            may_be[: len(atoms)] = (atoms >= low) & (atoms <= high)
+            may_be[: len(atoms)] = ((atoms[:, None] >= lows) & (atoms[:, None] <= highs)).any(axis=1)
+            may_be[len(atoms) : elsewhere] = not is_range.all()
             may_be[elsewhere] = 1
             said = said * may_be
-            bounded = low > -np.inf or high < np.inf
+            bounded = not ((lows == -np.inf) & (highs == np.inf)).any()
             if bounded:
-                edges = [np.full(len(said), edge) for edge in density.numbers.edges(j, low, high)]
-                said[:, elsewhere] *= self.mass(j, *edges)
+                edges = [
+                    [np.full(len(said), edge) for edge in density.numbers.edges(j, *ends)]
+                    for ends in zip(lows, highs, strict=True)
+                ]
+                inside = np.stack([self.mass(j, *each) for each in edges], axis=1) if edges else said[:, :0]
+                said[:, elsewhere] *= inside.sum(axis=1)
         kind, rest = divided(said, uniform)
         values, rows = self.of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
-        if len(rows) and within is not None and bounded:
-            values[rows] = np.clip(self._draw_between(j, edges, rows, rest[rows]), low, high)
+        if len(rows) and bounded:
+            which, rest = np.zeros(len(rows), dtype=np.intp), rest[rows]
+            if len(edges) > 1:
+                which, rest = divided(inside[rows], rest)
+            for i in np.unique(which).tolist() if edges else ():
+                chosen = which == i
+                drawn = self._draw_between(j, edges[i], rows[chosen], rest[chosen])
+                values[rows[chosen]] = np.clip(drawn, lows[i], highs[i])
         elif len(rows):
             voice, rest = divided(np.tile(density.number_share[j], (len(rows), 1)), rest[rows])
             for v in np.unique(voice).tolist():
@@ -238,7 +253,7 @@ class Walk:
                 voices.append(pool.predict(known, place, self.pooled_codes, self.threads))
         for (mixture, posterior), heard in zip(self._posteriors(), others[len(density.coded) :], strict=True):
             if heard:
-                voices.append(mixture.predict_codes(posterior, j))
+                voices.append(mixture.predict_codes(posterior, j, self.threads))
         return voices
 
     def of_kinds(self, j, kind):

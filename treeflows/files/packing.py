@@ -9,12 +9,13 @@ from pathlib import Path
 from ..machine.errors import ParameterError, TableError
 from ..machine.progress import progress_bar
 from ..tables.containers import PYARROW, Table, is_frame
-from ..tables.domain import listing
+from ..tables.domain import choice, listing
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.packing import arrow_columns, check_free, kind_of, one_chunk, packing
 from ..tables.quantities import MOST_FEW
 from ..tables.writing import DELIMITERS, PARQUET, arrow
 from .numbers import INTEGER, NUMBER, TIME
+from .text import TextFormat
 
 BATCH = 2 * BLOCK  # rows of Parquet that are read at a time
 CSV_BYTES = 2**22  # of text
@@ -24,7 +25,7 @@ WRITTEN = {"int64": INTEGER, "double": NUMBER, "timestamp[us]": TIME}  # how val
 APPENDED = ("rows", "columns")
 
 
-def pack(source, folder, *, append=None, na=(), drop=(), verbose=0):
+def pack(source, folder, *, append=None, na=(), drop=(), sep=None, encoding="utf-8", verbose=0):
     r"""Write a table to a folder, from where models learn without having it in memory.
 
     What is packed is read in batches: memory does not grow with rows or files. The folder is there when all is written,
@@ -45,6 +46,10 @@ def pack(source, folder, *, append=None, na=(), drop=(), verbose=0):
         What marks a missing cell in files of text, beside an empty one.
     drop : sequence of str, default=()
         Columns to leave out.
+    sep : str, default=None
+        What stands between the fields of files of text; None for a comma, or a tab where their names end so.
+    encoding : str, default="utf-8"
+        Of files of text, whose cells are without the blanks around them.
     verbose : int, default=0
         Whether to show progress.
 
@@ -79,7 +84,11 @@ def pack(source, folder, *, append=None, na=(), drop=(), verbose=0):
     arrow()  # which must be there
     folder = Path(folder)
     extended = _extended(folder, append)
-    opened = _opened(source, na, drop, extended if append == "rows" else None, verbose)
+    for name, told in (("na", na), ("drop", drop)):
+        if isinstance(told, str):
+            raise ParameterError(f"{name} must be a list, got {told!r}", parameter=name, value=told)
+    how = TextFormat(tuple(na), sep, encoding)
+    opened = _opened(source, how, drop, extended if append == "rows" else None, verbose)
     if extended is not None:
         _check_fits(opened, extended, append)
     names, dtypes = opened.names, opened.dtypes
@@ -135,11 +144,8 @@ def _extended(folder, append):
     return PackedTable(folder)
 
 
-def _opened(source, na, drop, extended, verbose):
+def _opened(source, how, drop, extended, verbose):
     """The source that a user named, without the columns to drop: _Source."""
-    for name, told in (("na", na), ("drop", drop)):
-        if isinstance(told, str):
-            raise ParameterError(f"{name} must be a list, got {told!r}", parameter=name, value=told)
     if is_frame(source):
         return _of_frame(source, drop)
     if not isinstance(source, (str, Path, list, tuple)):
@@ -151,7 +157,7 @@ def _opened(source, na, drop, extended, verbose):
         raise TableError(f"{paths[kinds.index(False)]} is a file of text, and {paths[kinds.index(True)]} of Parquet")
     if kinds[0]:
         return _of_parquet(paths, drop)
-    return _of_text(paths, list(na), drop, extended, verbose)
+    return _of_text(paths, how, drop, extended, verbose)
 
 
 def _of_frame(X, drop):
@@ -223,32 +229,40 @@ def _check_same(found, schema, names, drop, first):
             raise TableError(f"column {name!r} holds {kinds[0]}, but {kinds[1]} in {first}", column=name)
 
 
-def _of_text(paths, na, drop, extended, verbose):
+def _of_text(paths, how, drop, extended, verbose):
     """Files of text. They are read twice, since only the last cell says whether a column holds numbers."""
-    names, types, odd = _types(paths, na, drop, extended, verbose)
+    names, types, columns = _types(paths, how, drop, extended, verbose)
+    odd = {name: written.odd for name, written in columns.items() if written.odd}
     sizes = [path.stat().st_size for path in paths]
-    as_read = {
-        name: arrow().dictionary(arrow().int32(), arrow().string()) if kind == "string" else _type(kind)
-        for name, kind in types.items()
-    }
+    text = arrow().dictionary(arrow().int32(), arrow().string())
+    padded = {name for name, written in columns.items() if written.padded}
+    as_read = {name: text if kind == "string" or name in padded else _type(kind) for name, kind in types.items()}
+
+    def column(batch, name):
+        array = batch.column(name)
+        if name not in padded:
+            return array
+        array = _trimmed(array, how.na)
+        return array if types[name] == "string" else array.cast(arrow().string()).cast(_type(types[name]))
 
     def batches(names):
         done = 0
         for path, size in zip(paths, sizes, strict=True):
-            for batch, read in _text_batches(path, na, as_read):
-                yield path, [batch.column(name) for name in names], done + min(read, size)
+            for batch, read in _text_batches(path, how, as_read):
+                yield path, [column(batch, name) for name in names], done + min(read, size)
             done += size
 
     return _Source(names, tuple(types[name] for name in names), PYARROW, sum(sizes), batches, odd)
 
 
-def _types(paths, na, drop, extended, verbose):
-    """Names of the columns of files of text, the type of each, and where one ceased to hold numbers.
+def _types(paths, how, drop, extended, verbose):
+    """Names of the columns of files of text, the type of each, and how their cells are written.
 
     Parameters
     ----------
     paths : list of Path
-    na, drop : sequence of str
+    how : TextFormat
+    drop : sequence of str
     extended : PackedTable or None
         The table that the rows are for, whose types the columns must have.
 
@@ -257,8 +271,7 @@ def _types(paths, na, drop, extended, verbose):
     names : tuple of str
     types : dict of str to str
         "int64", "double", "timestamp[us]" or "string".
-    odd : dict of str to str
-        Of columns that began with numbers, what came then.
+    columns : dict of str to _Written
     """
     columns: dict = {}
     text = arrow().dictionary(arrow().int32(), arrow().string())
@@ -266,7 +279,7 @@ def _types(paths, na, drop, extended, verbose):
     with progress_bar(sum(sizes), "looking for numbers", verbose) as step:
         for i, path in enumerate(paths):
             row = 0
-            for batch, read in _text_batches(path, na, text):
+            for batch, read in _text_batches(path, how, text):
                 with _in_file(path):
                     found = [name for name in batch.schema.names if name not in drop]
                     if not columns:
@@ -276,7 +289,10 @@ def _types(paths, na, drop, extended, verbose):
                         told = f"its columns are {listing(found, 20)}, but {listing(list(columns), 20)} in {paths[0]}"
                         raise TableError(told)
                     for name, written in columns.items():
-                        written.take(batch.column(name), path, row)
+                        cells = batch.column(name)
+                        array = _trimmed(cells, how.na)
+                        written.padded |= array is not cells
+                        written.take(array, path, row)
                 row += len(batch)
                 step(sum(sizes[:i]) + read)
     if not columns:
@@ -284,7 +300,7 @@ def _types(paths, na, drop, extended, verbose):
     types = {name: written.type for name, written in columns.items()}
     if extended is not None:
         _check_types(columns, types, extended)
-    return tuple(columns), types, {name: written.odd for name, written in columns.items() if written.odd}
+    return tuple(columns), types, columns
 
 
 class _Written:
@@ -293,6 +309,7 @@ class _Written:
     def __init__(self):
         self.may_be = dict.fromkeys(WRITTEN)  # types, each with the first cell that is of none: text, file and row
         self.some: set = set()  # of the cells
+        self.padded = False  # with blanks
         self.n_read = 0
 
     def take(self, array, path, row):
@@ -324,6 +341,16 @@ class _Written:
             return None
         cell, path, row, _ = bad
         return f"it holds numbers, but {cell!r} at row {row} of {path}: if that marks missing cells, na=[{cell!r}]"
+
+
+def _trimmed(array, na):
+    """A dictionary array of text without blanks around it; the same if there are none."""
+    trimmed = arrow().compute.utf8_trim_whitespace(array.dictionary)
+    if trimmed.equals(array.dictionary):
+        return array
+    cells = trimmed.take(array.indices)
+    absent = arrow().compute.is_in(cells, arrow().array(["", *na]))
+    return arrow().compute.if_else(absent, None, cells).dictionary_encode()
 
 
 def _first_not(cells, kind):
@@ -365,26 +392,27 @@ def _check_types(columns, types, extended):
         types[name] = dtype
 
 
-def _text_batches(path, na, types):
+def _text_batches(path, how, types):
     """Record batches of a file of text, and how much of it is read; ``types`` of columns by name, or one for all."""
     from pyarrow import csv
 
     ending, compression = _ending(path)
-    reading = csv.ReadOptions(block_size=CSV_BYTES)
-    parsing = csv.ParseOptions(delimiter=DELIMITERS.get(ending, ","), newlines_in_values=True)
-    options = {"null_values": ["", *na], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
+    reading = csv.ReadOptions(block_size=CSV_BYTES, encoding=how.encoding)
+    parsing = csv.ParseOptions(delimiter=how.sep or DELIMITERS.get(ending, ","), newlines_in_values=True)
+    options = {"null_values": ["", *how.na], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
     with _in_file(path):
-        if not isinstance(types, dict):
-            with _stream(path, compression)[1] as file:
-                header = csv.open_csv(file, reading, parsing, csv.ConvertOptions(**options)).schema.names
-            if len(set(header)) < len(header):
-                twice = next(name for name in header if header.count(name) > 1)
-                raise TableError(f"column names must be unique; {twice!r} occurs more than once", column=twice)
-            types = dict.fromkeys(header, types)
+        with _stream(path, compression)[1] as file:
+            header = csv.open_csv(file, reading, parsing, csv.ConvertOptions(**options)).schema.names
+        names = [name.strip() for name in header]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise TableError(f"column names must be unique; {twice!r} occurs more than once", column=twice)
+        type_of = types if isinstance(types, dict) else dict.fromkeys(names, types)
+        told = {raw: type_of[name] for raw, name in zip(header, names, strict=True) if name in type_of}
         raw, file = _stream(path, compression)
         with file:
-            for batch in csv.open_csv(file, reading, parsing, csv.ConvertOptions(column_types=types, **options)):
-                yield batch, raw.tell()
+            for batch in csv.open_csv(file, reading, parsing, csv.ConvertOptions(column_types=told, **options)):
+                yield batch.rename_columns(names), raw.tell()
 
 
 def _stream(path, compression):
@@ -425,7 +453,7 @@ def _kept(names, drop, what):
     for name in drop:
         if name not in names:
             raise TableError(
-                f"{what} has no column {name!r} to drop; there are {listing(list(names), 20)}", column=name
+                f"{what} has no column {name!r} to drop; there are {choice(name, list(names), 20)}", column=name
             )
     if len(set(map(str, names))) < len(names):
         raise TableError("column names must be unique")

@@ -1,15 +1,17 @@
-"""Tables in files, CSV, TSV or Parquet, compressed or not; and the way between their cells and a model's values.
+"""Tables in files, CSV, TSV, JSON, Parquet or Feather; and the way between their cells and a model's values.
 
-A cell is its text as it is written, or None where it is missing; in Parquet's columns of numbers and times it is what
-the file says. What is text becomes a number when a table is learned from, or when a model has a number there. So a
-model learned from one kind of file reads the others.
+A cell is its text as it is written, without blanks around it, or None where it is missing; in the columns of numbers
+and times of Parquet and Feather it is what the file says. What is text becomes a number when a table is learned from,
+or when a model has a number there. So a model learned from one kind of file reads the others.
 """
 
+import codecs
 import contextlib
 import csv
 import gc
 import gzip
 import io
+import json
 import lzma
 import sys
 import zipfile
@@ -19,35 +21,50 @@ from pathlib import Path
 import numpy as np
 
 from ..machine.archives import MODEL_MEMBER
+from ..machine.spelling import nearest
 from ..tables.bins import Bins
 from ..tables.containers import Table
-from ..tables.domain import listing
+from ..tables.domain import choice, listing
 from ..tables.policy import TablePolicy
 from ..tables.quantities import Quantity
 from ..tables.writing import COMPRESSED, DELIMITERS, OPENING, PARQUET, arrow, endings, pandas
 from .numbers import number_cells, numbers_of
+from .text import TextFormat
 
 STDIN = "-"
+FEATHER = (".feather", ".arrow")
+JSON = (".json", ".jsonl", ".ndjson")
+OTHERS = {  # by their endings, what pandas can read, and by which function
+    "a spreadsheet": ("read_excel", (".xlsx", ".xlsm", ".xls", ".ods")),
+    "a file of Stata": ("read_stata", (".dta",)),
+    "a file of SPSS": ("read_spss", (".sav",)),
+    "a file of SAS": ("read_sas", (".sas7bdat", ".xpt")),
+    "a pickle": ("read_pickle", (".pkl", ".pickle")),
+    "a file of HDF": ("read_hdf", (".h5", ".hdf5")),
+    "a file of ORC": ("read_orc", (".orc",)),
+    "a page": ("read_html", (".html", ".htm")),
+}
+DAMAGE = gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def read_file(path, na=(), drop=()):
+def read_file(path, how=TextFormat(), drop=()):  # noqa: B008 - it is frozen
     """A table of a file.
 
     Parameters
     ----------
     path : str
-        By its ending a CSV, TSV or Parquet file, with a header; CSV if the ending says nothing. "-" is CSV from
-        standard input.
-    na : sequence of str
-        What marks a missing cell, beside an empty field and a null.
+        By its ending a CSV or TSV file with a header, JSON (records or lines), Parquet or Feather; CSV if the ending
+        says nothing. "-" is CSV from standard input.
+    how : TextFormat
+        Its marks of missing cells are those of every kind of file.
     drop : sequence of str
         Columns to leave out.
 
     Returns
     -------
     table : DataFrame
-        Of str and None; columns of numbers, dates, times and durations of Parquet in Arrow's dtypes.
+        Of str and None; columns of numbers, dates, times and durations of Parquet and Feather in Arrow's dtypes.
 
     Raises
     ------
@@ -56,25 +73,30 @@ def read_file(path, na=(), drop=()):
         or empty; the message says where.
     """
     with _no_garbage_collection():
-        [table] = read_blocks(path, na, drop, None)
+        [table] = read_blocks(path, how, drop, None)
     return table
 
 
-def read_blocks(path, na=(), drop=(), n_rows=2**16):
+def read_blocks(path, how=TextFormat(), drop=(), n_rows=2**16):  # noqa: B008 - it is frozen
     """The table of a file in blocks of rows, as `read_file` has them all: yields DataFrame.
 
     Parameters
     ----------
     path : str
-    na, drop : sequence of str
+    how : TextFormat
+    drop : sequence of str
     n_rows : int or None
-        Most rows of a block; None for all in one.
+        Most rows of a block; None for all in one, as those of JSON and Feather are.
     """
     pandas()  # before any work is done
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder; of packed tables, only fit and score take them")
-    absent = {"", *na}
-    blocks = _read_parquet(path, drop, n_rows) if endings(path)[0] in PARQUET else _read_csv(path, n_rows)
+    absent, kind = {"", *how.na}, endings(path)[0]
+    _refuse_others(path, kind)
+    if kind in (*PARQUET, *FEATHER):
+        blocks = _read_arrow(path, drop, n_rows)
+    else:
+        blocks = _read_json(path, how) if kind in JSON else _read_csv(path, how, n_rows)
     for header, columns in blocks:
         _check_names(path, header, drop)
         table = {}
@@ -82,7 +104,7 @@ def read_blocks(path, na=(), drop=(), n_rows=2**16):
             if name in drop:
                 continue
             if isinstance(cells, pandas().Series):
-                table[name] = cells.mask(_text_of(cells).isin(list(absent))) if na else cells
+                table[name] = cells.mask(_text_of(cells).isin(list(absent))) if how.na else cells
                 continue
             some = not absent.isdisjoint(cells)
             table[name] = [None if cell in absent else cell for cell in cells] if some else cells
@@ -95,7 +117,7 @@ def _check_names(path, header, drop):
             raise ValueError(f"{path}: column names must be unique; {name!r} occurs more than once")
     for name in drop:
         if name not in header:
-            raise ValueError(f"{path} has no column {name!r}; it has {listing(header, 20)}")
+            raise ValueError(f"{path} has no column {name!r}; it has {choice(name, header, 20)}")
     if not set(header).difference(drop):
         raise ValueError(f"{path}: no column is left")
 
@@ -181,7 +203,8 @@ def for_domain(domain, table, source):
     lacking = [name for name in domain.column_names if name not in table.columns]
     if lacking:
         raise ValueError(
-            f"{source} has no column {lacking[0]!r}, which the model has; it has {listing(list(table.columns), 20)}"
+            f"{source} has no column {lacking[0]!r}, which the model has; it has "
+            f"{choice(lacking[0], list(table.columns), 20)}"
         )
     columns = dict(zip(domain.column_names, domain.columns, strict=True))
     read = of_objects({name: _cells_for(c, table[name]) for name, c in columns.items()})
@@ -194,36 +217,70 @@ def for_domain(domain, table, source):
 def binned(table, columns, source):
     """The table with these columns cut into bins, by the numbers in them.
 
+    Parameters
+    ----------
+    table : DataFrame
+        As `read_file` returns it.
+    columns : dict of str to int or sequence of float
+        How many bins of about as many cells each, or the edges between them.
+    source : str
+        What the table is called.
+
     Raises
     ------
     ValueError
-        If there is no such column, or a cell is no number; ``source`` is what the table is called.
+        If there is no such column, or a cell is no number.
     """
     for name in columns:
         if name not in table.columns:
-            raise ValueError(f"{source} has no column {name!r} to bin; it has {listing(list(table.columns), 20)}")
+            raise ValueError(f"{source} has no column {name!r} to bin; it has {choice(name, list(table.columns), 20)}")
     table = table.copy(deep=False)
-    for name in columns:
+    for name, how in columns.items():
         cells = _text_of(table[name]).tolist()
-        table[name] = pandas().Series(Bins.of(cells, name).place(cells, name), dtype=object)
+        bins = Bins.of(cells, name, how) if isinstance(how, int) else Bins(tuple(how))
+        table[name] = pandas().Series(bins.place(cells, name), dtype=object)
     return table
 
 
 def value_of(domain, column, text):
-    """The value of a column that a user wrote as text; None for an empty one.
+    """What a user wrote of a column, as `read_given` takes it: a value, a range, or several with commas between them.
 
-    Of numbers it may be a range, LOW..HIGH, either of which may be empty: a tuple of both.
+    Nothing is None, for missing. A range is LOW..HIGH, of which either may be empty: of a quantity a tuple of both, of
+    categories that are numbers those that lie between them.
     """
     known = domain.columns[domain.column_names.index(column)]
     if isinstance(known, Quantity):
-        ends = text.split("..") if text.count("..") == 1 else [text]
-        values = [_number_of(end, column, known) if end else None for end in ends]
-        return values[0] if len(values) == 1 else tuple(values)
-    known = known.values
-    try:
-        return _categories([text or None], known, column)[0]
-    except ValueError:
-        raise ValueError(f"column {column!r} has no interval for {text!r}; it has {listing(known, 20)}") from None
+        parts = [_range_of(part, lambda end: _number_of(end, column, known)) for part in text.split(",")]
+        return parts[0] if len(parts) == 1 else parts
+    values = known.values.tolist()
+
+    def value(part):
+        try:
+            return _categories([part or None], known.values, column)[0]
+        except ValueError:
+            told = choice(part, known.values, 20)
+            raise ValueError(f"column {column!r} has no interval for {part!r}; it has {told}") from None
+
+    with contextlib.suppress(ValueError):
+        if (whole := value(text)) is None or whole in values:
+            return whole
+    found = []
+    for part in text.split(","):
+        ends = _range_of(part, float) if known.values.dtype.kind in "iuf" and ".." in part else None
+        if isinstance(ends, tuple):
+            low, high = (end if told is None else told for end, told in zip((-np.inf, np.inf), ends, strict=True))
+            found += [each for each in values if low <= each <= high]
+        else:
+            found.append(value(part))
+    known_all = all(each is None or each in values for each in found)
+    return found if known_all else value(text)
+
+
+def _range_of(text, value):
+    """A value, or of LOW..HIGH a tuple of two, None for what is empty."""
+    ends = text.split("..") if text.count("..") == 1 else [text]
+    told = [value(end) if end else None for end in ends]
+    return told[0] if len(told) == 1 else tuple(told)
 
 
 def _number_of(text, column, known):
@@ -239,7 +296,7 @@ def typed_like(table, other, source):
     """The columns of a table of a file that another has, of text or of numbers as there; ValueError if one is not."""
     lacking = [name for name in other.columns if name not in table.columns]
     if lacking:
-        raise ValueError(f"{source} has no column {lacking[0]!r}; it has {listing(list(table.columns), 20)}")
+        raise ValueError(f"{source} has no column {lacking[0]!r}; it has {choice(lacking[0], list(table.columns), 20)}")
     names = list(other.columns)
     return pandas().DataFrame(
         {name: _text_of(table[name]) if is_text(other[name]) else _named_numbers(table, name) for name in names}
@@ -271,7 +328,8 @@ def typed_alike(tables, numeric, sources):
     for one, other, (source, with_more) in ((first, second, sources[::-1]), (second, first, sources)):
         lacking = [name for name in one.columns if name not in other.columns]
         if lacking:
-            raise ValueError(f"{source} has no column {listing(lacking, 20)}, which {with_more} has")
+            near = nearest(lacking[0], other.columns)
+            raise ValueError(f"{source} has no column {listing(lacking, 20)}, which {with_more} has{near}")
     both = pandas().concat([first, second[list(first.columns)]], ignore_index=True)
     typed = with_numbers(both, numeric)
     return typed[: len(first)], typed[len(first) :]
@@ -297,7 +355,7 @@ def _cells_for(known, column):
 def _named_numbers(table, name):
     """A column of numbers that a user named."""
     if name not in table.columns:
-        raise ValueError(f"there is no column {name!r} of numbers; there are {listing(list(table.columns), 20)}")
+        raise ValueError(f"there is no column {name!r} of numbers; there are {choice(name, list(table.columns), 20)}")
     column = table[name]
     numbers = numbers_of(column.tolist(), named=True) if column.dtype == object else column
     if numbers is not None:
@@ -330,7 +388,10 @@ def _categories(cells, known, column):
     """Cells of text as the categories that they stand for; what stands for none stays text."""
     if known.dtype.kind in "OU" and all(isinstance(value, str) for value in known.tolist()):
         bins = Bins.of_labels(known.tolist())
-        return cells if bins is None else bins.place(cells, column)
+        if bins is not None:
+            return bins.place(cells, column)
+        padded = {value.strip(): value for value in known.tolist() if value != value.strip()}  # of a table in memory
+        return [padded.get(cell, cell) for cell in cells] if padded else cells
     meant = {}
     for value in known.tolist():
         text = str(value)
@@ -341,19 +402,41 @@ def _categories(cells, known, column):
     return [meant.get(cell, cell) for cell in cells]
 
 
-def _read_csv(path, n_rows):
+def _refuse_others(path, kind):
+    """Raise for a file of a kind that is not read."""
+    for what, (function, kinds) in OTHERS.items():
+        if kind in kinds:
+            raise ValueError(
+                f"{path} is {what}, which is not read: save it as CSV or Parquet, as pandas.{function}({path!r})"
+                ".to_csv('table.csv', index=False) does"
+            )
+
+
+def _trimmed(cells):
+    """Cells of text without blanks around them."""
+    padded = {cell: cell.strip() for cell in set(cells) if cell and (cell[0].isspace() or cell[-1].isspace())}
+    return [padded.get(cell, cell) for cell in cells] if padded else cells
+
+
+def _columns_of(rows):
+    return [_trimmed(cells) for cells in zip(*rows, strict=True)]
+
+
+def _read_csv(path, how, n_rows):
     """Header and columns of a CSV or TSV file, of so many rows at a time; ValueError if a row is not as the header."""
     kind, compression = endings(path)
-    delimiter = DELIMITERS.get(kind, ",")
+    delimiter = how.sep or DELIMITERS.get(kind, ",")
     source, rows, is_first = called(path), [], True
     try:
-        with _opened(path, compression) as file:
-            reader = csv.reader(file, strict=True, delimiter=delimiter)
+        with _opened(path, compression, how.encoding) as file:
+            # a quote may stand after a blank
+            reader = csv.reader(file, strict=True, delimiter=delimiter, skipinitialspace=delimiter != " ")
             try:
                 header = next((row for row in reader if row), None)
                 if header is None:
                     raise ValueError(f"{source} is empty; a header with column names is needed")
-                if len(header) == 1:
+                header = [name.strip() for name in header]
+                if len(header) == 1 and how.sep is None:
                     _refuse_separators(header[0], ";\t|", source)
                 for row in reader:
                     if len(row) != len(header) and (row or len(header) == 1):
@@ -361,21 +444,79 @@ def _read_csv(path, n_rows):
                     if row:
                         rows.append(row)
                         if len(rows) == n_rows:
-                            yield header, list(zip(*rows, strict=True))
+                            yield header, _columns_of(rows)
                             rows, is_first = [], False
             except csv.Error as error:
                 raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source} is not UTF-8 text ({error}); save it as UTF-8") from None
-    except (gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{source} is damaged, or not compressed as its name says ({error})") from None
+    except UnicodeError as error:
+        raise _not_so_encoded(source, how, error) from None
+    except DAMAGE as error:
+        raise _damaged(source, error) from None
     if not rows:
         if is_first:
             raise ValueError(f"{source} has a header but no rows")
         return
-    if is_first and len(header) == 1 and delimiter != "," and header[0].count(",") == rows[0][0].count(","):
+    if (
+        is_first
+        and len(header) == 1
+        and how.sep is None
+        and delimiter != ","
+        and header[0].count(",") == rows[0][0].count(",")
+    ):
         _refuse_separators(header[0], ",", source)  # a comma may well be text, unless all rows have it
-    yield header, list(zip(*rows, strict=True))
+    yield header, _columns_of(rows)
+
+
+def _damaged(source, error):
+    return ValueError(f"{source} is damaged, or not compressed as its name says ({error})")
+
+
+def _not_so_encoded(source, how, error):
+    return ValueError(
+        f"{source} is not {how.encoding.upper()} text ({error}); say what it is with --encoding, as latin-1, cp1252 or "
+        "utf-16"
+    )
+
+
+def _read_json(path, how):
+    """Names and columns of a file of JSON, records or lines, numbers as they are written."""
+    source, (_, compression) = called(path), endings(path)
+    read = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None).decode
+    try:
+        with _opened(path, compression, how.encoding) as file:
+            text = file.read()
+    except UnicodeError as error:
+        raise _not_so_encoded(source, how, error) from None
+    except DAMAGE as error:
+        raise _damaged(source, error) from None
+    whole, records = text.lstrip().startswith("["), []
+    try:
+        for number, line in enumerate([text] if whole else text.splitlines(), 1):  # noqa: B007 - to tell
+            records += _records(read(line)) if line.strip() else []
+    except ValueError as error:
+        where = "" if whole else f"line {number}: "
+        raise ValueError(
+            f"{source} is no JSON of records, a list of objects or an object on each line: {where}{error}; pandas "
+            "writes such with to_json(path, orient='records')"
+        ) from None
+    header = list(dict.fromkeys(name for record in records for name in record))
+    if not header:
+        raise ValueError(f"{source} has no rows")
+    yield header, [_trimmed([record.get(name) for record in records]) for name in header]
+
+
+def _records(told):
+    """Rows that a value of JSON is, names and text; ValueError if it is none."""
+    records = told if isinstance(told, list) else [told]
+    for record in records:
+        if not isinstance(record, dict):
+            raise ValueError(f"it holds {record!r}")
+        for name, cell in record.items():
+            if isinstance(cell, (dict, list)):
+                raise ValueError(f"{name!r} is a list or an object")
+            if isinstance(cell, bool):
+                record[name] = str(cell).lower()
+    return records
 
 
 def _refuse_separators(name, marks, source):
@@ -384,7 +525,7 @@ def _refuse_separators(name, marks, source):
         if mark in name:
             raise ValueError(
                 f"{source} has one column, {name!r}: its fields seem to be separated by {SEPARATORS[mark]}, but a "
-                ".csv has them separated by commas and a .tsv by tabs"
+                f".csv has them separated by commas and a .tsv by tabs; if so, say it with --sep {mark!r}"
             )
 
 
@@ -399,7 +540,7 @@ def _refuse_model(file, path):
 
 
 @contextlib.contextmanager
-def _opened(path, compression):
+def _opened(path, compression, encoding):
     """A file of text to read."""
     with contextlib.ExitStack() as stack:
         if path == STDIN:
@@ -417,24 +558,28 @@ def _opened(path, compression):
         else:
             file = stack.enter_context(Path(path).open("rb"))
             _refuse_model(file, path)
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        utf8 = codecs.lookup(encoding).name == "utf-8"
+        text = io.TextIOWrapper(file, encoding="utf-8-sig" if utf8 else encoding, newline="")
         try:
             yield text
         finally:
             text.detach()  # so that standard input stays open
 
 
-def _read_parquet(path, drop, n_rows):
-    """Names and columns of a Parquet file, of so many rows at a time.
+def _read_arrow(path, drop, n_rows):
+    """Names and columns of a Parquet file, of so many rows at a time, or of a Feather file.
 
     Columns are Series of numbers, lists of text, None for those to drop.
     """
     pyarrow, n_read = arrow(), 0
-    from pyarrow import parquet
+    from pyarrow import feather, parquet
 
+    is_feather = endings(path)[0] in FEATHER
     with Path(path).open("rb") as file:
         try:
-            if n_rows is None:
+            if is_feather:
+                tables = iter([feather.read_table(file)])
+            elif n_rows is None:
                 tables = iter([parquet.read_table(file)])
             else:
                 batches = parquet.ParquetFile(file, buffer_size=2**20, pre_buffer=False).iter_batches(n_rows)
@@ -444,7 +589,8 @@ def _read_parquet(path, drop, n_rows):
                     n_read += table.num_rows
                     yield table.column_names, _parquet_columns(table, drop, path)
         except pyarrow.ArrowException as error:
-            raise ValueError(f"{path} is no Parquet file, or is damaged ({error})") from None
+            kind = "Feather" if is_feather else "Parquet"
+            raise ValueError(f"{path} is no {kind} file, or is damaged ({error})") from None
     if n_read == 0:
         raise ValueError(f"{path} has no rows")
 

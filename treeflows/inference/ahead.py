@@ -137,8 +137,10 @@ class Forest:
             s = self.parent[j]
             yield j, self.tables[j][codes[:, s] if s >= 0 else np.zeros(len(codes), dtype=np.intp)]
 
-    def messages(self, codes, observed):
+    def messages(self, codes, observed, within):
         """What the observed cells say of each column's value, from what depends on it.
+
+        ``within`` is by column how much of each code may be, where it is not observed.
 
         Returns
         -------
@@ -149,6 +151,8 @@ class Forest:
         """
         ahead = [np.ones((len(codes), table.shape[1])) for table in self.tables]
         told = [np.ones((len(codes), len(table))) for table in self.tables]
+        for j, weight in within.items():
+            ahead[j] = np.where(observed[:, [j]], 1.0, weight)
         for j in self.order[::-1].tolist():
             if self.parent[j] >= 0:
                 table = self.tables[j]
@@ -166,7 +170,7 @@ def forest_of(density):
     return Forest(density.sample(n, np.random.default_rng(0)), density.n_categories, density.order)
 
 
-def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
+def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None, within=None):
     """Weighted draws of the cells that are not observed: of each row by itself, whatever the other rows are.
 
     Parameters
@@ -180,15 +184,18 @@ def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
     last : ndarray of shape (n_rows,), int, or None
         Of an ordered density, how many columns, in order, count of each row: draws of the others are left out. None
         for all.
+    within : dict of int to ndarray of shape (n_categories,), or None
+        How much of each code of a column may be, where it is not observed.
 
     Returns
     -------
     draws : Draws
     """
+    within = within or {}
     forest = density.forest
     ordered = density.order is not None
     n_rows, n_columns = codes.shape
-    ahead, told = forest.messages(codes, observed)
+    ahead, told = forest.messages(codes, observed, within)
     drawn = np.repeat(codes, n_draws, axis=0)
     log_weight, of_forest = np.zeros((2, n_rows, n_draws))
     root = np.tile(np.arange(n_draws), (n_rows, 1))
@@ -221,19 +228,23 @@ def draw_ahead(density, codes, observed, n_draws, rngs, threads, last=None):
     if not ordered:
         log_weight += density.score(drawn, threads).reshape(n_rows, n_draws) - of_forest
     draws = Draws(drawn.reshape(n_rows, n_draws, n_columns), log_weight, root)
-    return draws if ordered else _or_samples(draws, forest.samples, codes, observed)
+    return draws if ordered else _or_samples(draws, forest.samples, codes, observed, within)
 
 
-def _or_samples(draws, samples, codes, observed):
+def _or_samples(draws, samples, codes, observed, within):
     """The draws; where little is observed, the density's own samples that agree with it, if those are worth more."""
     n_rows, n_draws, _ = draws.codes.shape
     samples = samples[:n_draws]
-    agree = np.zeros((n_rows, n_draws), dtype=bool)
+    agree = np.zeros((n_rows, n_draws))
     for i in range(n_rows):
         agree[i, : len(samples)] = (samples[:, observed[i]] == codes[i, observed[i]]).all(axis=1)
+        for j, weight in within.items():
+            if not observed[i, j]:
+                agree[i, : len(samples)] *= weight[samples[:, j]]
     better = np.flatnonzero(agree.sum(axis=1) > draws.effective)
     draws.codes[better, : len(samples)] = samples
-    draws.log_weight[better] = np.where(agree[better], elementary.log(n_draws / len(samples)), -np.inf)
+    with np.errstate(divide="ignore"):
+        draws.log_weight[better] = elementary.log(agree[better]) + elementary.log(n_draws / len(samples))
     draws.root[better] = np.arange(n_draws)
     return draws
 

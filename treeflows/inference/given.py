@@ -19,8 +19,8 @@ def sample_given(density, codes, observed, n_samples, rng, threads, *within):
     codes, observed : ndarray of shape (1, n_columns), uint8 and bool
         The given codes, and where they are.
     n_samples : int
-    *within : dict of int to (float, float)
-        Of a density of numbers, between what values of other columns lie.
+    *within : dict of int to ndarray
+        What other columns may be, as `draw_ahead` and `draw_along` take it.
 
     Returns
     -------

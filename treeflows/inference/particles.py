@@ -29,7 +29,7 @@ def draw_along(density, values, observed, n_draws, rngs, threads, last=None, wit
     threads : int
     last : ndarray of shape (n_rows,), int, or None
         How many columns, in order, count of each row: draws of the others are left out. None for all.
-    within : dict of int to (float, float) or ndarray of bool, or None
+    within : dict of int to ndarray, or None
         What cells of a column that are not observed may be, as `Walk.draw` takes it.
 
     Returns

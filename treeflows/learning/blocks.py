@@ -9,7 +9,7 @@ from ..machine.errors import TableError
 from ..machine.parts import digest, fingerprint
 from ..machine.progress import side_by_side
 from ..tables.packed import PackedTable
-from .multisets import distinct
+from .multisets import distinct, first_of_equals, hashes
 
 BLOCK_BYTES = 2**24
 FEWEST_ROWS = 2**16  # of a block,
@@ -128,6 +128,33 @@ def distinct_rows(rows, n_categories, most, threads=1):
             return None
     codes, weight = every.rows()
     return distinct(codes, weight.astype(np.int32))
+
+
+def sorted_rows(rows):
+    """All rows as `distinct` gives them: read twice, so that no other copy of them is ever in memory.
+
+    Parameters
+    ----------
+    rows : RowsInBlocks
+
+    Returns
+    -------
+    codes : ndarray of shape (n_distinct, n_columns), uint8
+    weight : ndarray of shape (n_distinct,), int32
+    """
+    order = np.argsort(np.concatenate([hashes(block) for block in rows.blocks()]), kind="stable")
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    codes = np.empty(rows.shape, dtype=np.uint8)
+    for start, block in zip(range(0, len(rows), rows.block_rows), rows.blocks(), strict=True):
+        codes[place[start : start + len(block)]] = block
+    firsts = first_of_equals(codes)
+    weight = np.diff(np.append(firsts, len(codes))).astype(np.int32)
+    if len(firsts) < len(codes):
+        for start in range(0, len(firsts), rows.block_rows):  # each comes from where it goes or from behind
+            moved = firsts[start : start + rows.block_rows]
+            codes[start : start + len(moved)] = codes[moved]
+    return codes[: len(firsts)], weight
 
 
 def _count(rows, n_categories, most, starts):

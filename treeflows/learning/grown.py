@@ -12,7 +12,7 @@ from ..densities.trees import starts
 from ..machine.parts import computed, digest, fingerprint, fingerprints, in_parts, pure
 from .blocks import RowsInBlocks
 from .costs import cost_table
-from .multisets import n_rows, repeated
+from .multisets import n_rows
 from .passes import grow_in_passes
 
 MOST_WORK = 3e7  # rows times planes of both columns, of all pairs that the trees in one part count: tenths of a second
@@ -208,9 +208,6 @@ def grow(
     -------
     grown : GrownTrees
     """
-    if weight is not None and n_rows(codes, weight) <= int(weight.max()).bit_length() * len(codes):
-        # each digit of the weights is counted by itself: then repetitions are fewer
-        codes, weight = repeated(codes, weight), None
     arrays = {"codes": codes, "n_categories": n_categories, "order": order}
     arrays |= {"n_ordered": n_ordered, "weight": weight, "splitting": splitting}
     rules = {

@@ -38,13 +38,29 @@ def distinct(codes, weight=None):
     weight : ndarray of shape (n_distinct,), int32
     """
     order = by_hash(codes)
-    codes = codes[order]
-    firsts = np.flatnonzero(np.append(True, (codes[1:] != codes[:-1]).any(axis=1)))
+    codes = in_order(codes, order)
+    firsts = first_of_equals(codes)
     if weight is None:
         weight = np.diff(np.append(firsts, len(codes))).astype(np.int32)
     else:
         weight = np.add.reduceat(weight[order], firsts, dtype=np.int32)
-    return codes if len(firsts) == len(codes) else codes[firsts], weight  # a copy may be a gigabyte
+    return in_order(codes, firsts), weight
+
+
+def in_order(rows, order):
+    """The rows of these numbers; the table itself, of which a copy may be a gigabyte, if it has them so."""
+    there = len(order) == len(rows) and (order == np.arange(len(rows))).all()
+    return rows if there else rows[order]
+
+
+def first_of_equals(codes):
+    """Numbers of the rows that are not equal to the row before them."""
+    n_rows, n_columns = codes.shape
+    other, step = np.ones(n_rows, dtype=bool), max(1, BLOCK_BYTES // n_columns)
+    for start in range(1, n_rows, step):
+        part = codes[start : start + step]
+        other[start : start + step] = (part != codes[start - 1 : start - 1 + len(part)]).any(axis=1)
+    return np.flatnonzero(other)
 
 
 class Fold(NamedTuple):

@@ -42,7 +42,7 @@ N_FURTHER = 3  # trees of each code column
 MOST_CROSSED = 60_000  # cells of a table of which every row is held out once
 
 
-def learn_mixed(values, is_number, n_categories, *, step=None, bounds=None, seed=0, **options):
+def learn_mixed(values, is_number, n_categories, *, seed=0, **options):
     """Learn the density of rows of numbers and codes.
 
     The voices are learned from some of the rows, and say what they think of the others, from which the shares are
@@ -55,11 +55,6 @@ def learn_mixed(values, is_number, n_categories, *, step=None, bounds=None, seed
     is_number : array-like of shape (n_columns,), bool
     n_categories : array-like of shape (n_columns,), int
         Of the columns of codes; what is said of others is not read.
-    step : array-like of shape (n_columns,), float64, or None
-        Of columns of numbers that lie on a lattice the distance of neighbours, 0 of others; None for all 0.
-    bounds : array-like of shape (2, n_columns), float64, or None
-        The least and the greatest number that each column may have, on its lattice where it has one; infinite where any
-        may be; None for all infinite.
     seed : int
         Of all that is drawn.
     **options
@@ -73,7 +68,7 @@ def learn_mixed(values, is_number, n_categories, *, step=None, bounds=None, seed
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
     held_out = held_out_parts(len(table), table.shape[1], MOST_CROSSED)
-    return learn_mixed_apart(table, held_out, is_number, n_categories, step=step, bounds=bounds, rng=rng, **options)[0]
+    return learn_mixed_apart(table, held_out, is_number, n_categories, rng=rng, **options)[0]
 
 
 def shuffled(values, rng):
@@ -91,6 +86,7 @@ def learn_mixed_apart(
     rng,
     step=None,
     bounds=None,
+    may_lack=None,
     order=None,
     mixtures=MIXTURES,
     boosts=True,
@@ -109,9 +105,16 @@ def learn_mixed_apart(
         As `shuffled` gives them.
     held_out : list of slice
         Rows that are held out together; if there are none, all rows say what the voices know that have seen them.
-    is_number, n_categories, step, bounds
+    is_number, n_categories
         As `learn_mixed` takes them.
     rng : Generator
+    step : array-like of shape (n_columns,), float64, or None
+        Of columns of numbers that lie on a lattice the distance of neighbours, 0 of others; None for all 0.
+    bounds : array-like of shape (2, n_columns), float64, or None
+        The least and the greatest number that each column may have, on its lattice where it has one; infinite where any
+        may be; None for all infinite.
+    may_lack : array-like of shape (n_columns,), bool, or None
+        Which columns of numbers may be missing, though here none is; None for those that are.
     order : array-like of shape (n_columns,), int, "evidence" or None
         The columns in order; "evidence" for the one of two of which trees have most evidence; None for that of the
         table.
@@ -139,7 +142,7 @@ def learn_mixed_apart(
         For each fold.
     """
     learner = MixedLearner(
-        table, is_number, n_categories, step, bounds, rng, order, n_further, growth, n_context, threads
+        table, is_number, n_categories, step, bounds, may_lack, rng, order, n_further, growth, n_context, threads
     )
     every = np.arange(len(table))
     coded, *coded_apart = learner.learn_codes(learn_codes, held_out) if learn_codes else [()] * (1 + len(held_out))
@@ -164,7 +167,18 @@ def learn_mixed_apart(
 
 
 def learn_trees_of_numbers(
-    values, is_number, n_categories, *, step=None, bounds=None, seed=0, order=None, growth=None, n_context=0, threads=1
+    values,
+    is_number,
+    n_categories,
+    *,
+    step=None,
+    bounds=None,
+    may_lack=None,
+    seed=0,
+    order=None,
+    growth=None,
+    n_context=0,
+    threads=1,
 ):
     """The density of rows of numbers and codes by one tree of each code column: MixedDensity.
 
@@ -172,7 +186,8 @@ def learn_trees_of_numbers(
     """
     rng = np.random.default_rng(seed)
     table = shuffled(values, rng)
-    learner = MixedLearner(table, is_number, n_categories, step, bounds, rng, order, 0, growth, n_context, threads)
+    of = table, is_number, n_categories, step, bounds, may_lack, rng
+    learner = MixedLearner(*of, order, 0, growth, n_context, threads)
     every = np.arange(len(table))
     density = learner.learn(every, [], learner.marginal(every))
     one = np.zeros(n_number_voices(0))
@@ -180,9 +195,10 @@ def learn_trees_of_numbers(
     return density.with_shares(np.tile([1.0, 0.0], (len(learner.k), 1)), np.tile(one, (len(learner.k), 1)))
 
 
-def describe_numbers(table, is_number, n_categories, step, bounds):
+def describe_numbers(table, is_number, n_categories, step, bounds, may_lack):
     """Kinds and questions of columns of numbers: NumberColumns."""
-    n_columns, missing = table.shape[1], np.isnan(table).any(axis=0).astype(np.uint8)
+    n_columns, missing = table.shape[1], np.isnan(table).any(axis=0)
+    missing = (missing if may_lack is None else missing | may_lack).astype(np.uint8)
     k, atoms, thresholds, origin = np.array(n_categories, dtype=np.int32), [], [], np.zeros(n_columns)
     low, high = bounds
     for j in range(n_columns):
@@ -232,12 +248,26 @@ class MixedLearner:
     Parameters are those of `learn_mixed_apart`.
     """
 
-    def __init__(self, table, is_number, n_categories, step, bounds, rng, order, n_further, growth, n_context, threads):
+    def __init__(
+        self,
+        table,
+        is_number,
+        n_categories,
+        step,
+        bounds,
+        may_lack,
+        rng,
+        order,
+        n_further,
+        growth,
+        n_context,
+        threads,
+    ):
         n_rows, n_columns = table.shape
         step = np.zeros(n_columns) if step is None else np.asarray(step, dtype=np.float64)
         bounds = [np.full(n_columns, end) for end in (-np.inf, np.inf)] if bounds is None else bounds
         is_number = np.asarray(is_number, dtype=np.uint8)
-        self.numbers = numbers = describe_numbers(table, is_number, n_categories, step, bounds)
+        self.numbers = numbers = describe_numbers(table, is_number, n_categories, step, bounds, may_lack)
         self.table, self.n_context, self.threads = table, n_context, threads
         self.growth, self.k = growth or Growth(), numbers.n_categories
         self.elsewhere = np.zeros(table.shape, dtype=bool)

@@ -56,7 +56,7 @@ def average(grown, n_threads=1):
     shapes, smoothing, k = grown.shapes, grown.smoothing, grown.shapes.told
     sizes, grid = np.unique(k, return_inverse=True)
     choices = np.array([concentrations(size) if smoothing == "evidence" else [float(smoothing)] for size in sizes])
-    evidence, chosen, kind, prob = average_prunings(
+    evidence, chosen, kind, prob, split = average_prunings(
         shapes.first_node,
         shapes.left,
         shapes.candidates,
@@ -80,6 +80,7 @@ def average(grown, n_threads=1):
         evidence=evidence[by_column],
         concentration=choices[grid, chosen][by_column],
         leaf_rows=grown.node_rows[kind == LEAF],
+        posterior=split[kind == INNER],
         **shapes.compact(kind != DROPPED, kind == INNER),
     )
 

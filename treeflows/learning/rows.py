@@ -1,5 +1,6 @@
 """Rows to learn from: whole ones, each of a whole weight. Missing cells are drawn."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from ..densities.density import OrderedDensity
 from ..inference.completion import gibbs, resampled
 from ..tables.columns import MAX_CATEGORIES
 from .costs import cost_table
-from .multisets import by_hash, hashes, held_out_parts, n_rows, of_one_spelling
+from .multisets import by_hash, distinct, hashes, held_out_parts, in_order, n_rows, of_one_spelling
 from .numbers import MOST_CROSSED, learn_mixed_apart, shuffled
 from .prunings import COST_BITS, NO_LIMIT, learn_conditionals
 
@@ -18,12 +19,16 @@ ROUNDS_OF_NUMBERS = 1  # the same in tables with numbers, of which further ones 
 MIXTURES = (4, 1), (16, 0)  # by these beside trees
 PROPOSALS = 16  # of which the first draws of a row are one
 MOST_ROWS = 2**31 - 1
+MOST_CELLS = 4_000_000  # of rows that are written as often as they weigh; or each once, if that is more
 
 
 def check_weight(sample_weight, n):
     """Weights of n rows as ndarray of shape (n,), float64, or None."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str):
+        told = f"sample_weight has a weight for each row; of a column that counts rows, as {sample_weight!r} may be: "
+        raise TypeError(f"{told}X, weight = treeflows.from_counts(table, {sample_weight!r})")
     weight = np.asarray(sample_weight)
     if weight.dtype.kind == "c":  # a cast would drop what is imaginary
         raise ValueError(f"sample_weight must be real, got dtype {weight.dtype}")
@@ -70,18 +75,22 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
         order, weight = order[weight > 0], weight[weight > 0]
         if len(order) == 0:
             raise ValueError("sample_weight sums to less than one row")
-        codes, observed = codes[order], None if observed is None else observed[order]
+        codes, observed = in_order(codes, order), None if observed is None else in_order(observed, order)
     if observed is None:
         return codes, weight
     if weight is not None:  # what is missing is drawn for each row anew
-        whole = observed.all(axis=1)
-        row = np.repeat(np.arange(len(codes)), np.where(whole, 1, weight))
-        codes, observed, weight = codes[row], observed[row], np.where(whole, weight, 1)[row].astype(np.int32)
+        table, weight = distinct(np.hstack([codes, observed.view(np.uint8)]), weight)
+        codes, observed = np.hsplit(table, 2)
+        row, weight = _written(weight, (observed == 0).any(axis=1), codes.shape[1])
+        codes, observed = codes[row], observed[row].astype(bool)
     return _filled(codes, observed, weight, n_categories, rng, threads), weight
 
 
 def numbers_to_learn_from(values, observed, weight, domain, rng, threads):
     """Whole rows of numbers and codes, each as often as its weight says; of fractions, as `rows_to_learn_from` has it.
+
+    Weights of more than `MOST_CELLS` become fractions that sum to so many: no row stands for others here, as each
+    number is moved within its lattice by itself.
 
     Parameters
     ----------
@@ -100,7 +109,7 @@ def numbers_to_learn_from(values, observed, weight, domain, rng, threads):
     """
     if weight is not None:
         order = _order(of_one_spelling(values).view(np.uint8), observed, weight)
-        times = _repetitions(weight[order], rng)
+        times = _repetitions(_in_proportion(weight[order], values.shape[1]), rng)
         if not times.any():
             raise ValueError("sample_weight sums to less than one row")
         row = np.repeat(order, times)
@@ -125,6 +134,30 @@ def _repetitions(weight, rng):
     if (weight == np.floor(weight)).all():
         return weight.astype(np.int32)
     return np.diff(np.floor(np.cumsum(weight) + rng.random()), prepend=0.0).astype(np.int32)
+
+
+def _written(weight, holed, n_columns):
+    """Numbers of rows, those with holes as often as they weigh, or as many as may be; and what each then weighs."""
+    times, most = np.where(holed, weight.astype(np.int64), 1), MOST_CELLS // n_columns
+    if times[holed].sum() > most:
+        times[holed] = np.maximum(times[holed] * most // times[holed].sum(), 1)
+    row = np.repeat(np.arange(len(weight)), times)
+    part = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+    return row, ((weight // times)[row] + (part < (weight % times)[row])).astype(np.int32)
+
+
+def _in_proportion(weight, n_columns):
+    """Weights of sorted rows, or such as sum to what may be written."""
+    total, most = weight.sum(), max(len(weight), MOST_CELLS // n_columns)
+    if total <= most:
+        return weight
+    warnings.warn(
+        f"sample_weight sums to {total:,.0f}, and rows with numbers are repeated: {most:,} rows are learned from, "
+        "drawn in proportion to their weights",
+        UserWarning,
+        stacklevel=2,
+    )
+    return weight * (most / total)
 
 
 def _filled(codes, observed, weight, n_categories, rng, threads):

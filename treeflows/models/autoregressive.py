@@ -119,7 +119,7 @@ class AutoregressiveTreeFlow(CountedFlow):
     -1.8
     >>> print(flow.trees_[1])
     x1 given x0
-    x0 = 0?
+    x0 = 0? (posterior 1.00)
     ├─ yes: 463 rows: 0 99.9%, 1 0.1%
     └─ no:  537 rows: 1 100.0%, 0 0.0%
     """
@@ -196,7 +196,7 @@ class AutoregressiveTreeFlow(CountedFlow):
 
     @property
     def trees_(self):
-        """The tree of each column: tuple of ConditionalTree."""
+        """The tree of each column, with every split that was tried: tuple of ConditionalTree."""
         names, labels, conditionals = self.all_names, self.all_labels, self._of_categories()
         order = conditionals.order
         trees: list = [None] * len(names)
@@ -213,6 +213,7 @@ class AutoregressiveTreeFlow(CountedFlow):
                 prob=conditionals.leaves(conditionals.prob, t),
                 names=names,
                 labels=labels,
+                posterior=None if conditionals.posterior is None else conditionals.posterior[nodes],
             )
         return tuple(trees[: len(self.domain_.columns)])
 
@@ -244,8 +245,7 @@ class AutoregressiveTreeFlow(CountedFlow):
     def _summary(self, column, layer, max_depth):
         self._refuse(layer=layer)
         figures, lines = tell_trees(self)
-        shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
-        return figures, "\n".join([*lines, *shown])
+        return figures, "\n".join(lines)
 
     def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, splitting=None, n_context=0):
         """Learn a density from codes.
@@ -368,6 +368,7 @@ class AutoregressiveTreeFlow(CountedFlow):
             domain.n_categories,
             step=domain.step,
             bounds=domain.bounds,
+            may_lack=domain.may_lack,
             order=self.order_of(values.shape[1], rng, domain.n_context),
             n_context=domain.n_context,
             growth=self.growth(len(values)),

@@ -9,7 +9,14 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ..densities.other import OtherDensity
-from ..learning.blocks import REPEATED, RowsInBlocks, bytes_of_distinct, bytes_of_row, distinct_rows
+from ..learning.blocks import (
+    REPEATED,
+    RowsInBlocks,
+    bytes_of_distinct,
+    bytes_of_row,
+    distinct_rows,
+    sorted_rows,
+)
 from ..learning.multisets import repeated
 from ..learning.rows import MOST_ROWS, check_weight, numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
@@ -21,6 +28,7 @@ from ..tables.contexts import beside, encode_context, learn_context, read_contex
 from ..tables.domain import Rows, check_codes, check_told
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
+from .dependence import DRAWN, dependence_graph
 from .questions import TableModel
 
 BYTES_OF_NUMBER = 24  # in memory, with what is made of it, about
@@ -58,7 +66,8 @@ class CategoricalDensity(TableModel):
         sample_weight : array-like of shape (n_rows,), default=None
             How many rows each row stands for. An integer weight is exactly that many rows; of fractions, equal rows
             together count as an integer next to the sum of their weights. A weight is as much evidence as that many
-            rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean.
+            rows: divide weights that sum to more than the number of rows, as those of surveys do, by their mean. Rows
+            with numbers that would be more than four million cells are drawn in proportion to their weights.
         context : array-like of shape (n_rows,) or (n_rows, n_context), series or dataframe, default=None
             Columns that rows are conditioned on: the model tells the distribution of a row given these, p(x | c),
             whatever theirs is. Groups, years, or any others, numbers too; what is missing is a category.
@@ -195,6 +204,53 @@ class CategoricalDensity(TableModel):
             without = self.learn_numbers(np.delete(table, rows, axis=0), domain, deepcopy(rng), threads)
             scores.append(without.score(table[rows], threads))
         return self.learn_numbers(table, domain, rng, threads), np.concatenate(scores)
+
+    def dependence_graph(self, X=None, *, n_drawn=DRAWN, random_state=None):
+        """What each column tells of each other: which columns a column depends on, given the others.
+
+        For each column a tree on all others is learned from rows that are drawn from the model. Down the path of a row
+        each question tells something of the column that those before it did not: information gain, in nats, which is
+        measured in other rows than the tree has seen and is credited to the column that is asked. Of columns that tell
+        the same, the first that is asked has the credit. Numbers count by the eighth of the rows that they are in.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            Rows to measure in, which the model must not have seen if they are to tell dependence from chance; missing
+            cells that have no code are drawn. None takes further rows drawn from the model, which tell what the model
+            believes, right or wrong.
+        n_drawn : int, default=10000
+            Rows to draw.
+        random_state : int, RandomState or None, default=None
+            Draws the rows; None continues with the estimator's own.
+
+        Returns
+        -------
+        graph : DependenceGraph
+            Print it to read it, or ask it ``of`` a column, or for its ``to_frame()``.
+
+        Raises
+        ------
+        TypeError
+            For a model that was fitted to a context.
+        """
+        check_is_fitted(self)
+        return dependence_graph(self, X, n_drawn, random_state)
+
+    def filled_codes(self, X):
+        """Codes of a table, and its numbers; missing cells that have no codes are drawn.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_columns), uint8, or with numbers float64
+        """
+        if self.missing == "marginalize":
+            X = self.impute(X, draw=True, random_state=0)
+        return self.whole_codes(X)
 
     def whole_codes(self, X, context=None):
         """Codes of a table of whole rows.
@@ -454,7 +510,11 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             return domain, *found
     taken = table.n_rows * (BYTES_OF_NUMBER * table.n_columns if mixed else bytes_of_row(domain.n_categories))
     if taken <= table.memory:
-        return domain, table.rows(domain), weight
+        as_they_are = mixed or not counted or weight is not None or estimator.learns_in_passes
+        if as_they_are or table.rows(domain, 0, 0).observed is not None:
+            return domain, table.rows(domain), weight
+        codes, weight = sorted_rows(RowsInBlocks.of_packed(table, domain))
+        return domain, Rows(codes), weight.astype(np.float64)
     why = None
     if mixed or not counted:
         why = "here they are read into memory"
@@ -469,8 +529,8 @@ def _read_packed(estimator, table, policy, sample_weight, counted):
             f"the {table.n_rows:,} rows of {table.folder} take about {taken / 1e9:.3g} GB to learn from, and may take "
             f"{table.memory / 1e9:.3g} GB: {why}; if there is more memory, say so: PackedTable(folder, memory=...)"
         )
-    codes: Any = RowsInBlocks.of_packed(table, domain)
-    return domain, Rows(codes), None
+    in_blocks: Any = RowsInBlocks.of_packed(table, domain)
+    return domain, Rows(in_blocks), None
 
 
 def _distinct(table, domain, threads):

@@ -46,7 +46,7 @@ class NumberTrees:
 
         def learn(chosen):
             of = values[:, chosen], domain.numeric[chosen], k[chosen]
-            on = {"step": step[chosen], "bounds": bounds[:, chosen]}
+            on = {"step": step[chosen], "bounds": bounds[:, chosen], "may_lack": domain.may_lack[chosen]}
             return learn_mixed(*of, **on, mixtures=(), boosts=False, seed=seed, threads=threads)
 
         n_columns = len(k)

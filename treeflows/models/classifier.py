@@ -11,7 +11,8 @@ from ..machine.errors import TableError
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
 from ..tables.columns import MAX_CATEGORIES, Column
-from ..tables.containers import is_missing, read_table
+from ..tables.containers import is_missing
+from ..tables.matching import read_matched
 from ..tables.policy import TablePolicy
 from .base import check_model, read_to_learn
 from .questions import warn_of_estimates
@@ -162,9 +163,9 @@ class TreeFlowClassifier(ClassifierMixin, TargetModel):
             In the order of ``classes_``. NaN where so much is missing that no estimate can be trusted.
         """
         check_is_fitted(self)
-        table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
-        last = len(self.domain_.columns) - 1
+        last, threads = len(self.domain_.columns) - 1, n_threads(self.n_jobs)
         domain = self.domain_.without(last)
+        table = read_matched(self, X, domain, lacking=True)
         rows = TablePolicy.of(self).encode(domain, table, threads, infer=True)
         codes, observed = with_target(domain.bounded(rows.codes), 0), with_target(rows.observed, True)
         joint, error = log_joint(self.distribution_, codes, observed, last, len(self.classes_), threads)

@@ -9,7 +9,6 @@ import numpy as np
 from ..learning.rows import MOST_ROWS, check_weight
 from ..machine.errors import TableError
 from ..machine.threads import n_threads
-from ..tables.containers import read_table
 from ..tables.packed import as_packed
 from .base import CategoricalFlow, check_model, learn_from_codes, read_to_learn, weighed
 
@@ -130,7 +129,7 @@ class CountedFlow(CategoricalFlow):
         ...     flow = flow.partial_fit(X[start : start + 1000])
         >>> print(flow.trees_[1])
         x1 given x0
-        x0 = 0?
+        x0 = 0? (posterior 1.00)
         ├─ yes: 1,513 rows: 0 0.0%, 1 100.0%
         └─ no:  1,487 rows: 0 100.0%, 1 0.0%
         """
@@ -209,7 +208,7 @@ class CountedFlow(CategoricalFlow):
     def _count(self, counts, X, sample_weight):
         packed = as_packed(X)
         if packed is None:
-            table, weight = weighed(read_table(self, X, reset=False), sample_weight)
+            table, weight = weighed(self.table_of(X), sample_weight)
             n, blocks = table.n_rows, iter([self._rows(table, None, infer=False)])
         else:
             n, weight, blocks = packed.n_rows, check_weight(sample_weight, packed.n_rows), self.read_blocks(packed)

@@ -209,7 +209,7 @@ class DiscreteTreeFlow(CategoricalFlow):
             curves["validation rows"] = -self.validation_score_
         if X is not None:
             scores = self.distribution_.staged_score(self.whole_codes(X), n_threads(self.n_jobs))
-            curves["held-out rows"] = np.array([-score.mean() for score in scores])  # of codes, as the others are
+            curves["rows given"] = np.array([-score.mean() for score in scores])  # of codes, as the others are
         return {what: (np.arange(len(nll)), nll) for what, nll in curves.items()}, "layers", len(self.layers_)
 
     def _summary(self, column, layer, max_depth):

@@ -21,7 +21,7 @@ from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
 from .base import CategoricalDensity, learner, part_of, table_defaults
 from .mixture import TreeFlowMixture
-from .parameters import check_n_jobs
+from .parameters import DefaultPart, check_n_jobs
 from .questions import log_likelihood
 
 MEMBERS_AT_ONCE = 3  # whose parts workers do: where one waits for its last part, others have some
@@ -31,7 +31,7 @@ LEAST_GAIN = 0.001  # nats a held-out row
 FEW_STEPS = 20  # of EM from the weights without the newest member: enough to tell the gain
 
 
-class TreeFlowEnsemble(CategoricalDensity):
+class TreeFlowEnsemble(DefaultPart, CategoricalDensity):
     """Mixture of tree flows: p(x) is the weighted mean of the members' p(x), exactly.
 
     Members differ by their random state alone, so an estimator that draws nothing makes ten times the same member: let
@@ -203,7 +203,7 @@ class TreeFlowEnsemble(CategoricalDensity):
         scores = [log_likelihood(member, rows, n_threads(self.n_jobs))[0] for member in self.distribution_.members]
         joint = np.stack(scores) + np.log(self.weights_)[:, None]
         first = np.logaddexp.accumulate(joint, axis=0) - np.log(np.cumsum(self.weights_))[:, None]
-        return {"held-out rows": (np.arange(1, kept + 1), -first.mean(axis=1))}, "members", kept
+        return {"rows given": (np.arange(1, kept + 1), -first.mean(axis=1))}, "members", kept
 
     def _summary(self, column, layer, max_depth):
         self._refuse(column=column, layer=layer)
@@ -276,9 +276,22 @@ class TreeFlowEnsemble(CategoricalDensity):
         """An unfitted estimator for each of n members; small leaves of digits cost time and gain nothing."""
         if self.estimator is not None:
             return self.estimator if isinstance(self.estimator, list) else [self.estimator] * n
-        leaf = MIN_ROWS if of_numbers else 2
-        others = TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=leaf))
+        others = self.default_part(MIN_ROWS if of_numbers else 2)
         return [TreeFlowMixture()] + [others] * (n - 1)
+
+    def default_part(self, least_leaf=2):
+        """The unfitted member that None stands for, but for the first, which has an order of its own.
+
+        Parameters
+        ----------
+        least_leaf : int, default=2
+            Rows of a leaf.
+
+        Returns
+        -------
+        estimator : TreeFlowMixture
+        """
+        return TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=least_leaf))
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""

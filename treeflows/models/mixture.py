@@ -19,7 +19,7 @@ from ..machine.parts import together
 from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
-from .parameters import check_n_jobs
+from .parameters import DefaultPart, check_n_jobs
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -29,7 +29,7 @@ DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 MOST_STATES = 4096
 
 
-class TreeFlowMixture(CountedFlow):
+class TreeFlowMixture(DefaultPart, CountedFlow):
     """Tree flow with several voices a column: trees, a hidden column, logistic regressions.
 
     At every column, several voices say what it may be given the columns before it:
@@ -210,14 +210,14 @@ class TreeFlowMixture(CountedFlow):
     def _tree(self, column, layer):
         self._refuse(layer=layer)
         self.refuse_numbers("tree")
-        return self.flows_[0].tree(column)
+        return self.flows_[0].tree(column, full=True)
 
     def _likelihood_curves(self, X):
         self.refuse_numbers("a curve of likelihood")
         tried, kept = self.validation_score_, len(self.weights_)
         curves = {"validation rows": (np.array(list(tried)), 0.0 - np.array(list(tried.values())))}
         if X is not None:
-            curves["held-out rows"] = np.array([kept]), np.array([-self.score(X)])
+            curves["rows given"] = np.array([kept]), np.array([-self.score(X)])
         return curves, "hidden states", kept
 
     def _summary(self, column, layer, max_depth):
@@ -228,7 +228,6 @@ class TreeFlowMixture(CountedFlow):
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
         n_further = len(self._average.trees) - 1
-        shown = [] if column is None else ["", self.tree(column).to_text(max_depth)]
         told = [
             f"hidden column: {len(states)} states of probability {', '.join(f'{p:.3f}' for p in states[:8])}"
             f"{', …' if len(states) > 8 else ''}",
@@ -239,7 +238,7 @@ class TreeFlowMixture(CountedFlow):
             shares, exponents = ([f"{x:.2f}" for x in part[j]] for part in (self.share_, self.exponent_))
             told.append(f"  {names[j]}: {', '.join(shares)}; {', '.join(exponents)}")
         figures |= {"states": states.tolist(), "shares": self.share_.tolist(), "exponents": self.exponent_.tolist()}
-        return figures, "\n".join([*told, "", *lines, *shown])
+        return figures, "\n".join([*told, "", *lines])
 
     def _summary_of_numbers(self, density: MixedDensity):
         names = self.domain_.column_names
@@ -329,7 +328,8 @@ class TreeFlowMixture(CountedFlow):
     def _of_numbers(self, values, domain, rng, threads):
         """What is told to those who learn densities of numbers."""
         columns = {"is_number": domain.numeric, "n_categories": domain.n_categories}
-        columns |= {"step": domain.step, "bounds": domain.bounds, "n_context": domain.n_context}
+        columns |= {"step": domain.step, "bounds": domain.bounds, "may_lack": domain.may_lack}
+        columns["n_context"] = domain.n_context
         trees = {}
         if self.estimator is not None:
             trees["order"] = self.estimator.order_of(values.shape[1], rng, domain.n_context)
@@ -410,8 +410,17 @@ class TreeFlowMixture(CountedFlow):
             prior_split=min(DRAWN_PRIOR_SPLIT * first.prior_split, np.finfo(float).max),
         )
 
+    def default_part(self):
+        """The unfitted flow that None stands for.
+
+        Returns
+        -------
+        estimator : AutoregressiveTreeFlow
+        """
+        return AutoregressiveTreeFlow(min_samples_leaf=2)
+
     def _estimator(self):
-        return AutoregressiveTreeFlow(min_samples_leaf=2) if self.estimator is None else self.estimator
+        return self.default_part() if self.estimator is None else self.estimator
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""

@@ -1,9 +1,12 @@
 """Fitted models of tables, and what they are asked: likelihoods, samples, conditionals, missing cells, anomalies."""
 
+import html
+import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._ext import elementary
+from ..densities.conditional_tree import ConditionalTree
 from ..densities.density import Density
 from ..densities.stored import LEAST_PROBABILITY
 from ..inference.cells import LEAST_SHARE, conditional_cells, conditional_values, joint_with
@@ -21,14 +25,19 @@ from ..machine.draws import generator
 from ..machine.errors import ParameterError, TableError, check_number
 from ..machine.log_sums import softmax
 from ..machine.threads import n_threads
-from ..tables.containers import read_table
 from ..tables.contexts import encode_context, read_context, with_context
-from ..tables.domain import Domain, listing
+from ..tables.domain import UNSEEN, Domain, listing
+from ..tables.given import read_given
+from ..tables.matching import read_matched
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from ..tables.writing import write_blocks
+from .groups import MOST_GROUPS, cut_numbers, groups_of
+from .query import Query
 
 SWEEPS = 20  # of Gibbs sampling
+MOST_DEPTH = 4  # to which a tree is told
+MOST_STATES = 256  # that groups are looked for in
 BLOCK_CELLS = 4_000_000  # of rows that are read or written in blocks
 
 
@@ -172,17 +181,19 @@ class TableModel(DensityMixin, BaseEstimator):
             told = f"{what} is not for numbers yet, and column {self.domain_.column_names[j]!r} holds numbers"
             raise TableError(f"{told}: bin them", column=self.domain_.column_names[j])
 
-    def summary(self, *, column=None, layer=None, max_depth=None):
+    def summary(self, *, column=None, layer=None, max_depth=MOST_DEPTH, full=False):
         """What the model has learned.
 
         Parameters
         ----------
         column : str or int, default=None
-            Column whose tree to tell, of a model that has one for each.
+            Column to tell alone, by its tree, of a model that has one for each.
         layer : int, default=None
             Layer to tell, from 1, of a discrete tree flow; None is the first.
-        max_depth : int, default=None
+        max_depth : int or None, default=4
             How deep to tell the tree; None is all of it.
+        full : bool, default=False
+            True tells every split of the column's tree that was tried, False those that are believed, as `tree` does.
 
         Returns
         -------
@@ -199,6 +210,8 @@ class TableModel(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         domain, kind = self.domain_, type(self).__name__
         figures, text = self._summary(column, layer, max_depth)
+        if column is not None:
+            return {"kind": kind} | figures, self.tree(column, full=full).to_text(max_depth)
         columns = dict(zip(domain.column_names, domain.labels, strict=True))
         lines = [f"{kind}: {self.n_features_in_} columns\n\ncolumn: categories"]
         for name, labels in columns.items():
@@ -206,11 +219,14 @@ class TableModel(DensityMixin, BaseEstimator):
         return {"kind": kind, "columns": columns} | figures, "\n".join([*lines, "", text])
 
     def _summary(self, column, layer, max_depth):
-        """Figures and text of what is told by this kind of model alone."""
+        """Figures and text of what this kind of model alone tells, which refuses a ``column`` if none has a tree."""
         raise NotImplementedError
 
-    def tree(self, column=None, layer=None):
+    def tree(self, column=None, layer=None, *, full=False):
         """One of the trees that the model has learned.
+
+        Of a column's tree, the splits that are believed: those that are more probable than not, given the training
+        rows. `ConditionalTree.believed` says how the others are left out, and takes another threshold.
 
         Parameters
         ----------
@@ -218,6 +234,8 @@ class TableModel(DensityMixin, BaseEstimator):
             Name or number of the column whose tree it is; of a `TreeFlowMixture` that in the first of its ``flows_``.
         layer : int, default=None
             Of a `DiscreteTreeFlow`, the layer, from 1.
+        full : bool, default=False
+            True gives a column's tree with every split that was tried, whose leaves the likelihoods are made of.
 
         Returns
         -------
@@ -231,7 +249,8 @@ class TableModel(DensityMixin, BaseEstimator):
             For a model without trees of its own.
         """
         check_is_fitted(self)
-        return self._tree(column, layer)
+        tree = self._tree(column, layer)
+        return tree.believed() if isinstance(tree, ConditionalTree) and not full else tree
 
     def _tree(self, column, layer):
         raise TypeError(f"a {type(self).__name__} has no trees of its own to draw; take one of its members")
@@ -242,7 +261,7 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns), default=None
-            Rows that the model has not seen; an ensemble needs them.
+            Rows to make a curve of, as "rows given": best those that the model has not seen. An ensemble needs them.
 
         Returns
         -------
@@ -272,15 +291,20 @@ class TableModel(DensityMixin, BaseEstimator):
                 told = f"{name} is not for a model of the kind {type(self).__name__}"
                 raise ParameterError(told, parameter=name, value=value)
 
-    def score_samples(self, X, context=None):
+    def score_samples(self, X, context=None, *, unseen="error"):
         """Exact log-likelihood of each row.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns), PackedTable or path of one
-            A packed table is read in blocks of rows.
+            A packed table is read in blocks of rows. The columns of a dataframe are matched by their names, and further
+            ones left out. Some may lack under ``missing="marginalize"``.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
             Of a model that was fitted to one: what the rows are conditioned on.
+        unseen : "error", "ignore" or "impossible", default="error"
+            What becomes of a value that fit did not see, where no code was reserved for these (``handle_unknown``):
+            refused, with the numbers of such values by column; taken for unknown, so that the likelihood is that of the
+            other cells; or what cannot be, so that the row's is minus infinity. Not of packed tables.
 
         Returns
         -------
@@ -297,7 +321,9 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         packed = as_packed(X)
-        blocks = [self.read(X, context)] if packed is None else self.read_blocks(packed)
+        if packed is not None and unseen != UNSEEN[0]:
+            raise ParameterError("unseen is for tables in memory", parameter="unseen", value=unseen)
+        blocks = [self.read(X, context, unseen=unseen)] if packed is None else self.read_blocks(packed)
         return np.concatenate(list(self.scores_of(blocks)))
 
     def scores_of(self, blocks):
@@ -349,7 +375,7 @@ class TableModel(DensityMixin, BaseEstimator):
             stop = min(start + step, packed.n_rows)
             yield packed.rows(domain, start, stop, missing=self.missing, infer=False)
 
-    def score(self, X, y=None, sample_weight=None, context=None):
+    def score(self, X, y=None, sample_weight=None, context=None, *, unseen="error"):
         """Mean log-likelihood of rows.
 
         Parameters
@@ -361,13 +387,15 @@ class TableModel(DensityMixin, BaseEstimator):
             How many rows each row stands for.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
             Of a model that was fitted to one: what the rows are conditioned on.
+        unseen : "error", "ignore" or "impossible", default="error"
+            As `score_samples` takes it.
 
         Returns
         -------
         log_likelihood : float
             Nats per row.
         """
-        scores = self.score_samples(X, context)
+        scores = self.score_samples(X, context, unseen=unseen)
         return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
 
     def sample(self, n_samples=1, random_state=None, *, given=None, out=None, context=None):
@@ -378,10 +406,11 @@ class TableModel(DensityMixin, BaseEstimator):
         n_samples : int, default=1
         random_state : int, RandomState or None, default=None
             None continues with the estimator's own ``random_state``: the same rows on every call if that is an int.
-        given : dict of str or int to value, default=None
-            Columns, by name or number, and the values that all rows shall have in them; of a column of numbers also a
-            range: a tuple of the least and the greatest value, of which either may be None. Exact if these columns come
-            first in the order that the model was learned in, and one of them at most, the last, has a range; else rows
+        given : mapping or Series, default=None
+            Columns, by name or number, and what all rows shall have in them: a value; a list or a set, of which any; of
+            a column of numbers, or of categories in an order, a range: a tuple of the least and the greatest value, of
+            which either may be None; or ``{"not": ...}`` with any of these. Exact if these columns come first in the
+            order that the model was learned in, and one of them at most, the last, may have several values; else rows
             are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
             cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
         out : str or path-like, default=None
@@ -454,7 +483,28 @@ class TableModel(DensityMixin, BaseEstimator):
                 stacklevel=3,
             )
 
-    def read(self, X, context=None, *, infer=False):
+    def table_of(self, X, *, lacking=False):
+        """A table with the columns of the model, matched by name.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+        lacking : bool, default=False
+            Whether columns may lack; they are not observed. Under ``missing="marginalize"`` they may.
+
+        Returns
+        -------
+        table : Table
+
+        Raises
+        ------
+        ValueError
+            If a column lacks that must not.
+        """
+        check_is_fitted(self)
+        return read_matched(self, X, self.domain_, lacking=lacking or self.missing == "marginalize")
+
+    def read(self, X, context=None, *, infer=False, unseen=None):
         """What a table says in terms of the domain, and with it its context.
 
         Parameters
@@ -463,6 +513,8 @@ class TableModel(DensityMixin, BaseEstimator):
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
         infer : bool, default=False
             Whether an empty cell of a column in which fit saw none counts as not observed, instead of being refused.
+        unseen : "error", "ignore", "impossible" or None
+            What becomes of values that fit did not see, as `score_samples` takes it; None if there is no choice.
 
         Returns
         -------
@@ -474,11 +526,11 @@ class TableModel(DensityMixin, BaseEstimator):
         ValueError
             For a value outside the fitted domain; the message names column and value.
         """
-        check_is_fitted(self)
-        table = read_table(self, X, reset=False)
-        return self._rows(table, self.given_codes(context, table.n_rows), infer=infer)
+        check_unseen(unseen, UNSEEN)
+        table = self.table_of(X)
+        return self._rows(table, self.given_codes(context, table.n_rows), infer=infer, unseen=unseen)
 
-    def conditional_proba(self, X, column, context=None):
+    def conditional_proba(self, X, column, context=None, *, unseen="error"):
         """Exact probability of every value of a column given all other columns.
 
         Under ``missing="marginalize"``, given those that are observed; as exact as `score_samples` is.
@@ -486,17 +538,21 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-            What stands in the column itself does not matter.
+            What stands in the column itself does not matter. Of a dataframe, columns are matched by their names, and
+            those that lack are unknown.
         column : str or int
             Its name or number.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
             Of a model that was fitted to one: what the rows are conditioned on.
+        unseen : "error" or "ignore", default="error"
+            What becomes of a value that fit did not see, where no code was reserved for these: refused, with how many
+            there are by column, or taken for unknown.
 
         Returns
         -------
         probability : ndarray of shape (n_rows, n_values), float64
-            In the order of ``categories_``; under ``handle_unknown="reserve"`` with one more, for all unseen values.
-            NaN where so much is missing that no estimate can be trusted.
+            In the order of ``categories_``; under ``handle_unknown="reserve"`` with one more, for all unseen values:
+            `value_labels` has a name for each. NaN where so much is missing that no estimate can be trusted.
 
         Raises
         ------
@@ -513,31 +569,61 @@ class TableModel(DensityMixin, BaseEstimator):
         array([[1., 0.],
                [0., 1.]])
         """
-        rows, j = self._asked(X, context, column, False, "conditional_proba", "conditional_density")
+        of = X, context, column, False, "conditional_proba", "conditional_density"
+        rows, j, back = self._asked(*of, unseen=unseen)
         known = self.domain_.columns[j]
-        return known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))
+        return known.spread(softmax(self._log_joint(rows, j, known.n_codes), axis=1))[back]
 
-    def predict(self, X, column=None, context=None):
+    def value_labels(self, column):
+        """What the values are called that `conditional_proba` tells the probabilities of.
+
+        Parameters
+        ----------
+        column : str or int
+            Its name or number.
+
+        Returns
+        -------
+        labels : tuple of str
+            "(missing)" after the values where missing is one of its own, and "(unseen)", for all values that fit did
+            not see, where these have a probability.
+
+        Raises
+        ------
+        ValueError
+            For a column that holds numbers or is not there.
+        """
+        check_is_fitted(self)
+        j = self.domain_.index(column)
+        self._check_number("value_labels", j, False, "conditional_density")
+        return self.domain_.columns[j].cell_labels
+
+    def predict(self, X, column=None, context=None, *, unseen="error"):
         """Most probable value of a column given all other columns; of a column of numbers, the median.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-            What stands in the column itself does not matter.
+            What stands in the column itself does not matter. Of a dataframe, columns are matched by their names, and
+            those that lack are unknown.
         column : str or int, default=None
             Its name or number; None predicts every column, each given all others.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
             Of a model that was fitted to one: what the rows are conditioned on.
+        unseen : "error" or "ignore", default="error"
+            What becomes of a value that fit did not see, where no code was reserved for these: refused, with how many
+            there are by column, or taken for unknown.
 
         Returns
         -------
         values : ndarray of shape (n_rows,), or a table like X if ``column`` is None
             Never missing or unseen.
         """
-        check_is_fitted(self)
-        table, domain = read_table(self, X, reset=False), self.domain_
+        check_unseen(unseen)
+        table, domain = self.table_of(X, lacking=True), self.domain_
         columns = range(len(domain.columns)) if column is None else [domain.index(column)]
-        rows = self._rows(table, self.given_codes(context, table.n_rows), () if column is None else columns)
+        ignore = () if column is None else columns
+        rows, back = self._distinct(table, context, ignore, unseen)
         codes = []
         for j in columns:
             if domain.numeric[j]:
@@ -546,6 +632,7 @@ class TableModel(DensityMixin, BaseEstimator):
                 share = domain.columns[j].top_share
                 joint = self._log_joint(rows, j, len(share))
                 told = np.where(np.isnan(joint).any(axis=1), np.nan, (joint + elementary.log(share)).argmax(axis=1))
+            told = told[back]
             if np.isnan(told).any():
                 row = int(np.flatnonzero(np.isnan(told))[0])
                 raise ValueError(
@@ -566,7 +653,8 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-            What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
+            What stands in the column itself does not matter. Missing cells of others that have no code are unknown, and
+            so are columns that a dataframe lacks.
         column : str or int
             Its name or number.
         quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
@@ -595,12 +683,12 @@ class TableModel(DensityMixin, BaseEstimator):
         >>> bool(3 < low < 5 < high < 7)
         True
         """
-        rows, j = self._asked(X, context, column, True, "predict_quantiles", "conditional_proba")
+        rows, j, back = self._asked(X, context, column, True, "predict_quantiles", "conditional_proba")
         at = np.asarray(quantiles, dtype=np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
             told = f"quantiles must be a list of probabilities between 0 and 1, got {quantiles!r}"
             raise ParameterError(told, parameter="quantiles", value=quantiles)
-        told = self._quantiles(rows, j, at)
+        told = self._quantiles(rows, j, at)[back]
         return self.domain_.columns[j].plain(told.ravel()).reshape(told.shape)
 
     def predict_mean(self, X, column, context=None):
@@ -612,7 +700,8 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-            What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
+            What stands in the column itself does not matter. Missing cells of others that have no code are unknown, and
+            so are columns that a dataframe lacks.
         column : str or int
             Its name or number.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
@@ -629,13 +718,13 @@ class TableModel(DensityMixin, BaseEstimator):
         ValueError
             For a column that holds categories or times, or is not there.
         """
-        rows, j = self._asked(X, context, column, True, "predict_mean", "conditional_proba")
+        rows, j, back = self._asked(X, context, column, True, "predict_mean", "conditional_proba")
         known = self.domain_.columns[j]
         if known.is_time:
             name = self.domain_.column_names[j]
             raise TableError(f"column {name!r} holds times, which have no mean: ask predict_quantiles", column=name)
         mean = self._told_by_cells(rows, j, lambda cells: cells.mean(), most_share=LEAST_SHARE)
-        return known.unrounded(mean)
+        return known.unrounded(mean)[back]
 
     def conditional_density(self, X, column, at, context=None):
         """Density of values of a column of numbers given all other columns.
@@ -643,7 +732,8 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-            What stands in the column itself does not matter. Missing cells of others that have no code are unknown.
+            What stands in the column itself does not matter. Missing cells of others that have no code are unknown, and
+            so are columns that a dataframe lacks.
         column : str or int
             Its name or number.
         at : array-like of shape (n_values,)
@@ -673,14 +763,116 @@ class TableModel(DensityMixin, BaseEstimator):
         >>> bool(near > 100 * far)
         True
         """
-        rows, j = self._asked(X, context, column, True, "conditional_density", "conditional_proba")
+        rows, j, back = self._asked(X, context, column, True, "conditional_density", "conditional_proba")
         values = np.array([self.domain_.number(j, value, missing=False) for value in at])
         told = np.zeros((len(rows.codes), len(values)))
         on = self.domain_.columns[j].has(values)
         threads = n_threads(self.n_jobs)
         told[:, on], error = conditional_values(self.distribution_, rows.codes, rows.observed, j, values[on], threads)
         warn_of_estimates(error, self.distribution_.n_draws[0])
-        return told
+        return told[back]
+
+    def explore(self, X=None, *, title="", n_draws=20_000, random_state=0):
+        """A page on which the model answers: every column's distribution, and what evidence makes of it.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns), default=None
+            A table whose rows to look at.
+        title : str, default=""
+            What the page is called; the kind of the model if that is empty.
+        n_draws : int, default=20000
+            Rows drawn from the model, by which the page answers.
+        random_state : int, default=0
+            Draws them.
+
+        Returns
+        -------
+        explorer : Explorer
+            A notebook shows it; ``save(path)`` writes it, ``serve()`` opens it in a browser.
+        """
+        from ..explorer.answers import Explorer  # a room above: the one way up, so that a model can be shown by itself
+
+        return Explorer(self, X, title=title, n_draws=n_draws, random_state=random_state)
+
+    def query(
+        self,
+        columns=None,
+        *,
+        given=None,
+        by=None,
+        context=None,
+        max_error=0.01,
+        n_draws=20_000,
+        random_state=None,
+    ):
+        """Distribution of columns given whatever is known of others.
+
+        Parameters
+        ----------
+        columns : str, int or list of these, default=None
+            Columns to tell, by name or number; None for all.
+        given : mapping or Series, default=None
+            What is known, as `sample` takes it: by column a value; a list or a set, of which any; a range; or
+            ``{"not": ...}`` with any of these. Columns that are not named are unknown, and summed out.
+        by : str, int or list of these, default=None
+            Columns of which each combination of values is told apart; of numbers, of bins.
+        context : array-like of shape (1, n_context), default=None
+            Of a model that was fitted to one: what all is conditioned on.
+        max_error : float, default=0.01
+            Standard error that probabilities shall have at most, if ``n_draws`` suffice.
+        n_draws : int, default=20,000
+            What is not exact is told from as many draws of the model, which are kept for further questions but not in
+            files; and where too few of these agree with what is given, from at most as many that are led to it.
+        random_state : int, default=None
+            Of the draws; None for the same always, so that equal questions have equal answers.
+
+        Returns
+        -------
+        result : QueryResult
+            Probabilities with their standard errors, and the probability of what is given. Exact if the columns that
+            are named, and all that come before them in the order that the model was learned in, have at most 65,536
+            joint states, or 16,384 of those that may be; of tables with numbers 4,096, and 1,024. A MonteCarloWarning
+            says if a standard error is above 0.01; NaN where hardly any draw agrees with what is given.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, or value of one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import AutoregressiveTreeFlow
+        >>> coin = np.random.default_rng(0).integers(0, 2, (1000, 2))
+        >>> flow = AutoregressiveTreeFlow().fit(np.column_stack([coin, coin.sum(axis=1)]))
+        >>> flow.query([0, 1], given={2: [1, 2]})["x0"].probability.round(2)
+        array([0.33, 0.67])
+        """
+        check_is_fitted(self)
+        check_number(n_draws, "n_draws", Integral, min_val=1)
+        check_number(max_error, "max_error", Real, min_val=0, max_val=0.5, include_boundaries="right")
+        if random_state is not None:
+            check_number(random_state, "random_state", Integral, min_val=0)
+        domain = self.domain_
+        asked = list(range(len(domain.columns))) if columns is None else self._numbers_of(columns, "columns")
+        codes = self.given_codes(context, 1)
+        codes = np.empty(0, dtype=np.uint8) if codes is None else codes[0]
+        told = read_given(domain, None if isinstance(given, Mapping) and not given else given)
+        how = max_error, n_draws, random_state or 0, n_threads(self.n_jobs)
+        ask = Query(domain, self.distribution_, codes, *how)
+        result = ask.answer(told, asked, () if by is None else self._numbers_of(by, "by"))
+        warn_of_query(result, max_error)
+        return result
+
+    def _numbers_of(self, columns, what):
+        """Numbers of columns that a user named, one or several."""
+        several = [columns] if isinstance(columns, (str, Integral)) else list(columns)
+        numbers = [self.domain_.index(each) for each in several]
+        if len(set(numbers)) < len(numbers) or not numbers:
+            told = f"{what} must name columns, each once, got {columns!r}"
+            raise ParameterError(told, parameter=what, value=columns)
+        return numbers
 
     def impute(self, X, *, draw=False, n_draws=None, n_sweeps=SWEEPS, random_state=None, context=None):
         """Fill missing cells.
@@ -693,7 +885,8 @@ class TableModel(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
-            Cells that are None, NaN or null are filled, also where the model has missing as a category of its own.
+            Cells that are None, NaN or null are filled, also where the model has missing as a category of its own, and
+            whole columns that a dataframe lacks.
         draw : bool, default=False
             False fills each cell with its most probable value given the observed cells; True draws the cells of a row
             from their joint distribution, as multiple imputation needs.
@@ -728,7 +921,7 @@ class TableModel(DensityMixin, BaseEstimator):
         check_number(n_sweeps, "n_sweeps", Integral, min_val=1)
         if n_draws is not None:
             check_number(n_draws, "n_draws", Integral, min_val=1)
-        table, threads = read_table(self, X, reset=False), n_threads(self.n_jobs)
+        table, threads = self.table_of(X, lacking=True), n_threads(self.n_jobs)
         rows = self.domain_.encode(table, threads, missing="marginalize")
         rows = replace(rows, codes=self.domain_.bounded(rows.codes))
         rows = self.conditioned(rows, self.given_codes(context, table.n_rows))
@@ -768,7 +961,7 @@ class TableModel(DensityMixin, BaseEstimator):
         filled, n_doubtful = complete_numbers(*of, threads)
         return [filled], n_doubtful
 
-    def anomalies(self, X, n=10, context=None):
+    def anomalies(self, X, n=10, context=None, *, rate=None, unseen="error"):
         """Rows of lowest likelihood, and which cells are to blame.
 
         Parameters
@@ -778,24 +971,33 @@ class TableModel(DensityMixin, BaseEstimator):
             How many rows.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
             Of a model that was fitted to one: what the rows are conditioned on.
+        rate : float, default=None
+            Expected share of rows that are anomalies, in place of ``n``: so many are told, and ``threshold`` of what is
+            returned is the log-likelihood that they have at most.
+        unseen : "error" or "ignore", default="error"
+            What becomes of a value that fit did not see, where no code was reserved for these: refused, with how many
+            there are by column, or taken for unknown.
 
         Returns
         -------
         anomalies : Anomalies
             The least likely row first; print it to read it.
         """
-        check_is_fitted(self)
         check_number(n, "n", Integral, min_val=1)
-        table, domain = read_table(self, X, reset=False), self.domain_
+        check_unseen(unseen)
+        table, domain = self.table_of(X), self.domain_
+        if rate is not None:
+            check_number(rate, "rate", Real, min_val=0, max_val=1, include_boundaries="right")
+            n = math.ceil(rate * table.n_rows)
         given = self.given_codes(context, table.n_rows)
-        rows = self._rows(table, given, infer=False)
+        rows = self._rows(table, given, infer=False, unseen=unseen)
         scores, error = log_likelihood(self.distribution_, rows, n_threads(self.n_jobs))
         warn_of_estimates(error, self.distribution_.n_draws[0])
         least = np.argsort(scores, kind="stable")[:n]
         # a table has its rows in order: they are put back after what is asked of them
         some = np.sort(least)
         part = table.rows(np.isin(np.arange(table.n_rows), some))
-        rows = self._rows(part, None if given is None else given[some])
+        rows = self._rows(part, None if given is None else given[some], unseen=unseen)
         surprise, values = np.zeros((len(least), len(domain.columns))), []
         for j, known in enumerate(domain.columns):
             cells = domain.cells(part, j, missing=self.missing)
@@ -814,7 +1016,61 @@ class TableModel(DensityMixin, BaseEstimator):
             values=np.column_stack(values)[back],
             names=domain.column_names,
             numeric=domain.numeric,
+            index=None if table.index is None else np.asarray(table.index)[least],
         )
+
+    def find_groups(self, X, n_groups=None, *, max_groups=MOST_GROUPS, random_state=None, context=None):
+        """A handful of groups of rows, within each of which the columns are independent (latent class analysis).
+
+        They are learned from the table by EM, apart from what the model has learned; numbers are cut at quintiles, and
+        missing cells that have no code are filled first, as `impute` does.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+        n_groups : int, default=None
+            None for the number, ``max_groups`` at most, that the Bayesian information criterion likes best (Schwarz,
+            "Estimating the dimension of a model", 1978).
+        max_groups : int, default=8
+        random_state : int, RandomState or None, default=None
+            Draws the rows that EM starts from; None continues with the estimator's own ``random_state``.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one; missing cells are filled given it.
+
+        Returns
+        -------
+        groups : Groups
+            Print it to read it. A UserWarning says if one group tells the table as well.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from treeflows import TreeFlowMixture
+        >>> rng = np.random.default_rng(0)
+        >>> group = rng.random(500) < 0.3
+        >>> X = (rng.random((500, 6)) < np.where(group, 0.9, 0.1)[:, None]).astype(int)
+        >>> groups = TreeFlowMixture(random_state=0).fit(X).find_groups(X)
+        >>> groups.weight.round(1)
+        array([0.7, 0.3])
+        """
+        for name, value in (("n_groups", n_groups), ("max_groups", max_groups)):
+            if value is not None:
+                check_number(value, name, Integral, min_val=1, max_val=MOST_STATES)
+        rows, index = self.read(X, context, infer=True), self.table_of(X).index
+        if rows.observed is not None:
+            rows = self.read(self.impute(X, context=context), context)
+        domain, codes, labels = self.domain_, [], []
+        for j, column in enumerate(domain.columns):
+            told = cut_numbers(rows.codes[:, j], column) if domain.numeric[j] else (rows.codes[:, j], column.labels)
+            codes.append(told[0].astype(np.uint8))
+            labels.append(told[1])
+        rng = generator(self.random_state if random_state is None else random_state)
+        table = np.ascontiguousarray(np.column_stack(codes))
+        groups = groups_of(table, labels, domain.column_names, n_groups, max_groups, rng, n_threads(self.n_jobs), index)
+        if groups.means_nothing:
+            told = "one group tells these rows as well as several, by the Bayesian information criterion"
+            warnings.warn(f"{told}: there are none to speak of", UserWarning, stacklevel=2)
+        return groups
 
     def _surprise_of_numbers(self, rows, j, x):
         """Surprise of a column's numbers, as `Anomalies` has it; 0 where one is missing and that is not modelled."""
@@ -832,20 +1088,34 @@ class TableModel(DensityMixin, BaseEstimator):
             surprise[part] = 0.0 - elementary.log(np.maximum(told, LEAST_PROBABILITY))
         return surprise
 
-    def _rows(self, table, given, ignore=(), *, infer=True):
+    def _rows(self, table, given, ignore=(), *, infer=True, unseen=None):
         """What a table says in terms of the domain, to infer from; some columns may be left unread.
 
         And with it the codes that are ``given`` of its context, or None.
         """
-        rows = TablePolicy.of(self).encode(self.domain_, table, n_threads(self.n_jobs), ignore, infer=infer)
+        of = self.domain_, table, n_threads(self.n_jobs), ignore
+        rows = TablePolicy.of(self).encode(*of, infer=infer, unseen=unseen)
         return self.conditioned(replace(rows, codes=self.domain_.bounded(rows.codes)) if infer else rows, given)
 
-    def _asked(self, X, context, column, is_number, what, instead):
-        """What stands in all other columns than one, which is of the kind asked for: rows, and its number."""
-        check_is_fitted(self)
-        table, j = read_table(self, X, reset=False), self.domain_.index(column)
+    def _distinct(self, table, context, ignore, unseen):
+        """What a table says, to infer from, and for each of its rows where in that it is.
+
+        Of a table that lacks columns, many rows may be equal: each that differs once.
+        """
+        rows = self._rows(table, self.given_codes(context, table.n_rows), ignore, unseen=unseen)
+        if not table.absent:
+            return rows, slice(None)
+        told = np.where(rows.observed, np.nan_to_num(rows.codes, nan=np.inf), 0)
+        _, first, back = np.unique(np.hstack([told, rows.observed]), axis=0, return_index=True, return_inverse=True)
+        return rows.chosen(first), back.ravel()
+
+    def _asked(self, X, context, column, is_number, what, instead, unseen="error"):
+        """What stands in all other columns than one of the kind asked for, its number, and where each row of X is."""
+        check_unseen(unseen)
+        table, j = self.table_of(X, lacking=True), self.domain_.index(column)
         self._check_number(what, j, is_number, instead)
-        return self._rows(table, self.given_codes(context, table.n_rows), ignore=(j,)), j
+        rows, back = self._distinct(table, context, (j,), unseen)
+        return rows, j, back
 
     def _check_number(self, what, j, is_number, instead):
         """Raise TableError unless a column holds numbers, or holds none, as a question wants."""
@@ -877,9 +1147,11 @@ class TableModel(DensityMixin, BaseEstimator):
     def _sample_given(self, n_samples, given, context, rng):
         """Rows that have the given values and context; how many effective ones, out of how many proposals."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
-        codes, observed, place_of, *within = domain.given(given)
-        within = [each for each in within if each]
-        places = {j: np.full(n_samples, place) for j, place in place_of.items()}
+        told = read_given(domain, given).named()
+        if told.impossible:
+            raise TableError(told.impossible)
+        codes, observed, within, _ = told.to_codes()
+        may_be = [within] if within else []
         contexts, which = np.empty((1, 0), dtype=codes.dtype), np.zeros(n_samples, dtype=np.intp)
         if context is not None:
             contexts, which = np.unique(context, axis=0, return_inverse=True)
@@ -889,14 +1161,15 @@ class TableModel(DensityMixin, BaseEstimator):
             drawn, effective, n_proposed = [np.empty((0, seen.shape[1]))], 0.0, 0
             of = which.ravel()[rows]
             for i in np.unique(of).tolist():
-                told = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
-                part, worth, proposed = self.distribution_.given(*told, rng, threads, *within)
+                whole = np.concatenate([codes, contexts[i]])[None], seen, np.count_nonzero(of == i)
+                part, worth, proposed = self.distribution_.given(*whole, rng, threads, *may_be)
                 drawn, effective, n_proposed = [*drawn, part], effective + worth, n_proposed + proposed
             back = np.argsort(np.argsort(of, kind="stable"), kind="stable")
             return np.concatenate(drawn[1:] or drawn)[back], effective, n_proposed
 
         drawn, effective, n_proposed = draw(slice(None))
-        X = domain.decode(self._named(drawn, lambda bad: draw(bad)[0], rng), rng, places)
+        drawn = self._named(drawn, lambda bad: draw(bad)[0], rng)
+        X = domain.decode(drawn, rng, told.places(drawn, rng))
         return X, effective, n_proposed
 
     def _named(self, codes, again, rng):
@@ -919,6 +1192,13 @@ class TableModel(DensityMixin, BaseEstimator):
         return np.ascontiguousarray(codes[:, :n])
 
 
+def check_unseen(unseen, known=UNSEEN[:2]):
+    """Raise ParameterError unless a user says what becomes of unseen values, or has no choice."""
+    if unseen is not None and unseen not in known:
+        told = f"unseen must be {' or '.join(map(repr, known))}, got {unseen!r}"
+        raise ParameterError(told, parameter="unseen", value=unseen)
+
+
 def _drawn_again(distribution, rng, threads, bad):
     return distribution.sample(np.count_nonzero(bad), rng, threads)
 
@@ -929,6 +1209,21 @@ def log_likelihood(distribution, rows, threads):
         return distribution.score(rows.codes, threads) + rows.log_share, np.zeros(1)
     scores, error = distribution.marginal(rows.codes, rows.observed, threads)
     return scores + rows.log_share, error
+
+
+def warn_of_query(result, max_error):
+    """Warn of the largest standard error of a query's probabilities, if that is above what shall be."""
+    results = list(result.groups.values()) or [result]
+    none = sum(each.effective == 0 for each in results)
+    error = [told.error.max() for each in results if each.effective > 0 for told in each.distributions.values()]
+    most, parts = max(error, default=0.0), []
+    if most > max_error:
+        parts.append(f"probabilities are estimates, with a standard error of up to {most:.2g}: take more n_draws")
+    if none:
+        what = f"{none:,} combination(s) of values are" if result.groups else "what is given is"
+        parts.append(f"{what} too rare to be estimated by the draws that were taken: NaN")
+    if parts:
+        warnings.warn("; ".join(parts), MonteCarloWarning, stacklevel=3)
 
 
 def warn_of_estimates(error, n_draws=DRAWS[0]):
@@ -968,6 +1263,8 @@ class Anomalies:
         Column names.
     numeric : ndarray of shape (n_columns,), bool, or None
         Which columns are numbers; None if none is.
+    index : ndarray of shape (n,), or None
+        Labels of the rows in a pandas DataFrame; None of other tables.
 
     Examples
     --------
@@ -989,6 +1286,37 @@ class Anomalies:
     values: np.ndarray
     names: tuple
     numeric: np.ndarray | None = None
+    index: np.ndarray | None = None
+
+    @property
+    def threshold(self):
+        """Log-likelihood that all of these rows have at most, and others of the table more, nats: float."""
+        return float(self.log_likelihood.max(initial=-np.inf))
+
+    @property
+    def labels(self):
+        """What the rows are called: their labels in a pandas DataFrame, else their numbers; ndarray of shape (n,)."""
+        return self.rows if self.index is None else self.index
+
+    def to_frame(self, n_cells=3):
+        """The rows and their most surprising cells as a table, a row for each cell.
+
+        Parameters
+        ----------
+        n_cells : int, default=3
+            Cells to tell of each row, the most surprising first.
+
+        Returns
+        -------
+        table : pandas.DataFrame
+            With the labels of rows as its index, and the columns "log_likelihood", "column", "value" and "surprise".
+        """
+        import pandas as pd
+
+        cells = self._cells(n_cells)
+        labels = pd.Index([self.labels[i] for i, _ in cells], name="row")
+        told = [(self.log_likelihood[i], self.names[j], self.values[i, j], self.surprise[i, j]) for i, j in cells]
+        return pd.DataFrame(told, labels, ["log_likelihood", "column", "value", "surprise"])
 
     def to_text(self, n_cells=3):
         """The rows as text.
@@ -1002,16 +1330,32 @@ class Anomalies:
         -------
         text : str
         """
-        lines, told = [], zip(self.rows, self.log_likelihood, self.surprise, self.values, strict=True)
-        for row, score, surprise, values in told:
-            lines.append(f"row {row}: log-likelihood {score:.2f} nats")
-            for j in np.argsort(-surprise, kind="stable")[:n_cells]:
-                is_tail = self.numeric is not None and self.numeric[j] and values[j] != "(missing)"
-                what = "tail probability" if is_tail else "probability"
-                lines.append(
-                    f"  {self.names[j]} = {values[j]}: {what} {elementary.exp(-surprise[j]):.2g} given the rest"
-                )
+        lines, last = [], None
+        for i, j in self._cells(n_cells):
+            if i != last:
+                lines.append(f"row {self.labels[i]}: log-likelihood {self.log_likelihood[i]:.2f} nats")
+            last = i
+            is_tail = self.numeric is not None and self.numeric[j] and self.values[i, j] != "(missing)"
+            what = "tail probability" if is_tail else "probability"
+            told = f"{what} {elementary.exp(-self.surprise[i, j]):.2g} given the rest"
+            lines.append(f"  {self.names[j]} = {self.values[i, j]}: {told}")
         return "\n".join(lines)
+
+    def _cells(self, n_cells):
+        """Rows and columns of the most surprising cells of each row."""
+        order = np.argsort(-self.surprise, axis=1, kind="stable")[:, :n_cells]
+        return [(i, j) for i, columns in enumerate(order.tolist()) for j in columns]
 
     def __str__(self):
         return self.to_text()
+
+    def _repr_html_(self):
+        head = "".join(f"<th>{html.escape(each)}</th>" for each in ("row", "log-likelihood", *self.names))
+        shown = set(self._cells(3))
+        rows = []
+        for i, label in enumerate(self.labels):
+            cells = [html.escape(str(value)) for value in self.values[i]]
+            cells = [f"<b>{cell}</b>" if (i, j) in shown else cell for j, cell in enumerate(cells)]
+            told = [html.escape(str(label)), f"{self.log_likelihood[i]:.2f}", *cells]
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in told) + "</tr>")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

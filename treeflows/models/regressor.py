@@ -12,7 +12,7 @@ from ..densities.walk import Walk
 from ..inference.estimates import blocks
 from ..machine.errors import TableError
 from ..machine.threads import n_threads
-from ..tables.containers import read_table
+from ..tables.matching import read_matched
 from ..tables.numbers import BadCell, as_numbers
 from ..tables.policy import TablePolicy
 from ..tables.quantities import Quantity
@@ -216,8 +216,8 @@ class TreeFlowRegressor(RegressorMixin, TargetModel):
     def _read(self, X):
         """Numbers and codes of a table, with a target to come."""
         check_is_fitted(self)
-        table = read_table(self, X, reset=False)
         domain = self.domain_.without(self.n_features_in_)
+        table = read_matched(self, X, domain)
         rows = TablePolicy.of(self).encode(domain, table, n_threads(self.n_jobs))
         return with_target(domain.bounded(rows.codes).astype(np.float64, copy=False), np.nan)
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import column_or_1d
 
 from ..machine.errors import ParameterError
@@ -13,10 +12,10 @@ from ..tables.domain import Rows
 from .autoregressive import AutoregressiveTreeFlow
 from .base import learn_density, learner, part_of, tell_tags
 from .mixture import TreeFlowMixture
-from .parameters import check_n_jobs
+from .parameters import DefaultPart, check_n_jobs
 
 
-class TargetModel(BaseEstimator):
+class TargetModel(DefaultPart):
     """Base class of models of a column given the others, by the density of all.
 
     Attributes
@@ -38,8 +37,15 @@ class TargetModel(BaseEstimator):
         -------
         estimator : estimator
         """
-        if self.estimator is not None:
-            return self.estimator
+        return self.default_part() if self.estimator is None else self.estimator
+
+    def default_part(self):
+        """The unfitted density that None stands for.
+
+        Returns
+        -------
+        estimator : TreeFlowMixture
+        """
         return TreeFlowMixture(AutoregressiveTreeFlow(order="natural", min_samples_leaf=self.least_leaf))
 
     @property

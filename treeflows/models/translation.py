@@ -11,7 +11,6 @@ from ..densities.of_contexts import OfContexts
 from ..machine.draws import generator
 from ..machine.errors import ParameterError
 from ..machine.threads import n_threads
-from ..tables.containers import read_table
 from .base import CategoricalDensity
 from .mixture import TreeFlowMixture
 
@@ -383,7 +382,7 @@ def _groups(to, n_rows):
 def _coupled(model, source, target, X, rows, into, noise):
     """The translation of rows, which lie in the domain of a model, from one density to another."""
     domain = model.domain_
-    n, table = len(domain.columns), read_table(model, X, reset=False)
+    n, table = len(domain.columns), model.table_of(X)
     least = couple(source, target, rows, into, noise, n_threads(model.n_jobs))
     before, after = rows[:, :n], into[:, :n]
     same = (before == after) | (np.isnan(before) & np.isnan(after) if domain.numeric.any() else False)

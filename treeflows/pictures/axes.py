@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..models.base import CategoricalDensity
 
 WIDEST = 16  # characters of a name
+DATA, MODEL = "#7d8ca3", "#7a4fe0"  # colours of what is in the table, and of what the model says: told apart by all
 
 
 def fitted_domain(model):
@@ -17,20 +18,10 @@ def fitted_domain(model):
     return model.domain_
 
 
-def codes_of(model, X):
-    """Codes of a table, and its numbers: ndarray of shape (n_rows, n_columns), uint8, or with numbers float64.
-
-    Missing cells that have no codes are drawn.
-    """
-    if model.missing == "marginalize":
-        X = model.impute(X, draw=True, random_state=0)
-    return model.whole_codes(X)
-
-
 def data_and_samples(model, X, rng):
     """Codes of a table, and of as many rows drawn from the model, so that chance plays alike in both."""
-    codes = codes_of(model, X)
-    return codes, codes_of(model, model.sample(len(codes), random_state=rng))
+    codes = model.filled_codes(X)
+    return codes, model.filled_codes(model.sample(len(codes), random_state=rng))
 
 
 def stream(model, random_state):

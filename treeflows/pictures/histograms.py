@@ -1,17 +1,17 @@
-"""Columns of numbers in pictures: histograms with what recurs apart, and a few intervals of as many rows each."""
+"""Columns of numbers in pictures: histograms with what recurs apart."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..tables.quantities import MOST_FEW, Quantity
+from .axes import DATA, MODEL
 
 N_BINS = 30
 ATOM_SHARE = 0.05  # of the rows, that a value must have to stand apart from the bins
 MOST_ATOMS = 6
 TAIL = 0.005  # of the rows on either side, which may lie beyond the outer bins
 ROOM = 0.25  # of the width, by which the bins are extended if all rows then lie within
-N_INTERVALS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +81,14 @@ class Histogram:
         edges, atoms = (positions(self.quantity, numbers) for numbers in (self.edges, self.atoms))
         if self.quantity.is_time:
             edges, atoms = date2num(edges), date2num(atoms)
-        axes.stairs(data[:n_bins], edges, fill=True, color="C0", alpha=0.45, label="data")
-        axes.stairs(samples[:n_bins], edges, color="C1", linewidth=1.4, label="samples")
+        axes.stairs(data[:n_bins], edges, fill=True, color=DATA, alpha=0.6, label="data")
+        axes.stairs(samples[:n_bins], edges, color=MODEL, linewidth=1.4, label="samples")
         highest = max(data[:n_bins].max(), samples[:n_bins].max(), 1e-9)
         of_data, of_samples = data[n_bins:-1], samples[n_bins:-1]
         top = 1.15 * max(highest, min(3 * highest, max([0.0, *of_data, *of_samples])))
         shift = 0.006 * (edges[-1] - edges[0])
-        axes.vlines(atoms - shift, 0, of_data, color="C0", linewidth=2)
-        axes.vlines(atoms + shift, 0, of_samples, color="C1", linewidth=2)
+        axes.vlines(atoms - shift, 0, of_data, color=DATA, linewidth=2)
+        axes.vlines(atoms + shift, 0, of_samples, color=MODEL, linewidth=2)
         axes.set_ylim(0, top)
         beyond = [
             f"{self._told(atom)}: {a:.0%} | {b:.0%}"
@@ -111,44 +111,6 @@ class Histogram:
     def _told(self, atom):
         position = positions(self.quantity, np.array([atom]))[0]
         return str(position.astype("datetime64[D]")) if self.quantity.is_time else f"{position:.6g}"
-
-
-def as_codes(values, numeric, edges=None):
-    """Rows with their numbers cut into a few intervals of as many rows each, so that all columns are of codes.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_columns)
-        Codes, and numbers in float64, NaN where missing.
-    numeric : ndarray of shape (n_columns,), bool
-        Which columns are of numbers.
-    edges : list of ndarray, default=None
-        Between the intervals of each column; None for those of these rows.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_rows, n_columns), uint8
-    edges : list of ndarray
-    """
-    if edges is None:
-        at = np.arange(1, N_INTERVALS) / N_INTERVALS
-        edges = [
-            np.unique(np.nanquantile(values[:, j], at, method="inverted_cdf"))
-            if n and not np.isnan(values[:, j]).all()
-            else np.empty(0)
-            for j, n in enumerate(numeric)
-        ]
-    codes = np.empty(values.shape, dtype=np.uint8)
-    for j, column in enumerate(values.T):
-        if numeric[j]:
-            column = np.where(np.isnan(column), len(edges[j]) + 1, np.searchsorted(edges[j], column))
-        codes[:, j] = column
-    return codes, edges
-
-
-def n_codes(domain):
-    """How many codes each column has at most in `as_codes`: ndarray of shape (n_columns,), int32."""
-    return np.where(domain.numeric, N_INTERVALS + 1, domain.n_categories).astype(np.int32)
 
 
 def positions(quantity, numbers):

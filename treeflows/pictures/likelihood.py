@@ -54,7 +54,7 @@ class LikelihoodCurveDisplay:
         ----------
         model : DiscreteTreeFlow, TreeFlowMixture or TreeFlowEnsemble
         X : ndarray or DataFrame of shape (n_rows, n_columns), default=None
-            Rows that the model has not seen; an ensemble needs them.
+            Rows to draw a curve of, as "rows given": best those that the model has not seen. An ensemble needs them.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -85,7 +85,7 @@ class LikelihoodCurveDisplay:
         """
         (self.ax_,) = make_axes(ax, 1, (6, 4))
         self.figure_ = self.ax_.figure
-        styles = {"training rows": "C0-", "validation rows": "C1--", "held-out rows": "C2o-"}
+        styles = {"training rows": "C0-", "validation rows": "C1--", "rows given": "C2o-"}
         for what, (numbers, nll) in self.curves.items():
             self.ax_.plot(numbers, nll, styles.get(what, "o-"), markersize=3.5, label=what)
         counts = np.unique(np.concatenate([numbers for numbers, _ in self.curves.values()]))

@@ -4,8 +4,9 @@ import numpy as np
 
 from ..learning.orders import mutual_information
 from ..machine.threads import n_threads
-from .axes import codes_of, data_and_samples, fitted_domain, make_axes, shortened, stream
-from .histograms import Histogram, as_codes, n_codes, positions
+from ..tables.intervals import as_codes, n_codes
+from .axes import DATA, MODEL, data_and_samples, fitted_domain, make_axes, shortened, stream
+from .histograms import Histogram, positions
 
 MOST_NAMES = 30  # columns whose names have room beside a heat map
 MOST_POINTS = 5_000  # of a scatter plot
@@ -253,8 +254,8 @@ class MarginalsDisplay:
                 continue
             names, data, samples = self._most_frequent(j)
             place = np.arange(len(names))
-            axes.barh(place - 0.2, data, 0.4, color="C0", label="data")
-            axes.barh(place + 0.2, samples, 0.4, color="C1", label="samples")
+            axes.barh(place - 0.2, data, 0.4, color=DATA, label="data")
+            axes.barh(place + 0.2, samples, 0.4, color=MODEL, label="samples")
             axes.set_yticks(place, names, fontsize=8)
             axes.tick_params(axis="x", labelsize=8)
             axes.set_ylim(len(names) - 0.5, -0.5)
@@ -392,7 +393,7 @@ class PairDisplay:
         """
         self.ax_ = make_axes(ax, 2, (9, 4.2))
         self.figure_ = self.ax_[0].figure
-        tables = {"data": (self.data, "C0"), "samples": (self.samples, "C1")}
+        tables = {"data": (self.data, DATA), "samples": (self.samples, MODEL)}
         for axes, (what, ((x, y), color)) in zip(self.ax_, tables.items(), strict=True):
             alpha = float(np.clip(1000 / max(len(x), 1), 0.15, 0.7))
             axes.scatter(x, y, s=5, alpha=alpha, color=color, linewidths=0, rasterized=True)
@@ -498,9 +499,9 @@ class ImageGalleryDisplay:
         if len(shape) != 2 or shape[0] * shape[1] != n_columns:
             raise ValueError(f"shape must be the lines and columns of images of {n_columns} pixels, got {shape!r}")
         rng = stream(model, random_state)
-        codes = codes_of(model, X)
+        codes = model.filled_codes(X)
         codes = codes[rng.permutation(len(codes))[:n_images]]
-        sampled = codes_of(model, model.sample(len(codes), random_state=rng))
+        sampled = model.filled_codes(model.sample(len(codes), random_state=rng))
         levels = _pixel_levels(domain.columns)
         data, samples = (
             np.column_stack([level[code] for level, code in zip(levels, table.T, strict=True)]).reshape(-1, *shape)

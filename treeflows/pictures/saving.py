@@ -1,10 +1,12 @@
 """Pictures in files: figures of the displays, drawn without a window."""
 
-import base64
 import io
+import re
 from pathlib import Path
 
 from ..machine.archives import whole_file
+from .axes import DATA, MODEL
+from .graph import DependenceGraphDisplay
 from .likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .samples import DependenceDisplay, MarginalsDisplay, PairDisplay
 from .trees import TreeDisplay
@@ -13,21 +15,21 @@ FORMATS = ("png", "svg", "pdf")
 DPI = 130
 
 
-def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, columns=None):
+def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, full=False, columns=None):
     """Draw one picture of a model into a file.
 
     Parameters
     ----------
     path : str
         Its ending says the format.
-    what : "curve", "tree", "dependence", "marginals", "pair" or "anomalies"
+    what : "curve", "tree", "graph", "dependence", "marginals", "pair" or "anomalies"
     model : fitted model of this package
     X : DataFrame or None
         The table to draw the model beside.
     seed : int, default=0
         Draws the samples.
-    column, layer, depth
-        Of a tree: the column, or the layer from 1, and how deep to draw it.
+    column, layer, depth, full
+        Of a tree: the column, or the layer from 1, how deep to draw it, and whether with every split that was tried.
     columns : sequence of two str, default=None
         Of a pair: its columns.
 
@@ -41,8 +43,10 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     if what == "curve":
         display = LikelihoodCurveDisplay.from_estimator(model, X)
     elif what == "tree":
-        bounded = {} if depth is None else {"max_depth": depth}
-        display = TreeDisplay.from_estimator(model, column=column, layer=layer, **bounded)
+        bounded = {} if depth is None and not full else {"max_depth": depth}
+        display = TreeDisplay.from_estimator(model, column=column, layer=layer, full=full, **bounded)
+    elif what == "graph":
+        display = DependenceGraphDisplay.from_estimator(model, X, random_state=seed)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
     elif what == "pair":
@@ -66,11 +70,33 @@ def save_display(path, display):
         _draw(display, file, _format(path))
 
 
-def embedded(display):
-    """A display as the address of a PNG picture that needs no file."""
-    picture = io.BytesIO()
-    _draw(display, picture, "png")
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+def inline(display, name):
+    """A display as SVG to stand in a page, in the colours of the page.
+
+    Text and lines have its ``currentColor``, data and samples its ``--data`` and ``--model``, on no background.
+
+    Parameters
+    ----------
+    display : display that was drawn
+    name : str
+        Of its own in the page: the names of what is in the picture begin with it.
+
+    Returns
+    -------
+    picture : str
+    """
+    import matplotlib
+
+    picture = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        _draw(display, picture, "svg", transparent=True, metadata={"Date": None, "Creator": None})
+    told = picture.getvalue()
+    told = told[told.index("<svg") :]
+    for before, after in {"#000000": "currentColor", DATA: "var(--data)", MODEL: "var(--model)"}.items():
+        told = told.replace(before, after)
+    told = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\1{name}-", told)
+    told = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", told)
+    return re.sub(r'(<svg [^>]*?)width="[^"]*"|(<svg [^>]*?)height="[^"]*"', r"\1\2", told, count=2)
 
 
 def use_no_window():
@@ -86,8 +112,8 @@ def _format(path):
     return Path(path).suffix.lower().lstrip(".")
 
 
-def _draw(display, file, ending):
+def _draw(display, file, ending, **options):
     from matplotlib import pyplot
 
-    display.figure_.savefig(file, format=ending, dpi=DPI)
+    display.figure_.savefig(file, format=ending, dpi=DPI, **options)
     pyplot.close(display.figure_)

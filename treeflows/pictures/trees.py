@@ -19,9 +19,9 @@ EM = 0.55  # mean width of a character in font sizes
 class TreeDisplay:
     """Picture of a tree of a fitted model.
 
-    Inner nodes show their questions, leaves their training rows and what the tree says there: the most probable
-    categories of the column, or the columns that are permuted. What lies below ``max_depth`` is drawn as one leaf, with
-    the mean of its leaves' distributions, each weighted by its training rows.
+    Inner nodes show their questions and the posterior probability of the split, leaves their training rows and what the
+    tree says there: the most probable categories of the column, or the columns that are permuted. What lies below
+    ``max_depth`` is drawn as one leaf, with the mean of its leaves' distributions, each weighted by its training rows.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ class TreeDisplay:
     >>> flow = AutoregressiveTreeFlow(order="natural").fit(np.column_stack([coin, coin]))
     >>> display = TreeDisplay.from_estimator(flow, column=1)
     >>> [text.get_text() for text in display.ax_.texts][:3]
-    ['x0 = 0', 'yes', '463 rows']
+    ['x0 = 0', 'posterior 1.00', 'yes']
     """
 
     def __init__(self, tree):
         self.tree = tree
 
     @classmethod
-    def from_estimator(cls, model, *, column=None, layer=None, max_depth=3, ax=None):
+    def from_estimator(cls, model, *, column=None, layer=None, max_depth=3, full=False, ax=None):
         """Draw the tree of a column, or of a layer.
 
         Parameters
@@ -64,6 +64,8 @@ class TreeDisplay:
             Layer to draw, from 1, for a discrete tree flow.
         max_depth : int or None, default=3
             Depth to which the tree is drawn, None for all of it.
+        full : bool, default=False
+            True draws every split of a column's tree that was tried, False those that are more probable than not.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure of a size that suits the tree.
 
@@ -79,7 +81,7 @@ class TreeDisplay:
             For a column or layer that is not there, or not given.
         """
         fitted_domain(model)
-        return cls(model.tree(column, layer)).plot(max_depth=max_depth, ax=ax)
+        return cls(model.tree(column, layer, full=full)).plot(max_depth=max_depth, ax=ax)
 
     def plot(self, *, max_depth=3, ax=None):
         """Draw the tree.
@@ -121,6 +123,7 @@ class TreeDisplay:
                 frame = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.5", "linewidth": 0.8}
                 asked = _question(self.tree, node.number)
                 self.ax_.text(node.depth, node.y, asked, va="center", bbox=frame, fontsize=font_size, color="black")
+                self._draw_certainty(node, asked.count("\n"), font_size)
         title = shortened(self.tree.title, max(WIDEST, int(width / (EM * (font_size + 2)))))
         self.ax_.set_title(title, fontsize=font_size + 2, loc="left")
         return self
@@ -133,11 +136,17 @@ class TreeDisplay:
         said = "yes" if node.is_yes else "no"
         self.ax_.text(fork + 0.03, node.y, said, va="bottom", fontsize=font_size - 1, color="0.35")
 
+    def _draw_certainty(self, node, more_lines, font_size):
+        told = self.tree.certainty(node.number)
+        if told:
+            below = node.y + 1.1 + more_lines / 2
+            self.ax_.text(node.depth, below, told, va="center", fontsize=font_size - 2, color="0.35")
+
     def _draw_leaf(self, node, leaves_at, font_size):
         top = node.y - len(node.lines) / 2
         for i, (share, text) in enumerate(node.lines):
             if share is not None:
-                for width, color in ((1.0, "0.94"), (share, "#9ecae1")):
+                for width, color in ((1.0, "0.94"), (share, "#d3c6f6")):
                     self.ax_.barh(top + i + 0.5, width * LEAF, 0.84, left=leaves_at, color=color)
             color = "0.3" if share is None else "black"
             self.ax_.text(leaves_at + 0.03, top + i + 0.52, text, va="center", fontsize=font_size, color=color)

@@ -1,25 +1,25 @@
-"""One page about a table and its model: what the table holds, how well the model fits, its samples, and odd rows."""
+"""One page about a table and its model: what the table holds, how well the model fits, dependence, odd rows."""
 
-import html
 from collections import Counter
 from datetime import timedelta
-from string import Template
+from importlib.resources import files
 
 import numpy as np
 
+from .._ext import elementary
 from .._version import __version__
 from ..learning.orders import mutual_information
 from ..learning.rows import numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.threads import n_threads
-from ..pictures.axes import codes_of
-from ..pictures.histograms import as_codes, n_codes
-from ..pictures.samples import DependenceDisplay, MarginalsDisplay, PairDisplay, strongest_pairs
-from ..pictures.saving import embedded, use_no_window
+from ..pictures.graph import DependenceGraphDisplay
+from ..pictures.samples import MarginalsDisplay, PairDisplay, strongest_pairs
+from ..pictures.saving import inline, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
+from ..tables.intervals import as_codes, n_codes
 from ..tables.writing import to_frame
-from .evaluation import INDEPENDENT, evaluate_split, read_domain
+from .evaluation import INDEPENDENT, evaluate_fitted, evaluate_split, read_domain
 
 HELD_OUT = 0.1  # of the rows
 RARE = 5  # rows: a value of fewer is rare
@@ -27,10 +27,16 @@ MOST_ROWS = 1000  # whose nearest training rows are looked for
 MOST_SEEN = 20_000  # distinct training rows, among which they are
 CELLS = 50_000_000  # compared at a time
 ANOMALIES = 10
+ODDEST = 3  # rows, in the summary
+MARKED = 4  # cells of an odd row that are told
+STRONGEST = 3  # dependences, in the summary
+MOST_DEPENDENCES = 30  # in the table of them
 MOST_PAIRS = 2  # of columns of numbers that are drawn
-QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
-MOST_COLUMNS = 24  # of the table of anomalies
+QUANTILES = 0.05, 0.5, 0.95
+MOST_CARDS = 60  # columns that are drawn
+MOST_BARS = 7  # of a column of categories
 STRONG, FAINT = 7.0, 0.7  # nats of surprise: from 1 in 1,100, marked the most, to 1 in 2, not at all
+WIDTH, HEIGHT = 300, 64  # of a histogram, in its own units
 
 
 def report(model, table, name, *, seed=0):
@@ -58,84 +64,217 @@ def report(model, table, name, *, seed=0):
     ValueError
         For fewer than 20 rows; and what ``fit`` raises.
     ImportError
-        If matplotlib is not installed.
+        If Jinja2 or matplotlib is not installed.
     """
-    use_no_window()  # before any work is done
+    template = _template()  # before any work is done
     n_rows = len(table)
     if n_rows < 2 / HELD_OUT:
         raise ValueError(f"{name} has {n_rows} rows; a report needs at least {2 / HELD_OUT:.0f}, to hold out a tenth")
-    threads = n_threads(model.n_jobs)
     domain, rows = read_domain(model, table)
     shuffled = np.random.default_rng(seed).permutation(n_rows)
     held_out, seen = np.split(shuffled, [round(HELD_OUT * n_rows)])
     found = evaluate_split(model, domain, rows, np.sort(seen), held_out)
+    kind = type(model).__name__
+    fit = {"kind": kind, "seen": len(seen), "held_out": len(held_out)} | found.figures(kind)
+    drawn = model.sample(n_rows, random_state=seed)
+    # by what is written in the cells: codes know no rare values apart, and their missing cells may be drawn
+    cells, of_drawn = _shared_codes(table, to_frame(drawn, table.columns))
+    privacy = _privacy(cells[seen], cells[held_out], of_drawn, np.random.default_rng(seed))
+    privacy["intervals"] = any(Bins.of_labels(set(table[name]) - {None}) is not None for name in table.columns)
+    return _page(template, model, table, rows, drawn, table.iloc[held_out], fit, privacy, name, seed)
+
+
+def report_fitted(model, table, name, *, seed=0):
+    """Say on one page what a fitted model tells of a table.
+
+    Parameters
+    ----------
+    model : fitted model of this package
+        Without a context.
+    table : DataFrame
+        With the columns of the model, as it takes them.
+    name : str
+        What the table is called.
+    seed : int, default=0
+        Draws the samples.
+
+    Returns
+    -------
+    page : str
+    figures : dict
+        As `report` has them; whether samples repeat rows is not told, since it is not known which rows the model has
+        seen.
+
+    Raises
+    ------
+    ValueError
+        For a table without rows, or of values that the model does not know.
+    ImportError
+        If Jinja2 or matplotlib is not installed.
+    """
+    template = _template()
+    if len(table) < 2:
+        raise ValueError(f"{name} has {len(table)} rows; a report needs at least 2")
+    rows = model.read(table)
+    drawn = model.sample(len(table), random_state=seed)
+    kind = type(model).__name__
+    fit = {"kind": kind, "seen": None, "held_out": len(table)}
+    fit |= evaluate_fitted(model, rows, model.read(drawn)).figures(kind)
+    return _page(template, model, table, rows, drawn, table, fit, None, name, seed)
+
+
+def _page(template, model, table, rows, drawn, new, fit, privacy, name, seed):
+    """The page, and its figures; of ``new`` rows dependence is told from chance."""
+    domain, n_rows, threads = model.domain_, len(table), n_threads(model.n_jobs)
     if domain.numeric.any():
         data = numbers_to_learn_from(rows.codes, rows.observed, None, domain, generator(seed), threads)
     else:
         data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
-    drawn = model.sample(n_rows, random_state=seed)
-    samples = codes_of(model, drawn)
-    kind = type(model).__name__
-    fit = {"kind": kind, "seen": len(seen), "held_out": len(held_out)} | found.figures(kind)
-    pictures, quality = _quality(domain, data, samples, generator(seed), threads)
-    # by what is written in the cells: codes know no rare values apart, and their missing cells may be drawn
-    cells, drawn = _shared_codes(table, to_frame(drawn, table.columns))
-    privacy = _privacy(cells[seen], cells[held_out], drawn, np.random.default_rng(seed))
-    privacy["intervals"] = any(Bins.of_labels(set(table[name]) - {None}) is not None for name in table.columns)
+    samples = model.filled_codes(drawn)
+    marginals = MarginalsDisplay.of_tables(domain, data, samples)
+    graph = model.dependence_graph(new, random_state=seed)
     anomalies = model.anomalies(table, ANOMALIES)
-    figures = {"rows": n_rows, "columns": len(domain.columns), "fit": fit, "quality": quality, "privacy": privacy}
-    page = PAGE.substitute(
-        title=html.escape(name),
-        profile=_profile_html(_profile(table, domain), _numbers(domain, rows.codes), n_rows),
-        fit=_fit_html(fit),
-        quality=_quality_html(quality, pictures),
-        privacy=_privacy_html(privacy),
-        anomalies=_anomalies_html(anomalies),
-        version=html.escape(__version__),
+    frame = to_frame(table, domain.column_names)
+    missing = _missing(frame)
+    figures = {
+        "rows": n_rows,
+        "columns": len(domain.columns),
+        "missing": missing,
+        "fit": fit,
+        "dependence": _dependences(graph),
+        "quality": _quality(domain, data, samples, marginals, generator(seed), threads),
+        "anomalies": [_odd(anomalies, i) for i in range(len(anomalies.rows))],
+    }
+    if privacy is not None:
+        figures["privacy"] = privacy
+    pairs = [
+        PairDisplay.of_tables(domain, data, samples, of) for of in strongest_pairs(domain, data, MOST_PAIRS, threads)
+    ]
+    page = template.render(
+        name=name,
+        figures=figures,
+        version=__version__,
+        independent=INDEPENDENT,
+        times=_times(fit["gain"]),
+        missing_told=_missing_told(missing, model, frame.size),
+        n_numbers=int(domain.numeric.sum()),
+        cards=_cards(frame, domain, rows.codes, marginals),
+        oddest=figures["anomalies"][:ODDEST],
+        strongest=[_strongest(graph, pair) for pair in graph.pairs()[:STRONGEST]],
+        most_dependences=MOST_DEPENDENCES,
+        graph=inline(DependenceGraphDisplay(graph).plot(), "graph") if graph.pairs() else "",
+        pairs=[(*pair.names, inline(pair.plot(), f"pair{i}")) for i, pair in enumerate(pairs)],
     )
     return page, figures
+
+
+def _template():
+    """The template of the page; ImportError, with what to install, if something is not there."""
+    use_no_window()
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError:
+        raise ImportError("a report needs Jinja2: pip install 'treeflows[report]'") from None
+    # all that is put in is escaped, but for pictures
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"share": _share, "probability": _probability}
+    return environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
 
 
 # ---- figures ----
 
 
-def _profile(table, domain):
-    """Of each column of categories: name, how many values, missing cells, rare values, most common value, its rows."""
-    found = []
-    for name in table.columns[~domain.numeric]:
-        counts = Counter(table[name].tolist())
+def _missing(frame):
+    """How many cells are missing, in which columns, the most first, and in how many rows."""
+    holes = np.column_stack([[is_missing(cell) for cell in frame.iloc[:, j].tolist()] for j in range(frame.shape[1])])
+    counts = holes.sum(axis=0)
+    order = np.argsort(-counts, kind="stable")
+    return {
+        "cells": int(counts.sum()),
+        "rows": int(holes.any(axis=1).sum()),
+        "columns": {str(frame.columns[j]): int(counts[j]) for j in order if counts[j]},
+    }
+
+
+def _missing_told(missing, model, n_cells):
+    """What is missing and how, in words."""
+    if not missing["cells"]:
+        return "No cell is missing."
+    columns = [f"{name} ({count:,})" for name, count in list(missing["columns"].items())[:3]]
+    rest = len(missing["columns"]) - len(columns)
+    how = "summed out" if model.missing == "marginalize" else "a value of their own"
+    return (
+        f"{missing['cells']:,} cells are missing ({_share(missing['cells'], n_cells)}), in {missing['rows']:,} rows: "
+        f"{', '.join(columns)}{f' and {rest} more columns' if rest else ''}. To the model they are {how}."
+    )
+
+
+def _cards(frame, domain, values, marginals):
+    """Of each column that is drawn: its name, what it holds, and its distribution in data and in samples."""
+    cards = []
+    for j, name in enumerate(domain.column_names[:MOST_CARDS]):
+        column, cells = domain.columns[j], frame.iloc[:, j].tolist()
+        counts = Counter(cells)
         missing = sum(counts.pop(value) for value in list(counts) if is_missing(value))
-        most, rows = counts.most_common(1)[0]
-        found.append(
-            {
-                "column": name,
-                "values": len(counts),
-                "missing": missing,
-                "rare": sum(count < RARE for count in counts.values()),
-                "most_common": str(most),
-                "most_common_rows": rows,
+        card = {
+            "column": name,
+            "values": len(counts),
+            "missing": missing,
+            "distance": float(marginals.distance[j]),
+            "rare": sum(count < RARE for count in counts.values()),
+        }
+        data, samples = np.asarray(marginals.data[j]), np.asarray(marginals.samples[j])
+        if domain.numeric[j]:
+            x = values[~np.isnan(values[:, j]), j]
+            at = [column.low, *np.quantile(x, QUANTILES, method="inverted_cdf"), column.high] if len(x) else []
+            step = f", in steps of {_step(column)}" if column.step else ", continuous"
+            card |= {
+                "kind": f"{column.kind}{step}",
+                "quantiles": [_shown(column, number) for number in at],
             }
-        )
-    return found
+            card |= _histogram(marginals.histograms[j], data, samples, column)
+        else:
+            card |= {"kind": "categories", "bars": _bars(marginals.labels[j], data, samples)}
+        cards.append(card)
+    return cards
 
 
-def _numbers(domain, values):
-    """Of each column of numbers: name, what they are, step, distinct values, missing cells, range and quantiles."""
-    found = []
-    for j in np.flatnonzero(domain.numeric).tolist():
-        quantity, x = domain.columns[j], values[~np.isnan(values[:, j]), j]
-        at = [quantity.low, *np.quantile(x, QUANTILES, method="inverted_cdf"), quantity.high]
-        found.append(
-            {
-                "column": domain.column_names[j],
-                "kind": quantity.kind if quantity.step else f"{quantity.kind}, continuous",
-                "step": _step(quantity),
-                "values": len(np.unique(x)),
-                "missing": len(values) - len(x),
-                "quantiles": [_shown(quantity, number) for number in at],
-            }
-        )
-    return found
+def _bars(labels, data, samples):
+    """Label, and shares in data and in samples, of the most frequent categories, and of the others together."""
+    order = np.argsort(-data, kind="stable")
+    shown = order if len(order) <= MOST_BARS else order[: MOST_BARS - 1]
+    bars = [(labels[v], float(data[v]), float(samples[v])) for v in shown]
+    if len(shown) < len(order):
+        of_data, of_samples = (max(1 - float(shares[shown].sum()), 0.0) for shares in (data, samples))
+        bars.append((f"{len(order) - len(shown)} others", of_data, of_samples))
+    return bars
+
+
+def _histogram(histogram, data, samples, quantity):
+    """Outlines of a histogram's bins in data and in samples, its ends, and the values that recur."""
+    n_bins = len(histogram.edges) - 1
+    top = max(data[:n_bins].max(), samples[:n_bins].max(), 1e-9)
+    x = np.linspace(0, WIDTH, n_bins + 1)
+
+    def outline(shares):
+        steps = [f"L{left:.1f} {y:.1f}L{right:.1f} {y:.1f}" for left, right, y in zip(x, x[1:], shares, strict=False)]
+        return f"M0 {HEIGHT}{''.join(steps)}L{WIDTH} {HEIGHT}"
+
+    heights = [HEIGHT - (HEIGHT - 4) * shares[:n_bins] / top for shares in (data, samples)]
+    atoms = zip(histogram.atoms, data[n_bins:-1], samples[n_bins:-1], strict=True)
+    edges = [_rounded(quantity, edge) for edge in (histogram.edges[0], histogram.edges[-1])]
+    return {
+        "of_data": outline(heights[0]),
+        "of_samples": outline(heights[1]),
+        "ends": edges,
+        "bars": [(_shown(quantity, atom), float(a), float(b)) for atom, a, b in atoms],
+    }
+
+
+def _rounded(quantity, number):
+    """The end of a bin, which may lie between the values of a quantity, to print."""
+    nearest = quantity.low + round((number - quantity.low) / quantity.step) * quantity.step if quantity.step else number
+    return _shown(quantity, min(max(nearest, quantity.low), quantity.high))
 
 
 def _shown(quantity, number):
@@ -153,28 +292,38 @@ def _step(quantity):
     return f"{quantity.step:.6g}" if quantity.step else "none"
 
 
-def _quality(domain, data, samples, rng, threads):
-    """Pictures of data and samples side by side, and figures of how they differ."""
-    marginals = MarginalsDisplay.of_tables(domain, data, samples)
+def _dependences(graph):
+    """Those that are told from chance, the strongest first."""
+    found = []
+    for i, name in enumerate(graph.names):
+        for other, nats, error in graph.of(i):
+            share = min(nats / float(graph.entropy[i]), 1.0)
+            of = {"nats": nats, "standard_error": error, "share": share, "of": float(graph.entropy[i])}
+            found.append({"column": name, "depends_on": other} | of)
+    return {"rows": graph.n_rows, "found": sorted(found, key=lambda each: -each["nats"])}
+
+
+def _strongest(graph, pair):
+    """Two columns, and how much of what is to be told of the first the other tells."""
+    i, j, nats = pair
+    return graph.names[i], graph.names[j], min(nats / float(graph.entropy[i]), 1.0)
+
+
+def _quality(domain, data, samples, marginals, rng, threads):
+    """Figures of how samples differ from the data."""
     k, (codes, edges) = n_codes(domain), as_codes(data, domain.numeric)
     shuffled = np.column_stack([rng.permutation(column) for column in codes.T])
     tables = codes, as_codes(samples, domain.numeric, edges)[0], shuffled
-    shared = [mutual_information(each, k, threads) for each in tables]
-    pictures = {"marginals": embedded(marginals.plot())}
-    pairs = np.triu_indices(len(k), 1)
     quality = {
         "distance_mean": float(marginals.distance.mean()),
         "distance_max": float(marginals.distance.max()),
         "farthest_column": domain.column_names[marginals.distance.argmax()],
     }
     if len(k) > 1:
-        in_data, in_samples, chance = (float(information[pairs].mean()) for information in shared)
-        display = DependenceDisplay({"data": shared[0], "samples": shared[1]}, domain.column_names, chance)
-        pictures["dependence"] = embedded(display.plot())
-        quality |= {"information_data": in_data, "information_samples": in_samples, "information_chance": chance}
-    for i, pair in enumerate(strongest_pairs(domain, data, MOST_PAIRS, threads)):
-        pictures[f"pair {i}"] = embedded(PairDisplay.of_tables(domain, data, samples, pair).plot())
-    return pictures, quality
+        pairs = np.triu_indices(len(k), 1)
+        of = (float(mutual_information(each, k, threads)[pairs].mean()) for each in tables)
+        quality |= dict(zip(("information_data", "information_samples", "information_chance"), of, strict=True))
+    return quality
 
 
 def _shared_codes(*tables):
@@ -224,222 +373,42 @@ def _nearest(seen, rows):
     )
 
 
-# ---- the page ----
-
-
-def _profile_html(profile, numbers, n_rows):
-    n_columns, holes = len(profile) + len(numbers), sum(each["missing"] for each in numbers)
-    missing, rare, values = (sum(each[what] for each in profile) for what in ("missing", "rare", "values"))
-    head = _sentence(
-        f"Rows: {n_rows:,}. Columns: {n_columns:,}{f', {len(numbers):,} of them of numbers' if numbers else ''}. "
-        f"Values of all columns{' of categories' if numbers else ''}: {values:,}. "
-        f"Missing cells: {_share(missing + holes, n_rows * n_columns)}. "
-        f"Rare values, in fewer than {RARE} rows: {rare:,}."
-    )
-    body = [
-        [
-            _cell(each["column"]),
-            _cell(f"{each['values']:,}", "number"),
-            _cell(_share(each["missing"], n_rows), "number"),
-            _cell(f"{each['rare']:,}", "number"),
-            _cell(each["most_common"]),
-            _bar(each["most_common_rows"] / n_rows),
-        ]
-        for each in profile
-    ]
-    made = (
-        _table(["column", "values", "missing", "rare values", "most common value", "its share"], body) if body else ""
-    )
-    if not numbers:
-        return head + made
-    told = [
-        [
-            _cell(each["column"]),
-            _cell(each["kind"]),
-            _cell(each["step"], "number"),
-            _cell(f"{each['values']:,}", "number"),
-            _cell(_share(each["missing"], n_rows), "number"),
-            *(_cell(number, "number") for number in each["quantiles"]),
-        ]
-        for each in numbers
-    ]
-    quantiles = ["median" if q == 0.5 else f"{q:.0%}" for q in QUANTILES]
-    header = ["column", "holds", "step", "distinct values", "missing", "least", *quantiles, "greatest"]
-    return head + _table(header, told) + made
-
-
-def _fit_html(fit):
-    kind, gain, error = fit["kind"], fit["gain"], fit["gain_standard_error"]
-    head = _sentence(
-        f"Learned from {fit['seen']:,} rows, in {fit['models'][kind]['seconds']:.2f} s, and asked for the likelihood "
-        f"of the {fit['held_out']:,} rows that were held out. A lower negative log-likelihood is better: {kind} gains "
-        f"{gain:.3f} ± {error:.3f} nats per row over {INDEPENDENT}, so that a held-out row is, in "
-        f"geometric mean, {_times(gain)} as probable. ± is one standard error. {fit['verdict']}."
-    )
-    body = [
-        [
-            _cell(name),
-            _cell(f"{each['nll']:.3f} ± {each['standard_error']:.3f}", "number"),
-            _cell(f"{each['seconds']:.2f}", "number"),
-        ]
-        for name, each in fit["models"].items()
-    ]
-    return head + _table(["model", "held-out negative log-likelihood, nats per row", "seconds to fit"], body)
-
-
-def _quality_html(quality, pictures):
-    told = (
-        "As many rows as the table has were drawn from the model. The share of rows that would have to change for a "
-        f"column of the samples to be distributed as that of the data is {quality['distance_mean']:.3f} on average, "
-        f"and at most {quality['distance_max']:.3f}, of the column “{quality['farthest_column']}”."
-    )
-    if "dependence" in pictures:
-        told += (
-            f" Two columns share {quality['information_data']:.4f} nats in the data, on average over all pairs, "
-            f"{quality['information_samples']:.4f} in the samples, and {quality['information_chance']:.4f} by "
-            "chance alone."
-        )
-    captions = {
-        "marginals": "Frequencies of values in data and samples, of the columns that differ most",
-        "dependence": "Mutual information of every two columns, in data and samples; numbers cut into eighths",
+def _odd(found, i):
+    """An odd row: its number, its log-likelihood, and its cells, the most surprising first."""
+    order = np.argsort(-found.surprise[i], kind="stable")
+    cells = []
+    for j in order.tolist():
+        nats = float(found.surprise[i, j])
+        mark = min(max((nats - FAINT) / (STRONG - FAINT), 0.0), 1.0)
+        is_tail = found.numeric is not None and found.numeric[j] and found.values[i, j] != "(missing)"
+        of = {"probability": float(elementary.exp(-nats)), "mark": round(mark, 3), "is_tail": bool(is_tail)}
+        cells.append({"column": found.names[j], "value": str(found.values[i, j])} | of)
+    return {
+        "row": int(found.rows[i]),
+        "log_likelihood": float(found.log_likelihood[i]),
+        "cells": cells[:MARKED],
+        "others": cells[MARKED:],
     }
-    if "pair 0" not in pictures:
-        captions["dependence"] = captions["dependence"].removesuffix("; numbers cut into eighths")
-    captions |= {what: "Two columns of numbers, in data and samples" for what in pictures if what not in captions}
-    return _sentence(told) + "".join(
-        f'<figure><img src="{picture}" alt="{html.escape(captions[what])}">'
-        f"<figcaption>{html.escape(captions[what])}</figcaption></figure>"
-        for what, picture in pictures.items()
-    )
-
-
-def _privacy_html(privacy):
-    samples, held_out = privacy["samples"], privacy["held_out"]
-    told = (
-        f"{samples['verbatim']:.1%} of the samples are, word for word, rows that the model has learned from; so are "
-        f"{held_out['verbatim']:.1%} of the held-out rows, which it has not seen. A training row was drawn "
-        f"{privacy['training_rows_drawn']:.2f} times on average, a held-out row {privacy['held_out_rows_drawn']:.2f} "
-        "times: the more these two differ, the more the model repeats rows rather than what they have in common. None "
-        "of this is a guarantee of privacy: a rare row may be told by its values even if it is not repeated."
-    )
-    if privacy["intervals"]:
-        told += " Columns that are cut into bins are compared by their intervals."
-    n_distinct, compared = privacy["distinct_training_rows"], privacy["distinct_training_rows_compared"]
-    if compared < n_distinct:
-        told += f" The nearest training row is that among {compared:,} drawn from {n_distinct:,} distinct ones."
-    body = [
-        [
-            _cell(what),
-            _cell(f"{each['rows']:,}", "number"),
-            _cell(f"{each['verbatim']:.1%}", "number"),
-            _cell(f"{each['nearest_mean']:.2f} (of {each['nearest_rows']:,} rows)", "number"),
-        ]
-        for what, each in (("samples", samples), ("held-out rows", held_out))
-    ]
-    header = ["", "rows", "verbatim training rows", "columns that differ from the nearest training row, mean"]
-    return _sentence(told) + _table(header, body)
-
-
-def _anomalies_html(found):
-    columns = np.sort(np.argsort(-found.surprise.max(axis=0), kind="stable")[:MOST_COLUMNS])
-    told = (
-        f"The {len(found.rows)} rows that the model thinks least probable, numbered from 0. A cell is marked the more, "
-        "the less the rest of its row lets expect it; point at it for its probability given the rest."
-    )
-    if len(columns) < len(found.names):
-        told += f" {len(found.names) - len(columns):,} columns of less surprise are left out."
-    body = [
-        [
-            _cell(f"{found.rows[i]:,}", "number"),
-            _cell(f"{found.log_likelihood[i]:.1f}", "number"),
-            *(_marked(str(found.values[i, j]), found.surprise[i, j]) for j in columns),
-        ]
-        for i in range(len(found.rows))
-    ]
-    title = "<h2>Rows that hardly belong</h2>\n"
-    return title + _sentence(told) + _table(["row", "log-likelihood, nats", *(found.names[j] for j in columns)], body)
-
-
-def _table(header, body):
-    """A table of text, and of cells made by `_cell` and `_bar`."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    lines = "".join(f"<tr>{''.join(cells)}</tr>" for cells in body)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
-
-
-def _cell(text, kind="text"):
-    return f'<td class="{kind}">{html.escape(text)}</td>'
-
-
-def _marked(text, nats):
-    mark = 0.6 * min(max((nats - FAINT) / (STRONG - FAINT), 0.0), 1.0)
-    told = f"probability {np.exp(-nats):.2g} given the rest"
-    return (
-        f'<td class="text" style="background: rgba(126, 58, 242, {mark:.2f})" title="{told}">{html.escape(text)}</td>'
-    )
-
-
-def _bar(share):
-    return f'<td class="bar"><span style="--share:{100 * share:.1f}%"></span>{share:.1%}</td>'
-
-
-def _sentence(text):
-    return f"<p>{html.escape(text)}</p>"
 
 
 def _share(part, whole):
     return "none" if part == 0 else f"{part / whole:.1%}" if part / whole >= 0.001 else "less than 0.1%"
 
 
+def _probability(p):
+    """A probability as people say it."""
+    if p >= 0.01:
+        return f"{p:.0%}"
+    return f"1 in {1 / p:,.0f}" if p > 1e-6 else f"{p:.0e}"
+
+
 def _times(nats):
-    factor = np.exp(min(nats, 700.0))
-    return f"{factor:,.1f} times" if factor < 1000 else f"{factor:.1e} times"
-
-
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-:root { color-scheme: light dark; --ink: #1c1c22; --dim: #5c5c66; --page: #fbfbfc; --line: #dcdce2;
-  --bar: #b9c9e8; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6ea; --dim: #a0a0ab; --page: #17171b; --line: #36363e; --bar: #35507f; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; color: var(--ink); background: var(--page);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 0.3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 0.4rem; border-top: 1px solid var(--line); padding-top: 1rem; }
-p { max-width: 46rem; margin: 0.5rem 0 1rem; }
-.dim, figcaption, footer { color: var(--dim); font-size: 0.9rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--dim); font-weight: 600; vertical-align: bottom; }
-.number { text-align: right; }
-td.text { max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
-.bar span { display: inline-block; width: 8rem; height: 0.8em; margin-right: 0.5rem; vertical-align: -0.05em;
-  border-radius: 2px; background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); }
-figure { margin: 1.2rem 0; }
-img { max-width: 100%; height: auto; background: white; border-radius: 6px; border: 1px solid var(--line); }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-<p class="dim">What an exact probability model tells of this table</p>
-<h2>The table</h2>
-$profile
-<h2>How well the model fits</h2>
-$fit
-<h2>Samples beside the data</h2>
-$quality
-<h2>Do samples repeat rows?</h2>
-$privacy
-$anomalies
-<footer><p>treeflows $version</p></footer>
-</body>
-</html>
-""")
+    """How many times as probable, as people say it."""
+    factor = float(elementary.exp(min(nats, 700.0)))
+    if factor < 10:
+        return f"{factor:.1f} times"
+    if factor < 1e6:
+        return f"{factor:,.0f} times"
+    if factor < 1e9:
+        return f"{factor / 1e6:,.0f} million times"
+    return f"{factor / 1e9:,.0f} billion times" if factor < 1e12 else f"{factor:.0e} times"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DECILES = np.arange(1, 10) / 10
+DECILES = 10
 INTERVAL = re.compile(r"[\[(](\S+), (\S+)\)")
 
 
@@ -29,10 +29,10 @@ class Bins:
     edges: tuple
 
     @classmethod
-    def of(cls, cells, column):
-        """Bins of about a tenth of the cells each.
+    def of(cls, cells, column, n_bins=DECILES):
+        """Bins of about as many cells each.
 
-        A value that fills more than a tenth of the cells has a bin of its own, and each edge is a value that occurs.
+        A value that fills more cells than that has a bin of its own, and each edge is a value that occurs.
 
         Parameters
         ----------
@@ -40,6 +40,7 @@ class Bins:
             Numbers, and None where one is missing.
         column : str
             To name it in a message.
+        n_bins : int
 
         Raises
         ------
@@ -54,9 +55,10 @@ class Bins:
         if len(found) == 0:
             raise ValueError(f"column {column!r} cannot be cut into bins: all of it is missing")
         values = np.unique(found)
-        deciles, times = np.unique(np.quantile(found, DECILES, method="inverted_cdf"), return_counts=True)
-        after = values[np.minimum(np.searchsorted(values, deciles, side="right"), len(values) - 1)]
-        edges = np.union1d(deciles, after[times > 1])
+        at = np.arange(1, n_bins) / n_bins
+        quantiles, times = np.unique(np.quantile(found, at, method="inverted_cdf"), return_counts=True)
+        after = values[np.minimum(np.searchsorted(values, quantiles, side="right"), len(values) - 1)]
+        edges = np.union1d(quantiles, after[times > 1])
         return cls(tuple(edges[edges > values[0]].tolist()))
 
     @classmethod

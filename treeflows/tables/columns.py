@@ -132,6 +132,23 @@ class Column:
             return np.ones(self.n_named)
         return elementary.exp(self.grouping.log_share[self.most_common])
 
+    @cached_property
+    def code_of_cell(self):
+        """Code of each value, and then of a missing and of an unseen cell where these have one: ndarray of int64."""
+        codes = np.arange(self.n_named) if self.grouping is None else self.grouping.code
+        return np.concatenate([codes, np.arange(self.n_named, self.n_codes)]).astype(np.int64)
+
+    @cached_property
+    def share_of_cell(self):
+        """Probability of each of these given its code: ndarray of float64."""
+        share = np.ones(len(self.values)) if self.grouping is None else elementary.exp(self.grouping.log_share)
+        return np.concatenate([share, np.ones(self.n_codes - self.n_named)])
+
+    @cached_property
+    def cell_labels(self):
+        """These to print: tuple of str."""
+        return (*map(str, self.values.tolist()), *["(missing)"] * self.missing, *["(unseen)"] * self.unseen)
+
     def spread(self, prob):
         """Probabilities of values from those of codes: (n_rows, n_codes) to (n_rows, n_values + missing + unseen)."""
         if self.grouping is None:

@@ -13,6 +13,7 @@ The policy for dtypes, the same for pandas, polars and pyarrow:
 
 import numbers
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 
@@ -43,23 +44,14 @@ def read_table(estimator, X, *, reset):
             raise TypeError("a LazyFrame holds no rows yet; collect() it first")
         if type(X).__name__ == "PackedTable":
             raise TypeError("this takes tables in memory, and a packed one is not: take some of its rows, table[:1000]")
+        if type(X) is dict or (isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], Mapping)):
+            what = "a dict" if type(X) is dict else "a list of dicts"
+            raise TypeError(f"{what} is no table yet; pandas.DataFrame(X) makes one of it")
         X = as_array(X) if isinstance(X, (list, tuple)) else X
         X = _unmasked(X) if isinstance(X, np.ma.MaskedArray) else X
         X = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
         return Table(X.astype(object) if X.dtype.kind == "T" else X)
-    names: dict = {}
-    for name in _names(X):
-        if str(name) in names:
-            other = names[str(name)]
-            if type(other) is not type(name):
-                raise TableError(f"column names {other!r} and {name!r} print alike; rename one of them", column=name)
-            raise TableError(f"column names must be unique; {str(name)!r} occurs more than once", column=name)
-        names[str(name)] = name
-    table = Table(X)
-    if table.n_rows == 0 or not names:
-        raise TableError(
-            f"Found a table with {table.n_rows} row(s) and {len(names)} column(s); at least one of each is needed"
-        )
+    table = Table.of_frame(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return table
 
@@ -75,7 +67,11 @@ class Table:
         Column names, where there are any.
     dtypes : tuple of str
         Per column; "category" and "ordered" for dtypes that declare categories.
+    absent : frozenset of int
+        Columns that the table lacks: there are cells, and none is observed.
     """
+
+    absent: frozenset = frozenset()
 
     def __init__(self, X):
         self.X = X
@@ -99,6 +95,33 @@ class Table:
         self._series = list(self._frame.iter_columns())  # to look one up, a frame may list the names of all
         self.dtypes = tuple(_dtype_name(series.to_native(), self.container) for series in self._series)
 
+    @classmethod
+    def of_frame(cls, X):
+        """The table of a dataframe, of which there are rows and columns, whose names tell them apart."""
+        names: dict = {}
+        for name in _names(X):
+            if str(name) in names:
+                other = names[str(name)]
+                if type(other) is not type(name):
+                    told = f"column names {other!r} and {name!r} print alike; rename one of them"
+                    raise TableError(told, column=name)
+                raise TableError(f"column names must be unique; {str(name)!r} occurs more than once", column=name)
+            names[str(name)] = name
+        table = cls(X)
+        if table.n_rows == 0 or not names:
+            raise TableError(
+                f"Found a table with {table.n_rows} row(s) and {len(names)} column(s); at least one of each is needed"
+            )
+        return table
+
+    def arranged(self, names):
+        """The table of the columns of these names, those that it lacks without a value."""
+        import narwhals.stable.v2 as nw
+
+        there = set(self.names or ())
+        columns = [nw.col(n) if n in there else nw.lit(None, dtype=nw.String).alias(n) for n in names]
+        return Table(self._frame.select(columns).to_native())
+
     @property
     def index(self):
         """The index of a pandas DataFrame, else None."""
@@ -106,7 +129,9 @@ class Table:
 
     def rows(self, chosen):
         """The table of the rows where ``chosen`` (ndarray of bool) holds."""
-        return Table(self.X[chosen] if self.container == NUMPY else self._frame.filter(chosen.tolist()).to_native())
+        part = Table(self.X[chosen] if self.container == NUMPY else self._frame.filter(chosen.tolist()).to_native())
+        part.absent = self.absent
+        return part
 
     def column(self, j):
         """How to name a column in a message."""

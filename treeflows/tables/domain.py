@@ -1,6 +1,5 @@
 """The domain of a table: its columns, their categories, and the way from values to codes and back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -11,12 +10,15 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from .._ext import encoding
-from ..machine.errors import ParameterError, TableError
+from ..machine.errors import MOST_NAMED, ParameterError, TableError
+from ..machine.spelling import nearest
 from .columns import MAX_CATEGORIES, Column
 from .containers import CATEGORICAL, NUMPY, PANDAS, Table, as_array, is_missing, make_table, narrowed
 from .numbers import NotANumber, as_numbers
 from .quantities import NEAR, NotExact, Quantity
 
+IGNORE, IMPOSSIBLE = "ignore", "impossible"  # what becomes of unseen values, beside an error
+UNSEEN = ("error", IGNORE, IMPOSSIBLE)
 ALLOWING = [("missing", "category"), ("missing", "marginalize")]  # what lets values be missing
 
 
@@ -85,6 +87,11 @@ class Domain:
     def bounds(self):
         """The least and the greatest number that each quantity may have: ndarray of shape (2, n_columns), float64."""
         return np.array([c.bounds if isinstance(c, Quantity) else (-np.inf, np.inf) for c in self.columns]).T
+
+    @cached_property
+    def may_lack(self):
+        """Which quantities may be missing, as a value of their own: ndarray of shape (n_columns,), bool."""
+        return np.array([isinstance(c, Quantity) and c.missing for c in self.columns])
 
     def refuse_beyond(self, codes):
         """Raise TableError for a number beyond the bounds of its quantity."""
@@ -227,12 +234,16 @@ class Domain:
                     value=known,
                 )
 
-    def encode(self, table, n_threads=1, *, missing="category", ignore=(), infer=False):
+    def encode(self, table, n_threads=1, *, missing="category", ignore=(), infer=False, unseen=None):
         """Codes of a table: Rows. Columns ``ignore`` are not read, and not observed.
 
         A missing cell is never an unseen value. Where its column has no code for it, it is not observed if ``infer``,
-        as befits what is concluded from a row, and else refused, as befits the likelihood of a whole row.
+        as befits what is concluded from a row, and else refused, as befits the likelihood of a whole row. A value that
+        fit did not see, in a column that has no code for these, is not observed either if ``unseen`` is "ignore", and
+        if it is "impossible" the log-probability of its row is minus infinity; else it is refused. None says that the
+        caller has no choice.
         """
+        ignore = {*ignore, *table.absent}
         if not ignore and self._code_of_byte is not None and table.as_bytes is not None:
             codes, complete = encoding.encode(table.as_bytes, self._code_of_byte, n_threads)
             if complete:
@@ -264,10 +275,13 @@ class Domain:
                     elif not infer:
                         _refuse_missing(table, j, "and fit saw none in this column", [("missing", "marginalize")])
                 bad = ~known if holes is None else ~known & ~holes
-                if bad.any():
-                    if not column.unseen:
-                        self._refuse(table, j, values, int(np.flatnonzero(bad)[0]))
+                if bad.any() and column.unseen:
                     codes[bad, j] = column.n_codes - 1
+                elif bad.any() and unseen in (IGNORE, IMPOSSIBLE):
+                    holes = bad if holes is None else holes | bad
+                    log_share = np.where(bad & (unseen == IMPOSSIBLE), -np.inf, log_share)
+                elif bad.any():
+                    self._refuse(table, j, values, int(np.flatnonzero(bad)[0]), ignore, unseen)
             if holes is not None:
                 observed = np.ones(codes.shape, dtype=bool) if observed is None else observed
                 observed[:, j] = ~holes
@@ -342,11 +356,13 @@ class Domain:
         Of a quantity, the number of each cell; NaN where it is missing.
         """
         column = self.columns[j]
+        if j in table.absent:
+            return np.full(table.n_rows, np.nan if isinstance(column, Quantity) else -1)
         if isinstance(column, Quantity):
             return self._numbers(table, j, "marginalize", True)[0]
         values, holes = table.values(j)
         places = _places(values, column.values)
-        places[places < 0] = len(column.values) + column.missing
+        places[places < 0] = len(column.values) + column.missing if column.unseen else -1
         if holes is not None:
             places[holes] = len(column.values) if column.missing and missing != "marginalize" else -1
         return places
@@ -407,60 +423,11 @@ class Domain:
     def _label(self, j):
         return j if self.names is None else self.names[j]
 
-    def given(self, values):
-        """What a user says of columns.
+    def between(self, j, value):
+        """The numbers between which a user wants those of a quantity to lie, and why there are none, or None.
 
-        Parameters
-        ----------
-        values : dict of str or int to value, or None for nothing
-            By the names or numbers of columns; of a quantity it may be a tuple of two values, the least and the
-            greatest, of which either may be None.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_columns,), uint8
-            0 where nothing is said. Of a domain with quantities float64, with their numbers, NaN where nothing is said
-            or the cell is missing.
-        observed : ndarray of shape (n_columns,), bool
-            Of which columns something is said.
-        places : dict of int to int
-            Place of the value of each such column among its known ones, -1 for missing; of categories alone.
-        within : dict of int to (float, float)
-            Numbers between which those of a quantity lie.
-
-        Raises
-        ------
-        ValueError
-            If there is no such column or value, or a column is named twice.
+        ``value`` is a tuple of the least and the greatest, of which either may be None.
         """
-        if values is not None and (not isinstance(values, Mapping) or not values):
-            raise ParameterError(
-                f"given must be a dict of column: value, got {values!r}", parameter="given", value=values
-            )
-        mixed = self.numeric.any()
-        codes = np.where(self.numeric, np.nan, 0.0) if mixed else np.zeros(len(self.columns), dtype=np.uint8)
-        named: dict = {}
-        places: dict = {}
-        within: dict = {}
-        for column, value in () if values is None else values.items():
-            j = self.index(column)
-            if j in named:
-                raise ParameterError(
-                    f"given names column {self.column_names[j]!r} twice, as {named[j]!r} and {column!r}",
-                    parameter="given",
-                    value=values,
-                )
-            named[j] = column
-            if self.numeric[j] and isinstance(value, tuple):
-                within[j] = self._range(j, value)
-            elif self.numeric[j]:
-                codes[j] = self._known_number(j, value)
-            else:
-                codes[j], places[j] = self.code(j, value)
-        return codes, np.isin(np.arange(len(codes)), [j for j in named if j not in within]), places, within
-
-    def _range(self, j, value):
-        """The numbers between which a user wants those of a quantity to lie."""
         name, column = self.column_names[j], self.columns[j]
         if len(value) != 2:
             told = f"a range of column {name!r} is two values, the least and the greatest, not {value!r}"
@@ -472,13 +439,13 @@ class Domain:
         low, high = ends
         least, greatest = max(low, column.bounds[0]), min(high, column.bounds[1])
         inside = column.stride == 0 or np.floor(greatest / column.step + NEAR) >= np.ceil(least / column.step - NEAR)
+        why = None
         if least > greatest or not inside:
             steps = f", which is in steps of {column.step:.12g}" if column.stride else ""
-            told = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
-            raise TableError(told, column=self._label(j), value=value)
-        return float(low), float(high)
+            why = f"there is nothing between {value[0]!r} and {value[1]!r} in column {name!r}{steps}"
+        return float(low), float(high), why
 
-    def _known_number(self, j, value):
+    def known_number(self, j, value):
         """Number of a value of a quantity that a user gave, which is on its lattice."""
         number, column = self.number(j, value), self.columns[j]
         if not np.isnan(number) and not (column.has(number) and column.bounds[0] <= number <= column.bounds[1]):
@@ -486,22 +453,22 @@ class Domain:
             raise TableError(told, column=self._label(j), value=value)
         return number
 
-    def code(self, j, value):
-        """Code of a value of a column that a user gave, and its place among the known ones, -1 for missing."""
+    def place(self, j, value):
+        """Place of a value of a column that a user gave among the known ones, -1 for missing."""
         column = self.columns[j]
         if is_missing(value) and column.missing:
-            return column.n_named, -1
+            return -1
         if isinstance(value, tuple) and value not in column.values.tolist():
             told = f"a range is for numbers, and column {self.column_names[j]!r} holds categories: give one of them"
             raise TableError(told, column=self._label(j), value=value)
         place = int(_places(as_array([value]), column.values)[0])
         if place < 0:
             raise TableError(
-                f"column {self.column_names[j]!r} has no value {value!r}; it has {listing(column.values)}",
+                f"column {self.column_names[j]!r} has no value {value!r}; it has {choice(value, column.values)}",
                 column=self._label(j),
                 value=value,
             )
-        return place if column.grouping is None else int(column.grouping.code[place]), place
+        return place
 
     def number(self, j, value, missing=True):
         """Number of a value of a quantity that a user gave, NaN for missing, if that may be."""
@@ -556,19 +523,35 @@ class Domain:
             code_of[j, known.astype(np.int64)] = np.arange(len(known))
         return code_of
 
-    def _refuse(self, table, j, values, row):
-        """Raise for a value that is not in the domain."""
+    def _refuse(self, table, j, values, row, ignore=(), unseen=None):
+        """Raise for a value that is not in the domain; how many there are in each column is told with it."""
         table.check(j)
         known = self.columns[j].values
         value = values[row : row + 1].tolist()[0]
+        counts = {name: n for name, n in self._unseen_counts(table, ignore) if n}
+        told = ", ".join(f"{n:,} in {name!r}" for name, n in list(counts.items())[:MOST_NAMED])
+        more = ", …" * (len(counts) > MOST_NAMED)
+        mended = "" if unseen is None else "; unseen='ignore' takes them for unknown"
         raise TableError(
             f"{table.column(j)} holds {value!r} at row {row}, which is not one of the {len(known)} categories of the "
-            f"fitted domain: {listing(known)}",
+            f"fitted domain: {choice(value, known)}; unseen values: {told}{more}{mended}",
             [("handle_unknown", "reserve"), ("categories", None)],
             column=table.label(j),
             row=row,
             value=value,
         )
+
+    def _unseen_counts(self, table, ignore):
+        """Each column of categories that has no code for unseen values, and how many of these a table has in it."""
+        for j, column in enumerate(self.columns):
+            if j in ignore or isinstance(column, Quantity) or column.unseen:
+                continue
+            try:
+                values, holes = table.values(j)
+            except TableError:  # whose own message comes once this one is mended
+                continue
+            unknown = _places(values, column.values) < 0
+            yield self.column_names[j], int(np.count_nonzero(unknown if holes is None else unknown & ~holes))
 
 
 def column_number(names, n_columns, column):
@@ -580,7 +563,7 @@ def column_number(names, n_columns, column):
         return printed.index(column)
     if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and -n_columns <= column < n_columns:
         return int(column) % n_columns
-    raise TableError(f"there is no column {column!r}; there are {listing(printed, 20)}", column=column)
+    raise TableError(f"there is no column {column!r}; there are {choice(column, printed, 20)}", column=column)
 
 
 def _column_names(names, n_columns):
@@ -629,6 +612,11 @@ def listing(values, most=6):
     """Some of the values, to print."""
     shown = values[:most].tolist() if isinstance(values, np.ndarray) else values[:most]
     return ", ".join(map(repr, shown)) + (", …" if len(values) > most else "")
+
+
+def choice(named, values, most=6):
+    """Some of the values that there are, to print, and the one that is near to what was named."""
+    return listing(values, most) + nearest(named, list(values))
 
 
 def _is_its_code(column):

@@ -523,7 +523,8 @@ def read_header(folder):
     path = folder / HEADER
     if not path.is_file():
         why = f"holds no packed table: it has no {HEADER}" if folder.is_dir() else "is no folder of a packed table"
-        raise TableError(f"{folder} {why}; treeflows.pack(source, folder) makes one")
+        read = "; read a file first, as pandas.read_csv does" if folder.is_file() else ""
+        raise TableError(f"{folder} {why}; treeflows.pack(source, folder) makes one{read}")
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
         if header["format"] != FORMAT:

@@ -135,9 +135,9 @@ class TablePolicy:
         quantities = tuple(j for j in numbers if not may_be_categories(table, j))
         return quantities, tuple(j for j in numbers if j not in quantities)
 
-    def encode(self, domain, table, n_threads=1, ignore=(), *, infer=False):
+    def encode(self, domain, table, n_threads=1, ignore=(), *, infer=False, unseen=None):
         """What a table says in terms of a domain: Rows, as `Domain.encode` makes them."""
-        return domain.encode(table, n_threads, missing=self.missing, ignore=ignore, infer=infer)
+        return domain.encode(table, n_threads, missing=self.missing, ignore=ignore, infer=infer, unseen=unseen)
 
 
 def holds_numbers(table, j):
