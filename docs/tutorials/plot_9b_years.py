@@ -49,5 +49,5 @@ print(display.comparison)
 
 # %%
 # More of those who are called say yes, among calls that last as long; and they are called with other patience. What
-# the customers are, their jobs, age and schooling, is not to blame: where these differ at all, it follows from the rest,
-# or is chance. Each line under a column says where the difference is, and the picture shows it.
+# the customers are, their jobs, age and schooling, is not to blame: where these differ at all, it follows from the
+# rest, or is chance. Each line under a column says where the difference is, and the picture shows it.
