@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 from conftest import random_table
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import treeflows
-from treeflows import AutoregressiveTreeFlow, TreeFlowClassifier, TreeFlowEnsemble, TreeFlowMixture
+from treeflows import AutoregressiveTreeFlow, TreeFlowClassifier, TreeFlowEnsemble
 
 CHEAP = AutoregressiveTreeFlow(order="natural")
 
@@ -136,18 +135,3 @@ def test_accuracy_is_near_that_of_boosted_trees(shared_npz, name, column):
     boosted = HistGradientBoostingClassifier(categorical_features=list(range(X.shape[1])), random_state=0).fit(X, y)
     model = TreeFlowClassifier(random_state=0).fit(X, y)
     assert model.score(other, label) > boosted.score(other, label) - 0.01
-
-
-def test_a_search_reaches_the_default_density():
-    rng = np.random.default_rng(0)
-    X = rng.integers(0, 3, (90, 2))
-    y = (X[:, 0] == X[:, 1]).astype(int)
-    grid = {"estimator__estimator__min_samples_leaf": [1, 60]}
-    search = GridSearchCV(TreeFlowClassifier(random_state=0), grid, scoring="neg_log_loss", cv=2, error_score="raise")
-    assert search.fit(X, y).best_params_ == {"estimator__estimator__min_samples_leaf": 1}
-    model = TreeFlowClassifier().set_params(estimator__n_trees=3)
-    assert model.estimator.n_trees == 3
-    assert model.estimator.estimator.min_samples_leaf == model.least_leaf
-    assert model.set_params(estimator=None, estimator__n_trees=2).estimator.n_trees == 2
-    assert TreeFlowClassifier().set_params(n_jobs=2).estimator is None
-    assert TreeFlowMixture().set_params(estimator__max_depth=1).estimator.max_depth == 1

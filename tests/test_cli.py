@@ -440,6 +440,24 @@ def test_explain(said, refused, data):
     assert "has the rows 0 to 399" in refused("explain", "m", data, "--row", 400)
 
 
+def test_values_that_fit_did_not_see_may_be_unknown(said, refused, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    (tmp_path / "odd.csv").write_text('colour,code,"ja, nein"\n' + "red,NA,yes\n" * 9 + "pink,NA,maybe\n")
+    ignoring = ["--unseen", "ignore"]
+    for command in (["score"], ["anomalies"], ["explain", "--row", 9], ["predict"]):
+        asked = [command[0], "m", "odd.csv", *command[1:], *["code"] * (command == ["predict"])]
+        told = refused(*asked)
+        assert "; ask with --unseen ignore; fit with --unknown reserve" in told
+        assert "unseen values: 1 in 'colour', 1 in 'ja, nein'" in told
+        said(*asked, *ignoring)
+    model, X = treeflows.load("m"), read_file("odd.csv")
+    scored = json.loads(said("score", "m", "odd.csv", *ignoring, "--json"))["log_likelihood"]
+    assert scored == pytest.approx(model.score(X, unseen="ignore"))
+    assert len(json.loads(said("anomalies", "m", data, "--rate", 0.05, "--json"))) == 20
+    treeflows.pack("odd.csv", "packed")
+    assert "--unseen is for files" in refused("score", "m", "packed", *ignoring)
+
+
 def test_evaluate(said, data):
     figures = json.loads(said("evaluate", data, "--folds", 4, "--json"))
     models = figures["models"]
@@ -580,6 +598,22 @@ def test_report_of_a_fitted_model(said, refused, data, tmp_path):
     told = "--min-frequency says how to learn, and m has learned already"
     assert told in refused("report", "m", data, "--min-frequency", 3)
     assert "--model says how" in refused("report", "m", data, "--model", "dtf")
+
+
+def test_small_tables_and_noise_in_a_report(said, tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, (2, 93))
+    pd.DataFrame({"a": a, "b": b, "c": a}).astype(str).add("x").to_csv("small.csv", index=False)
+    figures = json.loads(said("report", "small.csv", "--model", "tree", "--json"))["dependence"]
+    assert (figures["folds"], figures["rows"]) == (5, 93)
+    assert {(each["column"], each["depends_on"]) for each in figures["found"]} == {("a", "c"), ("c", "a")}
+    pd.DataFrame({"a": a, "b": b}).astype(str).add("x").to_csv("noise.csv", index=False)
+    figures = json.loads(said("report", "noise.csv", "--model", "tree", "--json"))
+    assert figures["dependence"]["found"] == []
+    html = (tmp_path / "noise.html").read_text(encoding="utf-8")
+    assert "None that the 93 rows can tell from chance" in html
+    assert "nothing that is told from chance" in html
+    assert "each held out once, in 5 folds" in html
 
 
 def test_a_report_asks_for_what_it_needs(refused, data, tmp_path, monkeypatch):

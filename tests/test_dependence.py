@@ -84,6 +84,15 @@ def test_the_model_may_be_asked_alone(model, graph):
     np.testing.assert_array_equal(again.strength, believed.strength)
 
 
+def test_graphs_of_folds_are_pooled(model, graph):
+    rows = table(N, 1)
+    parts = [model.dependence_graph(rows[start:end], random_state=0) for start, end in ((0, 1500), (1500, N))]
+    pooled = DependenceGraph.pooled(parts)
+    for name in ("strength", "standard_error", "entropy"):
+        np.testing.assert_allclose(getattr(pooled, name), getattr(graph, name), atol=1e-12)
+    assert (pooled.n_rows, pooled.drawn) == (N, False)
+
+
 def test_tables_and_texts(graph):
     frame = graph.to_frame("b")
     assert frame.columns.tolist() == ["column", "depends_on", "nats", "standard_error", "share", "confirmed"]

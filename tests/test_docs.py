@@ -4,12 +4,15 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
+import warnings
 from pathlib import Path
 
 import pytest
 
 import treeflows
 from treeflows._ext import isa
+from treeflows.command.main import main
 
 ROOT = Path(__file__).parent.parent
 MODULES = [info.name for info in pkgutil.walk_packages(treeflows.__path__, "treeflows.") if "__main__" not in info.name]
@@ -54,3 +57,26 @@ def test_every_module_and_file_of_the_engine_is_on_the_map():
     named = re.findall(r"`((?:\w+/)+\w+\.(?:py|pyx|pxd|h))`", text)
     assert named
     assert [name for name in named if not any((ROOT / top / name).exists() for top in ("treeflows", "."))] == []
+
+
+def test_ten_tasks_print_what_they_are_said_to(tmp_path, monkeypatch, capsys):
+    """The blocks of docs/tasks.md, one after another: Python is run, commands print the text that follows."""
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    printed = ""
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(python|sh|text)\n(.*?)```", page, re.DOTALL)
+    assert sum(kind == "sh" for kind, _ in blocks) == 11
+    for kind, block in blocks:
+        if kind == "python":
+            with warnings.catch_warnings(action="ignore", category=treeflows.MonteCarloWarning):
+                exec(block, names)
+        elif kind == "sh":
+            capsys.readouterr()
+            for line in block.splitlines():
+                assert main(shlex.split(line)[1:]) == 0
+            printed = capsys.readouterr().out
+        else:  # … stands for what differs between runs, or is left out
+            pattern = ".*?".join(map(re.escape, block.split("…")))
+            assert re.fullmatch(pattern, printed, re.DOTALL), printed

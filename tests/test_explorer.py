@@ -149,6 +149,15 @@ def test_rows_by_surprise_and_what_would_be_likelier(small):
     assert eval(row["python"])[0].rows.tolist() == [0]
 
 
+def test_columns_that_share_most_are_named():
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 4, 600)
+    table = np.column_stack([first, (first + (rng.random(600) < 0.2)) % 4, first // 2, rng.integers(0, 4, 600)])
+    columns = Explorer(AutoregressiveTreeFlow().fit(table), n_draws=4000).figures()["columns"]
+    assert [column["with"] for column in columns] == [[1, 2], [0, 2], [0, 1], []]
+    assert columns[0]["dependence"] > columns[2]["dependence"] > columns[3]["dependence"] == 0
+
+
 @pytest.mark.parametrize(
     "told",
     [

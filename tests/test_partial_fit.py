@@ -258,7 +258,7 @@ def test_a_table_that_is_refused_changes_nothing(name, file_of):
         model.partial_fit(unknown)
     with pytest.raises(ValueError) as scored:
         model.score(unknown)
-    assert str(told.value) == str(scored.value).replace("; unseen='ignore' takes them for unknown", "")
+    assert str(told.value) == str(scored.value).replace("; ask with unseen='ignore'", "")
     with pytest.raises(ValueError, match="the table lacks 'colour', and whole rows are wanted"):
         model.partial_fit(table[["size"]])
     with pytest.raises(ValueError, match="0 row"):

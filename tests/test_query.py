@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from test_models import MODELS, fitted
 
 from treeflows import AutoregressiveTreeFlow, MonteCarloWarning, TreeFlowClassifier, TreeFlowMixture
+from treeflows.densities import mixed
 from treeflows.inference import evidence
 
 K = [2, 3, 1, 4, 2]
@@ -126,9 +127,12 @@ PEOPLE = [
 ]
 
 
+@pytest.mark.parametrize("told", [mixed.MOST_TOLD, 0])
 @pytest.mark.parametrize(("given", "agrees"), PEOPLE)
-def test_numbers_are_those_of_samples(people, samples, given, agrees, monkeypatch):
+def test_numbers_are_those_of_samples(people, samples, given, agrees, told, monkeypatch):
     monkeypatch.setattr(evidence, "_of_draws", lambda *args: None)  # but led to the evidence
+    monkeypatch.setattr(mixed, "MOST_TOLD", told)
+    people.distribution_.kept.clear()
     part = samples[agrees(samples)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MonteCarloWarning)
@@ -257,6 +261,15 @@ def test_contexts_are_conditioned_on():
         assert told.exact
     with pytest.raises(TypeError, match="context must be given"):
         model.query()
+
+    cm = np.where(a == "x", 180, 165) + 5.0 * rng.normal(size=500)
+    model = AutoregressiveTreeFlow(numeric=["cm"]).fit(X.assign(cm=cm), context=pd.DataFrame({"c": c}))
+    drawn = model.sample(4000, random_state=0, context=["q"])
+    for given, agrees in (({"b": "z"}, drawn.b == "z"), ({"cm": (178, 180), "b": "x"}, drawn.cm.between(178, 180))):
+        told = model.query("a", context=["q"], given=given, n_draws=2000, max_error=0.02)
+        part = drawn[agrees & ((drawn.b == given["b"]) if "cm" in given else True)]
+        assert told.probability == pytest.approx(len(part) / 4000, abs=0.02)
+        assert told["a"].probability[0] == pytest.approx((part.a == "x").mean(), abs=0.1)
 
 
 # ---- tables with some of the columns, and values that fit did not see ----
@@ -389,5 +402,9 @@ def test_groups_that_mean_nothing_are_said():
         found = AutoregressiveTreeFlow().fit(X).find_groups(X, random_state=0)
     assert len(found.weight) == 1
     assert str(found).startswith("no groups")
+    with pytest.warns(UserWarning, match="has hardly a say in what the model tells"):
+        TreeFlowMixture(n_components=2, n_trees=1, random_state=0).fit(np.column_stack([X, X])).predict_state(
+            X[:, [0] * 8]
+        )
     with pytest.warns(UserWarning, match="there are none to speak of"):
         assert AutoregressiveTreeFlow().fit(X).find_groups(X, 2, random_state=0).means_nothing

@@ -51,7 +51,7 @@ from ..models.questions import log_likelihood
 from ..report.evaluation import check_held_out, evaluate
 from ..tables.bins import DECILES
 from ..tables.contexts import beside, with_context
-from ..tables.domain import MAX_CATEGORIES, choice, listing
+from ..tables.domain import MAX_CATEGORIES, UNSEEN, choice, listing
 from ..tables.given import NOT
 from ..tables.packed import BLOCK, PackedTable
 from ..tables.writing import STDOUT, check_ending, to_frame, writing
@@ -266,12 +266,14 @@ def _rows_in_blocks(model, arguments):
     """What a table says in terms of the domain of a model, block by block."""
     if _is_packed(arguments.data):
         _refuse_of_packed(arguments, "na", "sep")
+        if arguments.unseen != UNSEEN[0]:
+            raise ValueError(f"--unseen is for files, and {arguments.data} is a packed table")
         yield from model.read_blocks(PackedTable(arguments.data))
         return
     row = 0
     for table in _tables_of_cells(model, arguments, BLOCK):
         with _rows_from(row):
-            yield model.read(*for_model(model, table, called(arguments.data)))
+            yield model.read(*for_model(model, table, called(arguments.data)), unseen=arguments.unseen)
         row += len(table)
 
 
@@ -362,12 +364,13 @@ def _predict(arguments):
             with _rows_from(row):
                 X, context = for_model(model, table.assign(**{column: None}), called(arguments.data))
                 if arguments.proba:
-                    told, names = model.conditional_proba(X, j, context), domain.columns[j].cell_labels
+                    told = model.conditional_proba(X, j, context, unseen=arguments.unseen)
+                    names = domain.columns[j].cell_labels
                 elif arguments.quantiles:
-                    told = model.predict_quantiles(X, j, arguments.quantiles, context)
+                    told = model.predict_quantiles(X, j, arguments.quantiles, context, unseen=arguments.unseen)
                     names = [f"{column} {q:g}" for q in arguments.quantiles]
                 else:
-                    told = model.predict(X, j, context)[:, None]
+                    told = model.predict(X, j, context, unseen=arguments.unseen)[:, None]
             append(to_frame(told, names))
             row += len(table)
 
@@ -388,7 +391,7 @@ def _explain(arguments):
     X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
     if arguments.row >= len(X):
         raise ValueError(f"--row {arguments.row}: {called(arguments.data)} has the rows 0 to {len(X) - 1}")
-    figures = explain(model, X, arguments.row, context)
+    figures = explain(model, X, arguments.row, context, unseen=arguments.unseen)
     print(json.dumps(figures) if arguments.json else printable(to_text(figures, arguments.cells)))
 
 
@@ -409,13 +412,13 @@ def _impute(arguments):
         append(table)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
-        print(f"filled {cells:,} cells of {rows:,} rows, wrote {arguments.output}")
+        print(f"filled {cells:,} cell{'s' * (cells != 1)} of {rows:,} row{'s' * (rows != 1)}, wrote {arguments.output}")
 
 
 def _anomalies(arguments):
     model = _load(arguments)
     X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
-    found = model.anomalies(X, arguments.rows, context)
+    found = model.anomalies(X, arguments.rows, context, rate=arguments.rate, unseen=arguments.unseen)
     if not arguments.json:
         print(printable(found.to_text(arguments.cells)))
         return

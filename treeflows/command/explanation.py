@@ -8,7 +8,7 @@ MOST_LIKELY = 3  # values of a category
 WITHIN = (0.05, 0.5, 0.95)  # quantiles of a number
 
 
-def explain(model, X, row, context=None):
+def explain(model, X, row, context=None, *, unseen="error"):
     """Explain one row of a table.
 
     Parameters
@@ -18,6 +18,8 @@ def explain(model, X, row, context=None):
     row : int
         Its number, from 0.
     context : array or dataframe of shape (n_rows, n_context), default=None
+    unseen : "error" or "ignore", default="error"
+        What becomes of a value that fit did not see.
 
     Returns
     -------
@@ -26,19 +28,20 @@ def explain(model, X, row, context=None):
         surprising first: the value, its surprise as in `Anomalies`, what was rather expected, and the questions of the
         column's tree with their answers, where the model has one.
     """
-    scores = model.score_samples(X, context)
+    scores = model.score_samples(X, context, unseen=unseen)
     one, of = X[row : row + 1], None if context is None else context[row : row + 1]
-    found = model.anomalies(one, 1, of)
+    found = model.anomalies(one, 1, of, unseen=unseen)
     cells = {}
     for j in np.argsort(-found.surprise[0], kind="stable").tolist():
         name, is_number = found.names[j], bool(model.domain_.numeric[j])
         told = {"value": found.values[0, j], "surprise": float(found.surprise[0, j]), "is_number": is_number}
         if is_number:
-            quantiles = model.predict_quantiles(one, name, WITHIN, of)[0]
+            quantiles = model.predict_quantiles(one, j, WITHIN, of, unseen=unseen)[0]
             told["quantiles"] = dict(zip(map(str, WITHIN), map(str, quantiles.tolist()), strict=True))
         else:
-            told["probability"] = _most_likely(model, one, j, of)
-            told["questions"] = _questions(model, one, j, of)
+            prob = model.conditional_proba(one, j, of, unseen=unseen)[0]
+            told["probability"] = _most_likely(model.domain_.columns[j], prob)
+            told["questions"] = _questions(model, one, j, of, unseen)
         cells[name] = told
     return {
         "row": row,
@@ -68,17 +71,16 @@ def to_text(figures, most):
     return "\n".join(lines)
 
 
-def _most_likely(model, one, j, context):
+def _most_likely(column, prob):
     """The most probable values of a column of categories, with their probabilities: dict of str to float."""
-    column, prob = model.domain_.columns[j], model.conditional_proba(one, j, context)[0]
     return {column.cell_labels[v]: float(prob[v]) for v in np.argsort(-prob, kind="stable")[:MOST_LIKELY].tolist()}
 
 
-def _questions(model, one, j, context):
+def _questions(model, one, j, context, unseen):
     """What the tree of a column asks of a row, and the answers: list of (str, str); none of a model without trees."""
     try:
         tree = model.tree(j)
     except (TypeError, ValueError):
         return []
-    codes = model.read(one, context, infer=True).codes[0]
+    codes = model.read(one, context, infer=True, unseen=unseen).codes[0]
     return [(" ".join(tree.question(node)), "yes" if yes else "no") for node, yes in tree.path(codes)]

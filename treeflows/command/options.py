@@ -170,6 +170,7 @@ def parser():
     )
 
     score = command("score", "log-likelihood of rows", model, data, jobs, as_json)
+    _add_unseen(score)
     score.add_argument("-o", "--output", metavar="OUT", help="also write each row's log-likelihood")
 
     sample = command("sample", "draw rows from a model", model, seed, jobs, rows)
@@ -190,10 +191,12 @@ def parser():
     how.add_argument("--proba", action="store_true", help=told)
     told = "of numbers, what lies below with these probabilities, as 0.05 0.95"
     how.add_argument("--quantiles", type=_share, nargs="+", metavar="P", help=told)
+    _add_unseen(predict)
     predict.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 
     explain = command("explain", "why a row is as probable as it is", model, data, jobs, as_json)
     explain.add_argument("--row", type=_whole(0), required=True, metavar="N", help="its number in the table, from 0")
+    _add_unseen(explain)
     told = "most surprising cells to tell (default: %(default)s)"
     explain.add_argument("--cells", type=_whole(0), default=5, metavar="N", help=told)
 
@@ -204,6 +207,9 @@ def parser():
     impute.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 
     anomalies = command("anomalies", "rows of lowest likelihood, and why", model, data, jobs, as_json, rows)
+    told = "this share of the rows instead of -n of them, as 0.01"
+    anomalies.add_argument("--rate", type=_share, metavar="SHARE", help=told)
+    _add_unseen(anomalies)
     told = "most surprising cells to print of each (default: %(default)s)"
     anomalies.add_argument("--cells", type=_whole(0), default=3, metavar="N", help=told)
 
@@ -344,6 +350,11 @@ def _learning_options():
         "--early-stopping", action="store_true", default=None, help="keep the layers that a held-out tenth likes best"
     )
     return options
+
+
+def _add_unseen(parser):
+    told = "a value that fit has not seen is refused (default), or unknown"
+    parser.add_argument("--unseen", choices=["error", "ignore"], default="error", help=told)
 
 
 def _add_weight(parser):

@@ -73,6 +73,28 @@ class Density(Stored):
         """Weighted draws of the unobserved cells of each row; see `draw_ahead`."""
         return draw_ahead(self, codes, observed, n_draws, rngs, threads, last, *within)
 
+    def sample_telling(self, codes, observed, n_samples, rng, threads=1):
+        """Random rows given some columns that come first in order, and what is said of others on the way.
+
+        Parameters
+        ----------
+        codes, observed : ndarray of shape (n_columns,)
+
+        Returns
+        -------
+        drawn : ndarray of shape (n_samples, n_columns)
+        told : dict of int to ndarray of shape (n_samples, n_categories), float32
+            By column of codes, its distribution given those before it; of none if there are too many. None of a density
+            that does not draw on.
+        """
+        if not observed.any():
+            return self.sample(n_samples, rng, threads), None
+        return self.given(codes[None], observed[None], n_samples, rng, threads)[0], None
+
+    def draw_on(self, values, observed, first, rng, threads=1, *rest):
+        """Weighted draws of what comes from a place of the order on; see `draw_on` in inference.particles."""
+        raise TypeError(f"{type(self).__name__} does not draw on")
+
     def axis(self, j):
         """The values that a column of numbers may have: NumberAxis."""
         raise TypeError(f"{type(self).__name__} has no columns of numbers")

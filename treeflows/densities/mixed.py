@@ -8,7 +8,7 @@ import numpy as np
 
 from .._ext import elementary
 from ..inference.estimates import blocks
-from ..inference.particles import draw_along
+from ..inference.particles import draw_along, draw_on
 from .axis import NumberAxis
 from .boosted import BoostedDestructor
 from .conditionals import Conditionals
@@ -32,6 +32,7 @@ from .walk import MOST_UNITS, Walk
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
 GUESSES = (0.001, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.999)  # quantiles of a mixture
 MOST_HEARD = 2  # mixtures that are asked for them
+MOST_TOLD = 25_000_000  # probabilities of codes that are kept with draws, if all are
 DRAWS = (128, 1024, 48)  # as `weighted_draws` takes them: a draw costs more than one of codes
 
 
@@ -134,6 +135,24 @@ class MixedDensity(Density):
                 told[rest], error[rest] = self.marginal(values[rest], observed[rest], threads, *within)
             return told, error
         return super().marginal(values, observed, threads, *within)
+
+    def sample_telling(self, codes, observed, n_samples, rng, threads=1):
+        """Random rows given some columns that come first in order, and what is said of others; see `Density`."""
+        values = np.repeat(codes[None].astype(np.float64), n_samples, axis=0)
+        kept = ~observed & (self.n_states < np.inf)
+        kept &= n_samples * self.n_categories[kept].sum(dtype=np.int64) <= MOST_TOLD
+        told = {j: np.empty((n_samples, self.n_categories[j]), np.float32) for j in np.flatnonzero(kept).tolist()}
+        for block, walk, j in self._walks(n_samples, threads):
+            if not observed[j]:
+                values[block, j] = walk.draw(j, rng.random(block.stop - block.start))[0]
+            if j in told:
+                told[j][block] = walk.codes_say(j)
+            walk.observe(j, values[block, j])
+        return values, told
+
+    def draw_on(self, values, observed, first, rng, threads=1, *rest):
+        """Weighted draws of what comes from a place of the order on; see `draw_on` in inference.particles."""
+        return draw_on(self, values, observed, first, rng, threads, *rest)
 
     def draw_ahead(self, values, observed, n_draws, rngs, threads=1, last=None, within=None):
         """Weighted draws of the unobserved cells of each row; see `draw_along`."""

@@ -23,10 +23,12 @@ from .faces import Face, middle
 from .page import page
 
 DRAWS = 20_000
-DEFAULTS = {"n_draws": DRAWS, "random_state": 0}  # of `TableModel.query`
+DEFAULTS = {"n_draws": DRAWS, "random_state": 0}  # of ``TableModel.query``
 FEWEST_DRAWS = 1000  # in a page that has little room for them
 MOST_BYTES = 2_800_000  # of what a page knows
 ENOUGH, FEW = 4000, 8  # draws and values of each column, to see which share most
+SURE = 4  # standard deviations above what chance has
+MOST_NAMED = 3  # columns that another shares most with
 ODDEST = 20  # rows of a table to name
 FRAME = 860  # pixels, the height of a page in a notebook
 
@@ -35,7 +37,7 @@ class Explorer:
     """A page on which a fitted model answers, for a browser, a file or a notebook.
 
     Every column is shown as it is and given evidence, told from draws at once and by the model itself where there is a
-    server: `serve`. In a notebook the page shows itself.
+    server: ``serve``. In a notebook the page shows itself.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ class Explorer:
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_columns)
-            As `Rows` has them.
+            As ``Rows`` has them.
 
         Returns
         -------
@@ -116,12 +118,12 @@ class Explorer:
             return self.model.query(given=given, **self.how)
 
     def query(self, told):
-        """The distributions of all columns given evidence, as `TableModel.query` has them.
+        """The distributions of all columns given evidence, as ``TableModel.query`` has them.
 
         Parameters
         ----------
         told : list of dict
-            As `given` takes it.
+            As ``given`` takes it.
 
         Returns
         -------
@@ -161,7 +163,7 @@ class Explorer:
         return n_rows, self.model.anomalies(self.X, min(ODDEST, n_rows))
 
     def given(self, told):
-        """Evidence of the page as `query` takes it.
+        """Evidence of the page as ``query`` takes it.
 
         Parameters
         ----------
@@ -213,7 +215,7 @@ class Explorer:
             return self._rows(part, [i], self.model.anomalies(part, 1))[0]
 
     def _rows(self, part, places, found):
-        """What `row` says of the rows of a table, which have these places in the whole one."""
+        """What ``row`` says of the rows of a table, which have these places in the whole one."""
         model, domain = self.model, self.model.domain_
         rows = model.read(part, infer=True)
         codes = self.codes(rows.codes).astype(int)
@@ -250,13 +252,19 @@ class Explorer:
         -------
         figures : dict
         """
-        columns = [
-            face.figures()
-            | {"dependence": shared, "before": _rounded(before), "listed": face.listed(before), "middle": middle(told)}
-            for face, before, told, shared in zip(
-                self.faces, self.before, self._before, self._dependence().tolist(), strict=True
+        shared, columns = self._shared(), []
+        for face, told, before, of_others in zip(self.faces, self._before, self.before, shared, strict=True):
+            most = np.argsort(-of_others, kind="stable")[:MOST_NAMED]
+            columns.append(
+                face.figures()
+                | {
+                    "before": [round(share, 6) for share in before],
+                    "listed": face.listed(before),
+                    "middle": middle(told),
+                    "dependence": float(of_others.sum()),
+                    "with": most[of_others[most] > 0].tolist(),
+                }
             )
-        ]
         about = self._about
         rows = None
         if self.X is not None:
@@ -330,8 +338,8 @@ class Explorer:
         style = f"width:100%;height:{FRAME}px;border:0;border-radius:12px"
         return f'<iframe srcdoc="{inner}" sandbox="allow-scripts" title="explorer" style="{style}"></iframe>'
 
-    def _dependence(self):
-        """How much each column shares with the others, in sum, of some draws: ndarray of shape (n_columns,), nats."""
+    def _shared(self):
+        """Mutual information of columns in some draws, 0 where it may be chance: ndarray of shape (n, n), nats."""
         n = min(len(self.draws), ENOUGH)
         few, sizes = np.empty((n, len(self.faces)), dtype=np.uint8), np.zeros(len(self.faces), dtype=np.int32)
         for j, (face, before) in enumerate(zip(self.faces, self.before, strict=True)):
@@ -342,9 +350,12 @@ class Explorer:
                     np.arange(k), FEW - 1
                 )
             few[:, j], sizes[j] = place[self.draws[:n, j]], place.max() + 1
-        by_chance = np.multiply.outer(sizes - 1, sizes - 1) / (2 * n)
-        shared = mutual_information(few, sizes, n_threads(self.model.n_jobs)) - by_chance
-        return shared.sum(axis=1)
+        freedom = np.multiply.outer(sizes - 1, sizes - 1)
+        # twice the rows times the information is by chance distributed as chi squared: mean, and standard deviations
+        excess = mutual_information(few, sizes, n_threads(self.model.n_jobs)) - freedom / (2 * n)
+        excess[excess < SURE * np.sqrt(2 * freedom) / (2 * n)] = 0
+        np.fill_diagonal(excess, 0)
+        return excess
 
 
 @contextlib.contextmanager
@@ -374,11 +385,6 @@ def _read_evidence(each, faces):
 
 def _is_place(number, n):
     return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < n
-
-
-def _rounded(shares):
-    """Shares as a page shows them, and not longer."""
-    return [round(share, 6) for share in shares]
 
 
 def _packed(draws, room):

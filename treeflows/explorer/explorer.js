@@ -228,7 +228,7 @@ class Card {
     this.items = new Map();
     const longest = Math.max(...this.column.listed.map((code) => this.column.labels[code].length), 0);
     this.moved = element("span", { className: "moved" });
-    this.bars = element("ul", { className: "bars", style: `--label: ${Math.min(longest + 3, 15)}ch`, onkeydown: (event) => this.walk(event) });
+    this.bars = element("ul", { className: "bars", style: `--label: ${Math.min(longest + 4, 17)}ch`, onkeydown: (event) => this.walk(event) });
     this.fold = element("button", { className: "fold", type: "button", onclick: () => {
       this.unfolded = !this.unfolded;
       render();
@@ -242,6 +242,11 @@ class Card {
     } }, element("header", {}, element("h2", { title: short(this.column.name, 500), dir: "auto" }, short(this.column.name)), this.moved));
     if (this.column.bins) this.element.append(...this.makePlot());
     this.element.append(this.bars, this.fold);
+    if (this.column.with.length) {
+      this.element.append(element("p", { className: "with" }, "shares most with ", ...this.column.with.map((other) =>
+        element("button", { type: "button", title: `Go to ${short(columns[other].name)}`, onclick: () => goTo(other) },
+          element("bdi", {}, short(columns[other].name, 24))))));
+    }
   }
 
   /** Distributions to draw: before, and of each side given its evidence, or none. */
@@ -523,6 +528,17 @@ function cardOf(j) {
   return cards.get(j);
 }
 
+/** Bring the card of a column into sight. */
+function goTo(j) {
+  state.search = $("search").value = "";
+  state.shown = Math.max(state.shown, ordered().indexOf(j) + 1);
+  render();
+  const { element: card } = cardOf(j);
+  card.querySelector("button, .plot").focus({ preventScroll: true });
+  const glide = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+  setTimeout(() => card.scrollIntoView({ block: "center", behavior: glide }), 300); // once it is where it belongs
+}
+
 /** Columns in the order in which their cards stand: those that evidence names first. */
 function ordered() {
   const text = state.search.toLowerCase();
@@ -566,11 +582,12 @@ function arrange(grid, cards) {
   const width = (state.width - GAP * (across - 1)) / across;
   grid.style.setProperty("--width", `${width}px`);
   const ends = new Array(across).fill(0);
-  for (const card of cards) {
+  const heights = cards.map((card) => card.height); // all at once, before anything is moved
+  cards.forEach(({ element }, i) => {
     const column = ends.indexOf(Math.min(...ends));
-    card.element.style.transform = `translate(${column * (width + GAP)}px, ${ends[column]}px)`;
-    ends[column] += card.height + GAP;
-  }
+    element.style.transform = `translate(${column * (width + GAP)}px, ${ends[column]}px)`;
+    ends[column] += heights[i] + GAP;
+  });
   grid.style.height = `${Math.max(...ends)}px`;
 }
 

@@ -12,13 +12,16 @@ import numpy as np
 
 from .._ext import elementary
 from ..machine.log_sums import logsumexp, softmax
-from .ahead import shares
+from .ahead import shares, systematic
+from .estimates import divided
 
 MOST_STATES = 65_536  # that are enumerated once and kept,
 MOST_STATES_ONCE = 16_384  # or for one question; of rows with numbers,
 FEWER = 16  # times fewer: they cost more
 MOST_CELLS = 8_000_000  # of states
 FIRST = 1.5  # times as many draws as effective ones are wanted are led to the evidence first, then as many as it takes
+MOST_WALKED = 3  # times as many draws as effective ones are wanted are asked of a number
+MOST_WORTH = 3  # times as many draws go on from others as these are worth at most
 MOST_ROWS = 8  # times as many of the density's own draws are looked at; of the others nothing but their number
 MOST_KEPT = 8  # tables of draws or states of a density
 
@@ -174,11 +177,18 @@ def rows_given(density, evidence, asked, max_error, n_draws, seed, threads):
     if n_left <= min(MOST_STATES_ONCE // fewer, most):
         return _of_states(evidence, *_states(density, evidence, first, left, threads))
     enough = wanted(max_error)
-    own = _of_draws(density, evidence, kept_draws(density, evidence, n_draws, seed, threads), enough)
+    drawn, told = _kept_draws(density, evidence, n_draws, seed, threads)
+    own = _of_draws(density, evidence, drawn, enough)
     if own is not None and own.effective >= min(enough, n_draws / 2):
         return own
-    last = None if in_order is None else np.array([len(first)])
-    led = _led(density, evidence, last, enough, n_draws, seed, threads)
+    nearest = [] if in_order is None else [j for j in first.tolist() if j in evidence.known]
+    draw, most_led = None, n_draws
+    if nearest and told is not None:
+        draw, worth = _going_on(density, evidence, nearest[0], drawn, told, enough, len(first), seed, threads)
+        most_led = min(n_draws, int(MOST_WORTH * worth) + 1)
+    if draw is None:
+        draw = _from_the_start(density, evidence, None if in_order is None else np.array([len(first)]), threads)
+    led = _led(evidence, draw, enough, most_led, seed)
     return led if own is None or led.effective > own.effective else own
 
 
@@ -260,16 +270,18 @@ def kept_draws(density, evidence, n_draws, seed, threads):
     -------
     rows : ndarray of shape (n_draws, n_columns)
     """
-    of_context = evidence.codes[evidence.is_context]
+    return _kept_draws(density, evidence, n_draws, seed, threads)[0]
+
+
+def _kept_draws(density, evidence, n_draws, seed, threads):
+    """Draws of the density given the context, and what it said on the way, as `Density.sample_telling` has them."""
+    codes = np.where(evidence.is_context, evidence.codes, 0).astype(evidence.codes.dtype)
 
     def make():
         rng = np.random.default_rng(seed)
-        if not len(of_context):
-            return density.sample(n_draws, rng, threads)
-        told = np.where(evidence.is_context, evidence.codes, 0)[None], evidence.is_context[None]
-        return density.given(*told, n_draws, rng, threads)[0]
+        return density.sample_telling(codes, evidence.is_context, n_draws, rng, threads)
 
-    return _kept(density, ("draws", n_draws, seed, of_context.tobytes()), make)
+    return _kept(density, ("draws", n_draws, seed, codes.tobytes()), make)
 
 
 def _of_draws(density, evidence, rows, enough):
@@ -321,23 +333,79 @@ def is_density(density, j, x):
     return not np.isnan(x) and axis.step == 0 and x not in axis.atoms
 
 
-def _led(density, evidence, last, enough, n_draws, seed, threads):
-    """Draws that are led to the evidence."""
+def _from_the_start(density, evidence, last, threads):
+    """What makes draws that look ahead: a function of their number and a generator, for `_led`."""
     within = [evidence.within] if evidence.within else []
-    codes, observed = evidence.codes[None], evidence.observed[None]
+    of_context = _of_context(density, evidence, threads)
+
+    def draw(n, rng):
+        told = evidence.codes[None], evidence.observed[None], n, [rng], threads, last, *within
+        draws = density.draw_ahead(*told)
+        return draws, draws.root[0], float(draws.log_mean[0]) - of_context, float(draws.error[0])
+
+    return draw
+
+
+def _going_on(density, evidence, j, rows, told, enough, last, seed, threads):
+    """What makes draws that go on from the density's own; and how many independent ones they can be worth at most.
+
+    Before the first column of evidence nothing has to be drawn again: they go on from draws that are chosen by how
+    probable they make it. Of codes that was told when the draws were made, of numbers it is asked of some of them.
+
+    Parameters
+    ----------
+    j : int
+        The first column of evidence in order.
+    rows : ndarray of shape (n_draws, n_columns)
+        The density's own draws.
+    told : dict of int to ndarray
+        Distributions of columns of codes in each of these.
+    enough : float
+    last, seed, threads : int
+    """
+    at, known = int(np.flatnonzero(density.order == j)[0]), evidence.observed & ~evidence.is_context
+    rest, log_scale = {i: may_be for i, may_be in evidence.within.items() if i != j}, 0.0
+    if j in told:
+        is_it = np.arange(density.n_categories[j]) == evidence.codes[j]
+        each = told[j] * (is_it if evidence.observed[j] else evidence.within[j])
+    else:
+        start = rows[: int(MOST_WALKED * enough)].copy()
+        start[:, known] = evidence.codes[known]
+        walked = density.draw_on(start, known, at, np.random.default_rng([seed, j]), threads, at + 1, evidence.within)
+        rows, log_scale = walked.codes[0], float(walked.log_weight.max())
+        each = elementary.exp(walked.log_weight[0] - log_scale)[:, None] if log_scale > -np.inf else np.zeros((1, 1))
+    total = each.sum(axis=1)
+    mean, squares = float(total.mean()), float((total**2).mean())
+    if mean == 0:
+        return None, 0.0
+    of_prefix = np.sqrt(max(squares / mean**2 - 1, 0.0) / len(rows))
+
+    def draw(n, rng):
+        chosen = systematic(total / total.sum(), n, rng)
+        values = rows[chosen]
+        values[:, known] = evidence.codes[known]
+        if j in told:
+            values[:, j] = divided(each[chosen], rng.random(n))[0]
+        draws = density.draw_on(values, known, at + 1, rng, threads, last, rest)
+        log_probability = float(elementary.log(np.array([mean]))[0] + draws.log_mean[0]) + log_scale
+        return draws, chosen[draws.root[0]], log_probability, float(np.hypot(draws.error[0], of_prefix))
+
+    return draw, len(rows) * mean**2 / squares
+
+
+def _led(evidence, draw, enough, n_draws, seed):
+    """Draws that are led to the evidence, as many as it takes."""
     n = min(int(FIRST * enough) + 1, n_draws)
     while True:
-        rng = np.random.default_rng([seed, n])
-        draws = density.draw_ahead(codes, observed, n, [rng], threads, last, *within)
-        effective = float(draws.effective[0])
+        draws, root, log_probability, error = draw(n, np.random.default_rng([seed, n]))
+        share = shares(draws.log_weight)[0]
+        squares = float((np.bincount(root, share) ** 2).sum())
+        effective = 1 / squares if squares > 0 else 0.0
         if effective >= enough or n == n_draws:
             break
         n = min(int(FIRST * n * max(enough / max(effective, 1.0), 1.5)), n_draws)
     if effective == 0:
         return WeightedRows(draws.codes[0][:0], np.empty(0), None, np.nan, np.inf, 0.0)
-    share = shares(draws.log_weight)[0]
     some = np.flatnonzero(share)
-    log_probability = float(draws.log_mean[0]) - _of_context(density, evidence, threads) + evidence.log_share
-    return WeightedRows(
-        draws.codes[0][some], share[some], draws.root[0][some], log_probability, float(draws.error[0]), effective
-    )
+    told = draws.codes[0][some], share[some], root[some]
+    return WeightedRows(*told, log_probability + evidence.log_share, error, effective)

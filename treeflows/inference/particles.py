@@ -61,9 +61,46 @@ def _along(density, values, observed, rngs, first, end, n_draws, threads, within
         log_before += walk.score(j, values[:, j])
         walk.observe(j, values[:, j])
     each = np.repeat(np.arange(n_rows), n_draws)
-    drawn, walk = values[each], walk.of(each)
-    log_weight, root = np.tile(log_before[:, None], n_draws), np.tile(np.arange(n_draws), (n_rows, 1))
-    for t, j in enumerate(order[first:], start=first):
+    log_weight = np.tile(log_before[:, None], n_draws)
+    return _on(density.order, walk.of(each), values[each], log_weight, observed, rngs, first, end, within)
+
+
+def draw_on(density, values, observed, first, rng, threads, last=None, within=None):
+    """Weighted draws of what comes from a place of the order on, one for each of some rows that are known before it.
+
+    Parameters
+    ----------
+    density : MixedDensity
+    values : ndarray of shape (n_rows, n_columns), float64
+        What is observed from the place on is the same in all.
+    observed : ndarray of shape (n_columns,), bool
+    first : int
+        The place.
+    rng : Generator
+    threads : int
+    last : int or None
+        How many columns, in order, count; None for all.
+    within : dict of int to ndarray, or None
+        As `draw_along` takes it.
+
+    Returns
+    -------
+    draws : Draws
+        Of one row, whose draws go on from the rows that were known; their mean weight is how probable what is observed
+        from the place on is, given what comes before it.
+    """
+    walk, end = density.begin(len(values), threads), len(density.order) if last is None else last
+    for j in density.order[:first].tolist():
+        walk.observe(j, values[:, j])
+    nothing, rows = np.zeros((1, len(values))), values.copy()
+    return Draws(*_on(density.order, walk, rows, nothing, observed[None], [rng], first, end, within or {}))
+
+
+def _on(order, walk, drawn, log_weight, observed, rngs, first, end, within):
+    """Go on with so many draws of each row, whose weights are known so far: values, log-weights and roots."""
+    n_rows, n_draws = log_weight.shape
+    root = np.tile(np.arange(n_draws), (n_rows, 1))
+    for t, j in enumerate(order[first:end].tolist(), start=first):
         log_weight += _next(walk, j, drawn, observed[:, j], rngs, within.get(j)).reshape(n_rows, n_draws)
         if t + 1 == end:
             break

@@ -14,11 +14,13 @@ class DescribedError(ValueError):
         What was wrong, in a sentence without full stop.
     remedies : sequence of (str, object), default=()
         Parameters of fit that mend it, any of them, each with a value to give it, or None where that is the user's.
+    choices : sequence of (str, object), default=()
+        The same of what was asked.
     """
 
-    def __init__(self, message, remedies=()):
+    def __init__(self, message, remedies=(), choices=()):
         self.message = message
-        self.remedies = tuple(remedies)
+        self.remedies, self.choices = tuple(remedies), tuple(choices)
         super().__init__(self.text(in_python))  # args is one text, so that the error survives pickle
 
     def text(self, spell):
@@ -33,8 +35,11 @@ class DescribedError(ValueError):
         -------
         text : str
         """
-        remedies = " or ".join(filter(None, (spell(*remedy) for remedy in self.remedies)))
-        return f"{self.message}; fit with {remedies}" if remedies else self.message
+        told = self.message
+        for verb, known in (("ask", self.choices), ("fit", self.remedies)):
+            spelled = " or ".join(filter(None, (spell(*each) for each in known)))
+            told += f"; {verb} with {spelled}" if spelled else ""
+        return told
 
 
 class TableError(DescribedError):
@@ -43,15 +48,15 @@ class TableError(DescribedError):
     Attributes
     ----------
     message : str
-    remedies : tuple of (str, object)
+    remedies, choices : tuple of (str, object)
     column : str, int or None
         Name of the column, or its number where columns have no names; None if it is no single column.
     row : int or None
     value : object
     """
 
-    def __init__(self, message, remedies=(), *, column=None, row=None, value=None):
-        super().__init__(message, remedies)
+    def __init__(self, message, remedies=(), *, choices=(), column=None, row=None, value=None):
+        super().__init__(message, remedies, choices)
         self.column, self.row, self.value = column, row, value
 
     def at_row(self, row):
@@ -66,7 +71,8 @@ class TableError(DescribedError):
         error : TableError
         """
         message = self.message.replace(f" at row {self.row}", f" at row {row}", 1)
-        return TableError(message, self.remedies, column=self.column, row=row, value=self.value)
+        where = {"column": self.column, "row": row, "value": self.value}
+        return TableError(message, self.remedies, choices=self.choices, **where)
 
 
 class ParameterError(DescribedError):

@@ -63,6 +63,29 @@ class DependenceGraph:
     n_rows: int
     drawn: bool
 
+    @classmethod
+    def pooled(cls, graphs):
+        """What several graphs tell together, such as those of models that were each learned without a part of the rows.
+
+        Parameters
+        ----------
+        graphs : sequence of DependenceGraph
+            Of the same columns, each measured in other rows.
+
+        Returns
+        -------
+        graph : DependenceGraph
+            Of all these rows.
+        """
+        n = np.array([graph.n_rows for graph in graphs])
+        share = n / n.sum()
+        strength = sum(part * graph.strength for part, graph in zip(share, graphs, strict=True))
+        squares = [graph.n_rows * graph.standard_error**2 + graph.strength**2 for graph in graphs]
+        variance = sum(part * each for part, each in zip(share, squares, strict=True)) - strength**2
+        error = np.sqrt(np.maximum(variance, 0.0) / n.sum())
+        entropy = sum(part * graph.entropy for part, graph in zip(share, graphs, strict=True))
+        return cls(graphs[0].names, strength, error, entropy, int(n.sum()), graphs[0].drawn)
+
     @property
     def confirmed(self):
         """Which dependences are told from chance: ndarray of shape (n_columns, n_columns), bool.

@@ -1,5 +1,6 @@
 """The tree flow with voices: at every column, trees, the states of a mixture and a logistic regression have a say."""
 
+import warnings
 from functools import partial
 from numbers import Integral
 
@@ -27,6 +28,7 @@ DRAWN = 0.2  # of all columns, and at least so many:
 FEWEST_DRAWN = 4
 DRAWN_PRIOR_SPLIT = 5.0  # times the estimator's
 MOST_STATES = 4096
+LEAST_HEARD = 0.1  # of the hidden column in the column that it tells most of
 
 
 class TreeFlowMixture(DefaultPart, CountedFlow):
@@ -277,6 +279,9 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
     def predict_state(self, X, context=None):
         """Most probable state of the hidden column in each row.
 
+        The states are there to tell rows, and may be many; `find_groups` looks for a handful that mean something. A
+        UserWarning says if the hidden column has hardly a say in any column.
+
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
@@ -287,6 +292,10 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         -------
         state : ndarray of shape (n_rows,), int64
         """
+        heard = self.exponent_[:, 0] * self.share_[:, 2] + self.exponent_[:, 3]
+        if heard.max() < LEAST_HEARD:
+            told = f"the hidden column has hardly a say in what the model tells, at most {heard.max():.0%} of a column"
+            warnings.warn(f"{told}: its states may mean nothing; find_groups() looks for groups", stacklevel=2)
         return np.concatenate([posterior.argmax(axis=1) for posterior in self._posteriors(X, context)])
 
     def _posteriors(self, X, context):

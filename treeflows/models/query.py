@@ -91,7 +91,7 @@ class QueryResult:
     given : tuple of str
         The evidence, in words.
     probability : float
-        Of the evidence; a density where `is_density`, in one over the columns' units. NaN if there is no estimate.
+        Of the evidence; a density where ``is_density``, in one over the columns' units. NaN if there is no estimate.
     error : float
         Its standard error; 0 if exact.
     is_density : bool

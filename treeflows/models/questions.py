@@ -647,7 +647,7 @@ class TableModel(DensityMixin, BaseEstimator):
             return known.cells(codes[0])[0]
         return known.values[known.places(codes[0].astype(np.uint8))]
 
-    def predict_quantiles(self, X, column, quantiles=(0.05, 0.5, 0.95), context=None):
+    def predict_quantiles(self, X, column, quantiles=(0.05, 0.5, 0.95), context=None, *, unseen="error"):
         """Quantiles of a column of numbers given all other columns.
 
         Parameters
@@ -661,6 +661,9 @@ class TableModel(DensityMixin, BaseEstimator):
             Probabilities between 0 and 1.
         context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
             Of a model that was fitted to one: what the rows are conditioned on.
+        unseen : "error" or "ignore", default="error"
+            What becomes of a value that fit did not see, where no code was reserved for these: refused, with how many
+            there are by column, or taken for unknown.
 
         Returns
         -------
@@ -683,7 +686,8 @@ class TableModel(DensityMixin, BaseEstimator):
         >>> bool(3 < low < 5 < high < 7)
         True
         """
-        rows, j, back = self._asked(X, context, column, True, "predict_quantiles", "conditional_proba")
+        of = X, context, column, True, "predict_quantiles", "conditional_proba"
+        rows, j, back = self._asked(*of, unseen=unseen)
         at = np.asarray(quantiles, dtype=np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
             told = f"quantiles must be a list of probabilities between 0 and 1, got {quantiles!r}"

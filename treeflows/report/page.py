@@ -5,6 +5,7 @@ from datetime import timedelta
 from importlib.resources import files
 
 import numpy as np
+from sklearn.base import clone
 
 from .._ext import elementary
 from .._version import __version__
@@ -12,6 +13,8 @@ from ..learning.orders import mutual_information
 from ..learning.rows import numbers_to_learn_from, rows_to_learn_from
 from ..machine.draws import generator
 from ..machine.threads import n_threads
+from ..models.base import learn_density
+from ..models.dependence import DependenceGraph
 from ..pictures.graph import DependenceGraphDisplay
 from ..pictures.samples import MarginalsDisplay, PairDisplay, strongest_pairs
 from ..pictures.saving import inline, use_no_window
@@ -22,6 +25,7 @@ from ..tables.writing import to_frame
 from .evaluation import INDEPENDENT, evaluate_fitted, evaluate_split, read_domain
 
 HELD_OUT = 0.1  # of the rows
+SMALL, FOLDS = 250, 5  # rows of a table, below which each is held out once for dependence, in so many folds
 RARE = 5  # rows: a value of fewer is rare
 MOST_ROWS = 1000  # whose nearest training rows are looked for
 MOST_SEEN = 20_000  # distinct training rows, among which they are
@@ -81,7 +85,13 @@ def report(model, table, name, *, seed=0):
     cells, of_drawn = _shared_codes(table, to_frame(drawn, table.columns))
     privacy = _privacy(cells[seen], cells[held_out], of_drawn, np.random.default_rng(seed))
     privacy["intervals"] = any(Bins.of_labels(set(table[name]) - {None}) is not None for name in table.columns)
-    return _page(template, model, table, rows, drawn, table.iloc[held_out], fit, privacy, name, seed)
+    folds = FOLDS if n_rows < SMALL else 1
+    if folds > 1:
+        parts = np.array_split(shuffled, folds)
+        graph = DependenceGraph.pooled([_without(model, domain, rows, part, table, seed) for part in parts])
+    else:
+        graph = model.dependence_graph(table.iloc[held_out], random_state=seed)
+    return _page(template, model, table, rows, drawn, (graph, folds), fit, privacy, name, seed)
 
 
 def report_fitted(model, table, name, *, seed=0):
@@ -120,11 +130,21 @@ def report_fitted(model, table, name, *, seed=0):
     kind = type(model).__name__
     fit = {"kind": kind, "seen": None, "held_out": len(table)}
     fit |= evaluate_fitted(model, rows, model.read(drawn)).figures(kind)
-    return _page(template, model, table, rows, drawn, table, fit, None, name, seed)
+    dependence = model.dependence_graph(table, random_state=seed), 1
+    return _page(template, model, table, rows, drawn, dependence, fit, None, name, seed)
 
 
-def _page(template, model, table, rows, drawn, new, fit, privacy, name, seed):
-    """The page, and its figures; of ``new`` rows dependence is told from chance."""
+def _without(model, domain, rows, part, table, seed):
+    """The dependence that a model of all rows but a part finds in these."""
+    rest = np.setdiff1d(np.arange(len(table)), part)
+    apart = clone(model).set_params(verbose=0)
+    learned = learn_density(apart, rows.chosen(rest), domain, apart.random_state, n_threads(apart.n_jobs))
+    return apart.take(domain, learned).dependence_graph(table.iloc[part], random_state=seed)
+
+
+def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, seed):
+    """The page, and its figures; ``dependence`` is a graph, and in how many folds it was measured."""
+    graph, folds = dependence
     domain, n_rows, threads = model.domain_, len(table), n_threads(model.n_jobs)
     if domain.numeric.any():
         data = numbers_to_learn_from(rows.codes, rows.observed, None, domain, generator(seed), threads)
@@ -132,7 +152,6 @@ def _page(template, model, table, rows, drawn, new, fit, privacy, name, seed):
         data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
     samples = model.filled_codes(drawn)
     marginals = MarginalsDisplay.of_tables(domain, data, samples)
-    graph = model.dependence_graph(new, random_state=seed)
     anomalies = model.anomalies(table, ANOMALIES)
     frame = to_frame(table, domain.column_names)
     missing = _missing(frame)
@@ -141,7 +160,7 @@ def _page(template, model, table, rows, drawn, new, fit, privacy, name, seed):
         "columns": len(domain.columns),
         "missing": missing,
         "fit": fit,
-        "dependence": _dependences(graph),
+        "dependence": {"folds": folds} | _dependences(graph),
         "quality": _quality(domain, data, samples, marginals, generator(seed), threads),
         "anomalies": [_odd(anomalies, i) for i in range(len(anomalies.rows))],
     }

@@ -531,11 +531,11 @@ class Domain:
         counts = {name: n for name, n in self._unseen_counts(table, ignore) if n}
         told = ", ".join(f"{n:,} in {name!r}" for name, n in list(counts.items())[:MOST_NAMED])
         more = ", …" * (len(counts) > MOST_NAMED)
-        mended = "" if unseen is None else "; unseen='ignore' takes them for unknown"
         raise TableError(
             f"{table.column(j)} holds {value!r} at row {row}, which is not one of the {len(known)} categories of the "
-            f"fitted domain: {choice(value, known)}; unseen values: {told}{more}{mended}",
+            f"fitted domain: {choice(value, known)}; unseen values: {told}{more}",
             [("handle_unknown", "reserve"), ("categories", None)],
+            choices=[] if unseen is None else [("unseen", IGNORE)],
             column=table.label(j),
             row=row,
             value=value,
