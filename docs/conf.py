@@ -71,6 +71,7 @@ TABLES = {
     "plot_7_tables_as_they_are.py": (["csv/adult.csv", "csv/diamonds.csv", "csv/bank.csv"], None),
     "plot_8_parties.py": (["csv/mushroom.csv", "csv/adult.csv"], {"name": "mushroom", "version": 1}),
     "plot_9_groups.py": (["csv/law_school.csv"], None),
+    "plot_9b_years.py": (["csv/bank.csv"], None),
 }
 
 

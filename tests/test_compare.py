@@ -209,9 +209,9 @@ def test_weak_dependence_that_no_single_tree_sees_is_found_by_forests(monkeypatc
 
     def tokens(n):
         hidden = rng.integers(0, 2, n)
-        return (rng.random((n, 20)) < np.where(hidden, 0.72, 0.28)[:, None]).astype(np.uint8)
+        return (rng.random((n, 14)) < np.where(hidden, 0.72, 0.28)[:, None]).astype(np.uint8)
 
-    A, B = tokens(900), tokens(900)
+    A, B = tokens(500), tokens(500)
     B[:, 4] = rng.permutation(B[:, 4])
     assert compare(A, B).blamed == ("x4",)
     monkeypatch.setattr(differences, "FEWEST_WITNESSED", 10_000)

@@ -315,7 +315,7 @@ def test_numbers_are_told_from_some_columns(people):
 
 def test_unseen_values_are_counted_and_may_be_unknown(voting):
     new = votes()[:6].assign(town=list("axaxya"), sex=["f", "m", "?", "f", "f", "m"])
-    told = "column 'sex' holds '[?]' at row 2.*; unseen values: 1 in 'sex', 3 in 'town'; unseen='ignore' takes them"
+    told = "column 'sex' holds '[?]' at row 2.*; unseen values: 1 in 'sex', 3 in 'town'; ask with unseen='ignore'"
     with pytest.raises(ValueError, match=told):
         voting.score_samples(new)
     known = voting.score_samples(new, unseen="ignore")

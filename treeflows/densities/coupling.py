@@ -140,7 +140,7 @@ def _moved(walk, other, j, x, kind, kind_after, noise):
         left[rows] = below[rows]
     rows = np.flatnonzero(kind_after == elsewhere)
     if len(rows):
-        values[rows] = numbers.on_lattice(j, other.number_at(j, below[rows], above[rows], rows))
+        values[rows] = other.number_at(j, below[rows], above[rows], rows)
         some = rows[kind[rows] == elsewhere]
         stays = some[_is_at(other, j, x[some], some, below[some], above[some])] if len(some) else some
         values[stays] = x[stays]

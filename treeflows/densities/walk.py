@@ -175,7 +175,7 @@ class Walk:
         values, rows = self.of_kinds(j, kind), np.flatnonzero(kind == elsewhere)
         if len(rows):
             uniform = told[rows] - elsewhere
-            values[rows] = density.numbers.on_lattice(j, self.number_at(j, uniform, 1 - uniform, rows))
+            values[rows] = self.number_at(j, uniform, 1 - uniform, rows)
         return values
 
     def number_at(self, j, below, above, rows):
@@ -186,7 +186,7 @@ class Walk:
         """Numbers elsewhere that lie between two edges."""
         (below, above), (further, least) = (self.uniform(j, edge[rows], rows) for edge in edges)
         told = below + uniform * (further - below), least + (1 - uniform) * (above - least)
-        return self.density.numbers.on_lattice(j, self.number_at(j, *told, rows))
+        return self.number_at(j, *told, rows)
 
     def observe(self, j, x):
         """Go on to the next column, once the values of one are known."""
@@ -523,12 +523,17 @@ class Walk:
 
 
 def number_at(walk, j, below, above, rows):
-    """Numbers elsewhere where the probabilities of less and of more are these.
+    """Numbers elsewhere where the probabilities of less and of more are these, on the lattice if there is one.
 
     By false position (Dowell and Jarratt, 1971) in normal scores, of which the one is nearly a linear function of the
     other, and by bisection at every third step.
     """
-    smooth, wanted = walk.density.smooth, np.clip(normal_scores(below, above)[0], -FURTHEST, FURTHEST)
+    smooth, numbers = walk.density.smooth, walk.density.numbers
+    wanted = np.clip(normal_scores(below, above)[0], -FURTHEST, FURTHEST)
+
+    def told(z):
+        return numbers.on_lattice(j, smooth.restore(j, *uniform_of(z)))
+
     ends = np.tile([[-FURTHEST], [FURTHEST]], len(rows))
     gaps = ends - wanted  # at the ends, which of these are halved when the other end moves twice
     z, left, last = wanted.copy(), np.arange(len(rows)), np.full(len(rows), -1)
@@ -540,14 +545,17 @@ def number_at(walk, j, below, above, rows):
         gaps[1 - side[again], left[again]] /= 2
         ends[side, left], gaps[side, left], last[left] = z[left], gap, side
         low, high = ends[:, left]
-        left = left[(np.abs(gap) > NEAR_ENOUGH) & (high - low > NEAR_ENOUGH * np.maximum(np.abs(low), 1.0))]
+        further = (np.abs(gap) > NEAR_ENOUGH) & (high - low > NEAR_ENOUGH * np.maximum(np.abs(low), 1.0))
+        if numbers.step[j] > 0:
+            further &= told(low) != told(high)
+        left = left[further]
         if len(left) == 0:
             break
         (low, high), (below_it, above_it) = ends[:, left], gaps[:, left]
         middle = (low + high) / 2
         secant = high - above_it * (high - low) / np.maximum(above_it - below_it, np.finfo(float).tiny)
         z[left] = middle if step % 3 == 2 else np.clip(secant, low, high)
-    return smooth.restore(j, *uniform_of(z))
+    return told(z)
 
 
 def _difference(below, above, further, least):

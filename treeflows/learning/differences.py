@@ -22,10 +22,10 @@ ODDS = 3.0  # nats, from which on a place is told, and beyond what so many colum
 MOST_WORK = 1e9  # rows times columns times categories, of the rows that trees grow from
 STRONG = 30.0  # nats, with which a column is found before witnesses are heard
 FEWEST_WITNESSED = 100  # rows of either side, for witnesses
-MOST_WITNESSED = 3e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
-ERRORS = 3.5  # standard errors at least, from which on what witnesses say is believed
-TREES, FEW_TREES, SUSPICIOUS = 8, 2, 1.0  # of a forest; so many first, and all if their score is above that
-FOLDS = 5  # so many parts of the rows are scored by trees of the others,
+MOST_WITNESSED = 6e7  # as `MOST_WORK`, of rows that witnesses are learned from and heard on
+ERRORS, WITNESSED_ODDS = 3.5, 1.75  # standard errors at least, and as `ODDS`, from which on witnesses are believed
+TREES, FEW_TREES, SUSPICIOUS = 8, 2, 0.5  # of a forest; so many first, and all if their score is above that
+FOLDS = 5  # so many parts of the rows are told by trees of the others,
 FEW_FOLDS, MOST_CELLS = 2, 4_000_000  # or fewer of a larger table
 
 
@@ -213,11 +213,12 @@ def columns_to_blame(factors, rng):
     """
     sides, blamed = factors.sides, []
     left = list(sides.varying)
-    least = ODDS + float(elementary.log(np.array([len(left) or 1.0]))[0])
+    choice = float(elementary.log(np.array([len(left) or 1.0]))[0])
+    least = ODDS + choice
     finders = [lambda: factors.worst(left, max(least, STRONG))]
     if min(np.bincount(sides.side, minlength=2)) >= FEWEST_WITNESSED:
         witnesses = Witnesses(at_most(sides, MOST_WITNESSED, rng), rng)
-        finders.append(lambda: witnesses.worst(left, max(ERRORS, np.sqrt(2 * least))))
+        finders.append(lambda: witnesses.worst(left, max(ERRORS, np.sqrt(2 * (WITNESSED_ODDS + choice)))))
     finders.append(lambda: factors.worst(left, least))
     for find in finders:
         while left and (worst := find()) is not None:
@@ -254,10 +255,11 @@ def at_most(sides, work, rng):
 
 
 class Witnesses:
-    """Log-ratios of forests, one learned from each side, of a column given others: where they differ, so do the sides.
+    """What forests that are learned from one side say of a column given others: where sides differ, it differs.
 
-    Were both sides one, rows that the forests have not seen would have the same mean of it on both. Each half of the
-    rows is told by forests of the other.
+    How much more probable a forest holds a value than the column's distribution by itself does, less what was to be
+    expected of it, is 0 on average on both sides if the column is, given the others, what it is on the other: rows
+    that the forest has not seen bear witness. Each part of the rows is told by forests of the others.
 
     Parameters
     ----------
@@ -267,13 +269,10 @@ class Witnesses:
 
     def __init__(self, sides, rng):
         self.told, self.parts = sides.told, []
-        half = np.empty(len(sides.codes), dtype=np.int64)
-        for side in (0, 1):
-            rows = rng.permutation(np.flatnonzero(sides.side == side))
-            half[rows] = np.arange(len(rows)) % 2
-        for which in (0, 1):
-            seen, unseen = sides.rows(half == which), sides.rows(half != which)
-            self.parts.append(([seen.rows(seen.side == side) for side in (0, 1)], unseen))
+        part = _dealt(sides, FOLDS, rng)
+        for which in range(FOLDS):
+            seen, unseen = sides.rows(part != which), sides.rows(part == which)
+            self.parts.append((seen, [seen.rows(seen.side == side) for side in (0, 1)], unseen))
         self.scores: dict[int, tuple] = {}  # of each column, and the columns that it is given
 
     def worst(self, left, least):
@@ -311,27 +310,48 @@ class Witnesses:
         -------
         score : float
         """
-        gap, variance = 0.0, 0.0
-        for seen, unseen in self.parts:
-            ratio = np.subtract(*(_forest(of, self.told[j], given, n_trees, unseen.codes) for of in seen))
+        gap, variance = np.zeros(2), np.zeros(2)
+        for seen, of_sides, unseen in self.parts:
+            alone = seen.conditionals(self.told[j], [], False)
+            forests = [_forest(of, self.told[j], given, n_trees, unseen.codes) for of in of_sides]
+            gain = np.zeros((2, len(unseen.codes)))
+            for t, column in enumerate(self.told[j]):
+                own = unseen.codes[:, [column]].astype(np.intp)
+                pooled = elementary.exp(np.stack([forest[t] for forest in forests])).mean(axis=0)
+                of_alone = elementary.log(alone.distribution(t, unseen.codes, unseen.threads))
+                for i, forest in enumerate(forests):
+                    more = forest[t] - of_alone
+                    gain[i] += np.take_along_axis(more, own, axis=1)[:, 0] - (pooled * more).sum(axis=1)
             for side, sign in ((0, 1), (1, -1)):
-                of = ratio[unseen.side == side]
-                gap += sign * of.mean()
-                variance += of.var() / len(of)
-        return float(gap / np.sqrt(variance)) if variance > 0 else 0.0
+                of = gain[:, unseen.side == side]
+                gap += sign * of.mean(axis=1)
+                variance += of.var(axis=1) / of.shape[1]
+        score = gap * [1, -1] / np.sqrt(np.where(variance > 0, variance, np.inf))
+        return float(score.max())
+
+
+def _dealt(sides, n_parts, rng):
+    """To which part each row is dealt, of either side as many to each: ndarray of (n_rows,), int64."""
+    part = np.empty(len(sides.codes), dtype=np.int64)
+    for side in (0, 1):
+        rows = rng.permutation(np.flatnonzero(sides.side == side))
+        part[rows] = np.arange(len(rows)) % n_parts
+    return part
 
 
 def _forest(sides, told, given, n_trees, codes):
-    """Log-probability of rows' code columns by trees that see drawn columns, pooled by geometric means: (n_rows,)."""
+    """Log-probabilities of code columns by trees that see drawn columns, pooled by geometric means.
+
+    A list of ndarray of shape (n_rows, n_categories), of each code column given those before it.
+    """
     trees = [
         sides.conditionals(told, given, False, Growth(MIN_ROWS).of_further_trees(), seed) for seed in range(n_trees)
     ]
-    total = np.zeros(len(codes))
-    for t, column in enumerate(told):
+    found = []
+    for t in range(len(told)):
         pooled = sum(elementary.log(tree.distribution(t, codes, sides.threads)) for tree in trees) / n_trees
-        own = np.take_along_axis(pooled, codes[:, [column]].astype(np.intp), axis=1)[:, 0]
-        total += own - logsumexp(pooled)
-    return total
+        found.append(pooled - logsumexp(pooled)[:, None])
+    return found
 
 
 def log_ratios(sides, order, rng):
@@ -350,11 +370,9 @@ def log_ratios(sides, order, rng):
     ratio : ndarray of shape (n_rows, n_columns), float64
     """
     n, n_columns = len(sides.codes), len(sides.told)
-    ratio, part = np.zeros((n, n_columns)), np.empty(n, dtype=np.int64)
+    ratio = np.zeros((n, n_columns))
     n_folds = FOLDS if n * n_columns <= MOST_CELLS else FEW_FOLDS
-    for side in (0, 1):
-        rows = np.flatnonzero(sides.side == side)
-        part[rng.permutation(rows)] = np.arange(len(rows)) % n_folds
+    part = _dealt(sides, n_folds, rng)
     for fold in range(n_folds):
         seen, unseen = at_most(sides.rows(part != fold), MOST_WORK, rng), sides.rows(part == fold)
         if not len(seen.codes) or not len(unseen.codes):

@@ -274,12 +274,13 @@ def compare(A, B, *, numeric="auto", n_permutations=0, random_state=0, n_jobs=No
 
     *Columns to blame*: feature shift localisation (Kulinski, Bagchi, Inouye, NeurIPS 2020) with refits. Of each column
     a tree is grown on all others, and one that may ask for the table. The column whose Bayes factor is the largest is
-    left out, and the others are asked again, until no factor is above 30 nats. Then forests of trees bear witness,
-    learned from one half of A and of B, of the other halves: a column for which their log-ratios have different means,
-    by so many standard errors as chance hardly brings about in any of the columns, is left out as well; then those
-    whose factor is above 3 nats more than the logarithm of the number of columns. What is left does not tell the
-    tables apart. It comes first in the order in which columns are told, and the columns to blame come after it in the
-    reverse of the order in which they were found.
+    left out, and the others are asked again, until no factor is above 30 nats. Then forests of trees bear witness, one
+    of A and one of B, each of rows that it has not seen, five parts in turn: how much better one of them tells the
+    column than the column's distribution by itself does, less what was to be expected given the other columns. A column
+    for which that has different means in A and B, by so many standard errors as chance hardly brings about in any of
+    the columns, is left out as well; then those whose factor is above 3 nats more than the logarithm of the number of
+    columns. What is left does not tell the tables apart. It comes first in the order in which columns are told, and the
+    columns to blame come after it in the reverse of the order in which they were found.
 
     *Divergences* are means over rows that the trees have not seen, of log-ratios of their probabilities: each row is
     told by trees that have grown from other rows. Jensen-Shannon's is a lower bound but for chance.
