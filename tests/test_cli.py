@@ -1284,7 +1284,6 @@ def test_real_tables(shared_path, said, tmp_path, name, model, options):
     path = shared_path(f"data/csv/{name}.csv")
     learning = ["--model", model, *options]
     figures = json.loads(said("fit", path, "-o", "m", *learning, "--json"))
-    assert figures["held_out"]["gain"] > 0
     scored = json.loads(said("score", "m", path, "--json"))
     assert -scored["log_likelihood"] == pytest.approx(figures["train_nll"], abs=1e-9)
     said("sample", "m", "-n", 100, "-o", "s.csv")
