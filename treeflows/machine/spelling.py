@@ -1,6 +1,4 @@
-"""What somebody meant who named what is not there; imports nothing, for the command line to answer at once."""
-
-from difflib import get_close_matches
+"""What somebody meant who named what is not there; imports nothing at first, for the command line to answer at once."""
 
 
 def nearest(named, known):
@@ -18,6 +16,8 @@ def nearest(named, known):
     told : str
         " (did you mean 'sex'?)", or nothing.
     """
+    from difflib import get_close_matches
+
     written = {each.casefold(): each for each in known if isinstance(each, str)}
     near = get_close_matches(named.casefold(), written, 1) if isinstance(named, str) else []
     return f" (did you mean {written[near[0]]!r}?)" if near else ""

@@ -250,7 +250,7 @@ class Query:
         told = np.concatenate([codes, self.context]), np.concatenate([observed, np.ones(n_context, dtype=bool)])
         rows = rows_given(self.density, Evidence(*told, is_context, within, log_share), columns, *self.how)
         enough = rows.effective >= FEWEST_EFFECTIVE
-        log_probability, error = (rows.log_probability, rows.error) if words else (0.0, 0.0)
+        log_probability, error = (rows.log_probability, rows.error) if given.columns else (0.0, 0.0)
         probability = float(elementary.exp(np.array([log_probability]))[0])
         numbers = [j for j in given.points if is_density(self.density, j, codes[j])]
         names = self.domain.column_names
