@@ -316,7 +316,7 @@ def test_an_interrupt_ends_it(small, capsys, monkeypatch):
     serve(small[2])
     told = capsys.readouterr()
     assert re.match(r"http://127\.0\.0\.1:\d+/\S{32}/\n", told.out)
-    assert told.err == "\nended\n"
+    assert told.err == "the model draws rows for the page …\n\nended\n"
     assert opened == [told.out.split()[0]]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -261,6 +261,8 @@ def test_contexts_are_conditioned_on():
         assert told.exact
     with pytest.raises(TypeError, match="context must be given"):
         model.query()
+    with pytest.raises(ValueError, match="given names 'c', which the model was fitted to: it goes into context="):
+        model.query(context=["p"], given={"c": "p"})
 
     cm = np.where(a == "x", 180, 165) + 5.0 * rng.normal(size=500)
     model = AutoregressiveTreeFlow(numeric=["cm"]).fit(X.assign(cm=cm), context=pd.DataFrame({"c": c}))
@@ -313,7 +315,7 @@ def test_numbers_are_told_from_some_columns(people):
 
 def test_unseen_values_are_counted_and_may_be_unknown(voting):
     new = votes()[:6].assign(town=list("axaxya"), sex=["f", "m", "?", "f", "f", "m"])
-    told = "column 'sex' holds '[?]' at row 2.*; unseen values: 1 in 'sex', 3 in 'town'; unseen='ignore' takes them"
+    told = "column 'sex' holds '[?]' at row 2.*; unseen values: 1 in 'sex', 3 in 'town'; ask with unseen='ignore'"
     with pytest.raises(ValueError, match=told):
         voting.score_samples(new)
     known = voting.score_samples(new, unseen="ignore")

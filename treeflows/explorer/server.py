@@ -177,6 +177,7 @@ def serve(explorer, port=0, *, open_browser=True):
     OSError
         If the port is in use.
     """
+    print("the model draws rows for the page …", file=sys.stderr, flush=True)
     try:
         server = Server(explorer, port)
     except OSError as error:

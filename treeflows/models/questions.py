@@ -862,7 +862,7 @@ class TableModel(DensityMixin, BaseEstimator):
         asked = list(range(len(domain.columns))) if columns is None else self._numbers_of(columns, "columns")
         codes = self.given_codes(context, 1)
         codes = np.empty(0, dtype=np.uint8) if codes is None else codes[0]
-        told = read_given(domain, None if isinstance(given, Mapping) and not given else given)
+        told = self._given(None if isinstance(given, Mapping) and not given else given)
         how = max_error, n_draws, random_state or 0, n_threads(self.n_jobs)
         ask = Query(domain, self.distribution_, codes, *how)
         result = ask.answer(told, asked, () if by is None else self._numbers_of(by, "by"))
@@ -1148,10 +1148,18 @@ class TableModel(DensityMixin, BaseEstimator):
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return joint
 
+    def _given(self, given):
+        """What a user says of columns: Given; those of the context are given as such."""
+        for name in () if self.context_ is None or not hasattr(given, "keys") else self.context_.column_names:
+            if name in list(given.keys()):
+                told = f"given names {name!r}, which the model was fitted to: it goes into context=, for each row"
+                raise ParameterError(told, parameter="given", value=given)
+        return read_given(self.domain_, given)
+
     def _sample_given(self, n_samples, given, context, rng):
         """Rows that have the given values and context; how many effective ones, out of how many proposals."""
         domain, threads = self.domain_, n_threads(self.n_jobs)
-        told = read_given(domain, given).named()
+        told = self._given(given).named()
         if told.impossible:
             raise TableError(told.impossible)
         codes, observed, within, _ = told.to_codes()
