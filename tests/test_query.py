@@ -11,6 +11,7 @@ from conftest import random_table, whole_domain
 from sklearn.model_selection import GridSearchCV
 from test_models import MODELS, fitted
 
+import treeflows
 from treeflows import AutoregressiveTreeFlow, MonteCarloWarning, TreeFlowClassifier, TreeFlowMixture
 from treeflows.densities import mixed
 from treeflows.inference import evidence
@@ -228,12 +229,14 @@ def test_given_takes_series_sets_and_ranges_for_samples(people):
     assert rows.age.isna().any()
 
 
-def test_rare_values_and_orders():
+def test_rare_values_and_orders(tmp_path):
     rng = np.random.default_rng(1)
     size = pd.Categorical(rng.choice(["s", "m", "l"], 500), ["s", "m", "l"], ordered=True)
     town = rng.choice([*"abcdefgh"], 500, p=[0.4, 0.4, *[0.2 / 6] * 6])
     X = pd.DataFrame({"size": size, "town": town, "old": rng.choice(["y", "n"], 500)})
     model = AutoregressiveTreeFlow(min_frequency=50).fit(X)
+    treeflows.save(model, tmp_path / "model")
+    model = treeflows.load(tmp_path / "model")
     both = model.query(given={"size": ("m", None)})
     assert both["size"].probability[0] == 0
     assert both.probability == pytest.approx(1 - model.query("size")["size"].probability[0])

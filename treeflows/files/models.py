@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from numbers import Real
+from operator import index
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -314,6 +315,7 @@ def _restore_column(written):
         None if code is None else Grouping(np.array(code, dtype=np.int16), np.array(log_share, dtype=np.float64)),
         bool(written["missing"]),
         bool(written["unseen"]),
+        index(written.get("ordered", 0)),  # not in files from before 0.2
     )
     column.check()
     return column
@@ -366,6 +368,7 @@ def _describe_column(column, name):
         "log_share": None if column.grouping is None else column.grouping.log_share.tolist(),
         "missing": column.missing,
         "unseen": column.unseen,
+        "ordered": column.n_ordered,
     }
 
 
