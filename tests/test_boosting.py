@@ -169,7 +169,7 @@ def test_codes_and_missing_cells_are_asked_too():
     rows = np.column_stack([code, x, np.array([0, 3, -2, 1])[code.astype(int)] + 2.0 * np.isnan(x)])
     rows[:, 2] += 0.01 * rng.normal(size=900)
     numbers = describe_numbers(
-        rows, np.array([0, 1, 1], dtype=np.uint8), [4, 0, 0], np.zeros(3), [np.full(3, -np.inf), np.full(3, np.inf)]
+        rows, np.array([0, 1, 1], dtype=np.uint8), [4, 0, 0], np.zeros(3), np.tile([[-np.inf], [np.inf]], 3), None
     )
     learner = BoostingLearner(rows, numbers, np.arange(3, dtype=np.int32), 1)
     scores = np.column_stack([x, (rows[:, 2] - rows[:, 2].mean()) / rows[:, 2].std()])
