@@ -369,6 +369,14 @@ def test_anomalies(said, data):
     assert [v.replace("(missing)", "") for v in found[0]["values"].values()] == row
 
 
+def test_json_is_strict(said, data, tmp_path):
+    said("fit", data, "-o", "m", "--model", "tree")
+    (tmp_path / "one.csv").write_text("".join(data.read_text().splitlines(keepends=True)[:2]))
+    figures = json.loads(said("score", "m", "one.csv", "--json"), parse_constant=pytest.fail)
+    assert figures["rows"] == 1
+    assert figures["standard_error"] is None  # of one row there is none
+
+
 def test_query(said, refused, data, tmp_path):
     said("fit", data, "-o", "m", "--model", "tree")
     model = treeflows.load("m")

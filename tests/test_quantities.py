@@ -415,6 +415,25 @@ def test_a_column_that_names_rows_is_named():
     same(domain.decode(rows.codes), X)
 
 
+def test_a_column_that_may_count_rows_is_named():
+    cells = pd.MultiIndex.from_product([list("abcdef"), list("uvwxyz"), [False, True]], names=list("pqr")).to_frame(
+        index=False
+    )
+    counts = RNG.permutation(72) * 3
+    with pytest.warns(UserWarning, match="column 'n' may count rows.*from_counts"):
+        domain_of(cells.assign(n=counts))
+    with pytest.warns(UserWarning, match="may count rows"):
+        domain_of(cells.assign(n=counts)[:50])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        domain_of(cells.assign(n=counts + 0.5))  # fractions
+        domain_of(cells.assign(n=counts - 9))
+        domain_of(pd.concat([cells.assign(n=counts), cells.assign(n=counts)[:1]]))  # a combination twice
+        domain_of(cells.assign(n=counts).sample(30, random_state=0))  # of most combinations nothing is told
+        domain_of(cells.assign(n=counts, m=counts[::-1]))
+        domain_of(cells.assign(n=counts), numeric=["n"])
+
+
 # ---- bad input ----
 
 

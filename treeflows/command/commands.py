@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import sys
@@ -164,7 +165,7 @@ def _fit(arguments):
             if not arguments.json:
                 _tell_check(figures["held_out"])
     if arguments.json:
-        print(json.dumps(figures))
+        print(_as_json(figures))
 
 
 def _tell_fit(figures, is_weighted):
@@ -236,7 +237,7 @@ def _pack(arguments):
     size = sum(path.stat().st_size for path in table.folder.iterdir())
     figures = {"rows": table.n_rows, "columns": table.n_columns, "bytes": size, "folder": str(table.folder)}
     if arguments.json:
-        print(json.dumps(figures))
+        print(_as_json(figures))
     else:
         print("{rows:,} rows, {columns} columns, {bytes:,} bytes in {folder}".format(**figures))
 
@@ -256,7 +257,7 @@ def _score(arguments):
         return
     standard_error = float(np.sqrt(squares) / n) if n > 1 else None
     if arguments.json:
-        print(json.dumps({"rows": n, "log_likelihood": mean, "standard_error": standard_error}))
+        print(_as_json({"rows": n, "log_likelihood": mean, "standard_error": standard_error}))
     else:
         error = "" if standard_error is None else f" ± {standard_error:.4f}"
         print(f"{n:,} rows, log-likelihood {mean:.4f}{error} nats per row")
@@ -302,9 +303,22 @@ def _query(arguments):
             "error": found.error,
             "exact": bool(found.exact),
         }
-        print(json.dumps(told | {"told": found.to_frame().to_dict("records")}))
+        print(_as_json(told | {"told": found.to_frame().to_dict("records")}))
     else:
         print(printable(found.to_text()))
+
+
+def _as_json(figures):
+    """Figures as strict JSON, which has no NaN and no infinities: null stands for them."""
+    return json.dumps(_finite(figures))
+
+
+def _finite(figures):
+    if isinstance(figures, dict):
+        return {name: _finite(each) for name, each in figures.items()}
+    if isinstance(figures, list | tuple):
+        return [_finite(each) for each in figures]
+    return None if isinstance(figures, float) and not math.isfinite(figures) else figures
 
 
 def _column(model, name):
@@ -392,7 +406,7 @@ def _explain(arguments):
     if arguments.row >= len(X):
         raise ValueError(f"--row {arguments.row}: {called(arguments.data)} has the rows 0 to {len(X) - 1}")
     figures = explain(model, X, arguments.row, context, unseen=arguments.unseen)
-    print(json.dumps(figures) if arguments.json else printable(to_text(figures, arguments.cells)))
+    print(_as_json(figures) if arguments.json else printable(to_text(figures, arguments.cells)))
 
 
 def _impute(arguments):
@@ -432,7 +446,7 @@ def _anomalies(arguments):
         }
         for row, score, values, surprise in rows
     ]
-    print(json.dumps(told))
+    print(_as_json(told))
 
 
 def _evaluate(arguments):
@@ -453,7 +467,7 @@ def _evaluate(arguments):
     n_rows = len(found.scores[kind])
     figures = {"rows": n_rows, "columns": table.shape[1], "folds": arguments.folds} | found.figures(kind)
     if arguments.json:
-        print(json.dumps(figures))
+        print(_as_json(figures))
         return
     print(f"{n_rows:,} rows, {table.shape[1]} columns, each row held out once in {arguments.folds} folds\n")
     width = max(map(len, found.scores))
@@ -478,7 +492,7 @@ def _evaluate_synthetic(arguments):
             others[what] = typed_like(read_file(path, _format(arguments)), real, called(path))
     numeric = model.get_params().get("numeric", ())
     found = evaluate_synthetic(real, **others, target=arguments.target, numeric=numeric, random_state=arguments.seed)
-    print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
+    print(_as_json(found.figures()) if arguments.json else printable(found.to_text()))
 
 
 def _compare(arguments):
@@ -501,7 +515,7 @@ def _compare(arguments):
         random_state=arguments.seed,
         n_jobs=arguments.jobs,
     )
-    print(json.dumps(found.figures()) if arguments.json else printable(found.to_text()))
+    print(_as_json(found.figures()) if arguments.json else printable(found.to_text()))
     if arguments.output is not None:
         save_display(arguments.output, ComparisonDisplay(found).plot())
     return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
@@ -521,7 +535,7 @@ def _report(arguments):
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
-        print(json.dumps(figures | {"page": arguments.output}))
+        print(_as_json(figures | {"page": arguments.output}))
     else:
         print(f"wrote {arguments.output}")
 
@@ -556,7 +570,7 @@ def _show(arguments):
     asked = {"column": arguments.column, "layer": arguments.layer, "full": arguments.full}
     figures, text = model.summary(**asked, **_depth(arguments))
     if arguments.json:
-        print(json.dumps(figures))
+        print(_as_json(figures))
         return
     print(printable(text))
     if "order" in figures and arguments.column is None and not model.domain_.numeric.any():

@@ -6,6 +6,7 @@ Strings, booleans and what a dtype or ``categories`` declares are categories, as
 taken for codes of categories. A list in ``numeric`` says it all.
 """
 
+import math
 import warnings
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -85,11 +86,20 @@ class TablePolicy:
         numeric, ordered = self.quantities(table)
         domain = Domain.learn(table, weight, **vars(self) | {"numeric": numeric, "ordered": ordered})
         once = weight is None or (weight == 1).all()
-        for j in numeric if self._is_auto and once else ():
-            if names_rows(table, j, domain.columns[j]):
+        if self._is_auto and once:
+            for j in numeric:
+                if names_rows(table, j, domain.columns[j]):
+                    warnings.warn(
+                        f"{table.column(j)} names the rows: its {table.n_rows:,} values are all distinct, in steps of "
+                        "one; a model learns nothing of it, so leave it out",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+            if len(numeric) == 1 and counts_rows(table, numeric[0], domain):
                 warnings.warn(
-                    f"{table.column(j)} names the rows: its {table.n_rows:,} values are all distinct, in steps of one; "
-                    "a model learns nothing of it, so leave it out",
+                    f"{table.column(numeric[0])} may count rows: whole numbers beside most combinations of the other "
+                    "columns' values, each of which is there once; if so, make weights of them: treeflows.from_counts, "
+                    "or --weight on the command line",
                     UserWarning,
                     stacklevel=2,
                 )
@@ -178,6 +188,19 @@ def names_rows(table, j, quantity):
         return False
     n_values = quantity.high - quantity.low + 1
     return n_values == table.n_rows > MOST_FEW and len(np.unique(cells)) == table.n_rows
+
+
+def counts_rows(table, j, domain):
+    """Whether a quantity may say how many rows each row stands for, as a contingency table that is written out has it.
+
+    Of the combinations of the other columns' categories at least half are there, and none twice.
+    """
+    quantity, others = domain.columns[j], [column for k, column in enumerate(domain.columns) if k != j]
+    is_whole = quantity.tick[0] > 0 and quantity.tick[1] == 1 and not (quantity.is_time or quantity.is_duration)
+    if not is_whole or quantity.low < 0 or not 2 <= math.prod(column.n_codes for column in others) <= 2 * table.n_rows:
+        return False
+    codes = np.delete(domain.encode(table, ignore=(j,)).codes, j, axis=1)
+    return len(np.unique(codes, axis=0)) == table.n_rows
 
 
 def _named(numeric, names, n_columns):
