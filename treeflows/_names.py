@@ -18,7 +18,7 @@ from .models.destructors import IndependentDestructor, MixtureDestructor, Rotati
 from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.frequencies import from_counts
-from .models.groups import Groups
+from .models.groups import GroupCriteria, Groups
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.query import Distribution, QueryResult
@@ -27,6 +27,7 @@ from .models.regressor import TreeFlowRegressor
 from .models.translation import Aligner, Translation, Translator
 from .pictures.differences import ComparisonDisplay
 from .pictures.graph import DependenceGraphDisplay
+from .pictures.groups import GroupsDisplay
 from .pictures.likelihood import AnomaliesDisplay, LikelihoodCurveDisplay
 from .pictures.samples import DependenceDisplay, ImageGalleryDisplay, MarginalsDisplay, PairDisplay
 from .pictures.trees import TreeDisplay
@@ -50,7 +51,9 @@ __all__ = [
     "DiscreteTreeFlow",
     "Distribution",
     "Explorer",
+    "GroupCriteria",
     "Groups",
+    "GroupsDisplay",
     "ImageGalleryDisplay",
     "IndependentDestructor",
     "LikelihoodCurveDisplay",

@@ -1,19 +1,119 @@
-"""Groups of rows: a handful of latent classes, chosen by the Bayesian information criterion, and told in words."""
+"""Groups of rows: a handful of latent classes, with what tells how many there are, and told in words."""
 
 import html
+import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .._ext import elementary
-from ..learning.em import Learner
+from ..learning.latent import ClassLearner, LatentClasses, cells_of
+from ..learning.multisets import distinct, held_out_parts
+from ..learning.rows import rows_to_learn_from
+from ..machine.errors import ParameterError
+from ..tables.domain import Domain
 
 MOST_GROUPS = 8
-STARTS = 3  # of EM, from different rows; the likeliest is kept
 PARTS = np.linspace(0, 1, 6)[1:-1]  # quantiles that numbers are cut at
 WORSE = 2  # numbers of groups in turn that are worse, after which no more are tried
 TOLD = 4  # columns of each group, in words
+NAMED = 2  # of its name
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class GroupCriteria:
+    """What tells how many groups there are, for one number of them.
+
+    Attributes
+    ----------
+    n_groups : int
+    log_likelihood : float
+        Of all rows, nats, at its maximum.
+    n_parameters : int
+        How many numbers are free.
+    aic, bic : float
+        Information criteria, -2 log L + 2 parameters (Akaike 1974) and -2 log L + log(rows) parameters (Schwarz 1978).
+        The less the better.
+    held_out : float
+        Log-likelihood of rows by groups that were learned without them, nats, for as many rows as there are; NaN of
+        one row. The more the better.
+    entropy : float
+        Relative: 1 if every row is surely of its group, 0 if all are equally likely of all.
+    n_best, n_followed : int
+        How many runs of EM came to this likelihood, of those that were followed to the end.
+    """
+
+    n_groups: int
+    log_likelihood: float
+    n_parameters: int
+    aic: float
+    bic: float
+    held_out: float
+    entropy: float
+    n_best: int
+    n_followed: int
+
+
+@dataclass(frozen=True, eq=False)
+class GroupColumns:
+    """The columns of a table as groups tell them.
+
+    Attributes
+    ----------
+    domain : Domain
+    cuts : tuple of ndarray or None
+        By column, where numbers are cut; None of categories.
+    labels : tuple of tuple of str
+        By column, its values; of numbers, parts between quantiles.
+    """
+
+    domain: Domain
+    cuts: tuple
+    labels: tuple
+
+    @classmethod
+    def learn(cls, domain, rows, weight):
+        """Cut the numbers among some rows, each of a weight: GroupColumns."""
+        cuts, labels = [], []
+        for j, column in enumerate(domain.columns):
+            found = None, column.labels
+            if domain.numeric[j]:
+                found = cut_numbers(rows.codes[:, j], column, weight)
+            cuts.append(found[0])
+            labels.append(found[1])
+        return cls(domain, tuple(cuts), tuple(labels))
+
+    @property
+    def n_categories(self):
+        """Number of values of each column: ndarray of shape (n_columns,), int32."""
+        return np.array([len(each) for each in self.labels], dtype=np.int32)
+
+    def codes(self, rows):
+        """Which value each cell has, and which are observed.
+
+        Parameters
+        ----------
+        rows : Rows
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_columns), uint8
+            0 where a cell is not observed.
+        observed : ndarray of shape (n_rows, n_columns), bool
+        """
+        observed = np.ones(rows.codes.shape, dtype=bool) if rows.observed is None else rows.observed.copy()
+        codes = np.zeros(rows.codes.shape, dtype=np.uint8)
+        for j, cuts in enumerate(self.cuts):
+            x = rows.codes[:, j]
+            if cuts is not None:
+                missing = np.isnan(x)
+                x = np.where(missing, len(cuts) + 1, np.searchsorted(cuts, x, side="right"))
+                observed[:, j] &= ~missing | (len(self.labels[j]) > len(cuts) + 1)
+            codes[:, j] = np.where(observed[:, j], x, 0)
+        return codes, observed
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +134,21 @@ class Groups:
         By column, its values, in that order; of numbers parts between quantiles.
     overall : dict of str to ndarray of shape (n_values,), float64
         By column, its distribution in all rows.
-    criterion : dict of int to float
-        Bayesian information criterion by number of groups, in nats per row: minus the mean log-likelihood, plus what
-        the parameters cost. The less the better.
+    criteria : list of GroupCriteria
+        For each number of groups that was tried; ``pandas.DataFrame(groups.criteria)`` is a table of them.
+    resampled_weight : ndarray of shape (n_bootstrap, n_groups), float64
+        The shares in groups that were learned anew from rows drawn with replacement. Standard errors are
+        ``resampled_weight.std(axis=0)``.
+    resampled_profiles : dict of str to ndarray of shape (n_bootstrap, n_groups, n_values), float64
+        And the distributions of each column.
     index : Index or None
         Of the rows, where the table was a pandas DataFrame.
+    model : estimator
+        The model that was asked, which reads tables.
+    columns : GroupColumns
+        What it reads, as groups tell it.
+    classes : LatentClasses
+        The groups as a density over that.
     """
 
     group: np.ndarray
@@ -47,14 +157,85 @@ class Groups:
     profiles: dict
     labels: dict
     overall: dict
-    criterion: dict
-    index: Any = None
+    criteria: list
+    resampled_weight: np.ndarray
+    resampled_profiles: dict
+    index: Any
+    model: Any
+    columns: GroupColumns
+    classes: LatentClasses
 
     @property
     def means_nothing(self):
         """Whether one group tells the table as well as these, so that they should not be read as groups: bool."""
         n = len(self.weight)
-        return n == 1 or self.criterion.get(1, np.inf) <= self.criterion[n]
+        return n == 1 or self.criteria[0].bic <= next(each.bic for each in self.criteria if each.n_groups == n)
+
+    @property
+    def names(self):
+        """What to call each group, by the two values that most tell it: tuple of str."""
+        told = [self.telling(i, NAMED) for i in range(len(self.weight))]
+        return tuple(", ".join(f"{name} = {value}" for name, value, *_ in each) for each in told)
+
+    def predict_proba(self, X):
+        """Probability of each group given rows, or those of their cells that are there.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            Of the columns that the model was fitted to; some may lack.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_rows, n_groups), float64
+        """
+        codes, observed = self.columns.codes(self.model.read_cells(X))
+        return self.classes.posterior(cells_of(codes, observed, self.columns.n_categories))
+
+    def predict(self, X):
+        """The most probable group of rows.
+
+        Parameters
+        ----------
+        X : array or dataframe of shape (n_rows, n_columns)
+            As `predict_proba` takes it.
+
+        Returns
+        -------
+        group : ndarray of shape (n_rows,), int64
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+    def weight_interval(self, level=LEVEL):
+        """Where the shares of the groups lie: percentile intervals of the bootstrap (Efron 1979).
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            How probably.
+
+        Returns
+        -------
+        interval : ndarray of shape (2, n_groups), float64
+            NaN without ``n_bootstrap``.
+        """
+        return _interval(self.resampled_weight, level)
+
+    def profile_interval(self, column, level=LEVEL):
+        """Where the distribution of a column in each group lies.
+
+        Parameters
+        ----------
+        column : str
+        level : float, default=0.95
+            How probably.
+
+        Returns
+        -------
+        interval : ndarray of shape (2, n_groups, n_values), float64
+            NaN without ``n_bootstrap``.
+        """
+        return _interval(self.resampled_profiles[column], level)
 
     def telling(self, group, n_columns=TOLD):
         """What most tells a group from the whole table.
@@ -93,22 +274,31 @@ class Groups:
 
         return pd.Series(self.group, self.index, name="group")
 
-    def to_frame(self):
+    def to_frame(self, level=LEVEL):
         """Profiles of the groups as a table.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of intervals.
 
         Returns
         -------
         table : pandas.DataFrame
-            A row for each column and value, and a column for each group and for all rows.
+            A row for each column and value; a column for each group, with ``n_bootstrap`` beside it the ends of its
+            interval, and one for all rows.
         """
         import pandas as pd
 
+        told = {}
+        for i in range(len(self.weight)):
+            told[f"group {i}"] = np.concatenate([profile[i] for profile in self.profiles.values()])
+            if len(self.resampled_weight):
+                ends = np.concatenate([self.profile_interval(name, level)[:, i] for name in self.profiles], axis=1)
+                told[f"group {i} low"], told[f"group {i} high"] = ends
+        told["all rows"] = np.concatenate(list(self.overall.values()))
         rows = [(name, label) for name, labels in self.labels.items() for label in labels]
-        index = pd.MultiIndex.from_tuples(rows, names=["column", "value"])
-        told = np.column_stack(
-            [np.concatenate(list(self.profiles.values()), axis=1).T, np.concatenate(list(self.overall.values()))]
-        )
-        return pd.DataFrame(told, index, [*(f"group {i}" for i in range(len(self.weight))), "all rows"])
+        return pd.DataFrame(told, pd.MultiIndex.from_tuples(rows, names=["column", "value"]))
 
     def to_text(self):
         """The groups in words.
@@ -117,12 +307,18 @@ class Groups:
         -------
         text : str
         """
-        if self.means_nothing:
-            lines = ["no groups: one group tells these rows as well as several"]
-        else:
-            lines = [f"{len(self.weight)} groups"]
-        for i, weight in enumerate(self.weight) if len(self.weight) > 1 else ():
-            lines.append(f"group {i}, {weight:.1%} of the rows")
+        n = len(self.weight)
+        lines = ["no groups: one group tells these rows as well as several" if self.means_nothing else f"{n} groups"]
+        lines.append("groups  log-likelihood  parameters         AIC         BIC    held out  entropy")
+        lines.extend(
+            f"{each.n_groups:>6}{each.log_likelihood:>16.1f}{each.n_parameters:>12}{each.aic:>12.1f}{each.bic:>12.1f}"
+            f"{each.held_out:>12.1f}{each.entropy:>9.3f}"
+            for each in self.criteria
+        )
+        low, high = self.weight_interval()
+        for i, weight in enumerate(self.weight) if n > 1 else ():
+            interval = f" ({low[i]:.1%} to {high[i]:.1%})" if len(self.resampled_weight) else ""
+            lines.append(f"group {i}, {weight:.1%} of the rows{interval}")
             lines.extend(
                 f"  {name} = {value}: {own:.0%}, of all rows {every:.0%}" for name, value, own, every in self.telling(i)
             )
@@ -135,18 +331,18 @@ class Groups:
         return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
-def groups_of(codes, labels, names, n_groups, most, rng, threads, index=None):
-    """Groups of rows of codes.
+def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, threads, index=None):
+    """Groups of rows.
 
     Parameters
     ----------
-    codes : ndarray of shape (n_rows, n_columns), uint8
-    labels : sequence of tuple of str
-        Of the codes of each column.
-    names : sequence of str
-    n_groups : int or None
-        None for as many as the criterion likes best, ``most`` at most.
-    most : int
+    model : estimator
+        A fitted model, which has the domain of the rows.
+    rows : Rows
+    weight : ndarray of shape (n_rows,), float64, or None
+    n_groups : list of int, or None
+        Numbers of groups, of which the criterion chooses; None for all from one on, until the criterion is worse.
+    n_starts, n_bootstrap : int
     rng : Generator
     threads : int
     index : Index, default=None
@@ -155,58 +351,117 @@ def groups_of(codes, labels, names, n_groups, most, rng, threads, index=None):
     -------
     groups : Groups
     """
-    k = np.array([len(each) for each in labels], dtype=np.int32)
-    learner, order = Learner(codes, k, threads), np.arange(len(k), dtype=np.int32)
-    cost = elementary.log(np.array([float(len(codes))]))[0] / (2 * len(codes))
-    best: Any = None
-    criterion: dict = {}
-    worse = 0
-    for n in range(1, most + 1) if n_groups is None else sorted({1, n_groups}):
-        found = []
-        for _ in range(STARTS if n > 1 else 1):
-            mixture = learner.improve(learner.start(n, rng))
-            score = elementary.log(mixture.conditionals(codes, order, threads)).sum(axis=1).mean()
-            found.append((float(score), mixture))
-        score, mixture = max(found, key=lambda each: each[0])
-        criterion[n] = float(cost * (n - 1 + n * (k - 1).sum()) - score)
-        if n == n_groups or (n_groups is None and criterion[n] == min(criterion.values())):
-            best, worse = mixture.by_weight(), 0
-        else:
-            worse += 1
-        if worse == WORSE:
+    domain = model.domain_
+    columns = GroupColumns.learn(domain, rows, weight)
+    k, (codes, observed) = columns.n_categories, columns.codes(rows)
+    table, times = rows_to_learn_from(np.hstack([codes, observed.view(np.uint8)]), None, weight, k, rng, threads)
+    table, times = distinct(table, times)
+    cells = cells_of(table[:, : len(k)], table[:, len(k) :] == 1, k)
+    learner = ClassLearner(cells, times, k, n_starts, threads)
+    numbers = _numbers(n_groups, len(cells), k)
+    row = rng.permutation(np.repeat(np.arange(len(cells)), times))
+    parts = held_out_parts(learner.n_rows, len(k))
+    seed, found, worse = int(rng.integers(2**62)), {}, 0
+    for n in sorted({1, *numbers}):
+        # by a stream of its own, whatever other numbers are tried
+        drawn = np.random.default_rng((seed, n))
+        classes, score, *runs = learner.learn(n, drawn)
+        told = learner.held_out(n, row, parts, drawn) * learner.n_rows if parts else math.nan
+        penalty, entropy = classes.n_parameters, _entropy(classes.posterior(cells), times)
+        bic = penalty * math.log(learner.n_rows) - 2 * score
+        criteria = GroupCriteria(n, score, penalty, 2 * penalty - 2 * score, bic, told, entropy, *runs)
+        worse = 0 if not found or bic < min(each.bic for each, _ in found.values()) else worse + 1
+        found[n] = criteria, classes
+        if n_groups is None and worse == WORSE:
             break
-    first, probability = best.first_category, best.posterior(codes, None)
-    profiles, overall = {}, {}
-    for j, name in enumerate(names):
-        profiles[name] = np.ascontiguousarray(best.prob[first[j] : first[j + 1]].T)
-        overall[name] = best.weight @ profiles[name]
-    told = dict(zip(names, map(tuple, labels), strict=True))
-    of = probability.argmax(axis=1), probability, best.weight, profiles, told, overall
-    return Groups(*of, criterion, index)
+    _, best = min((each.bic, n) for n, (each, _) in found.items() if n in numbers)
+    classes = found[best][1]
+    weights, probs = np.zeros((0, best)), np.zeros((0, *classes.prob.shape))
+    if n_bootstrap:
+        weights, probs = learner.resampled(classes, n_bootstrap, np.random.default_rng((seed, 0)))
+    profiles, resampled, overall = {}, {}, {}
+    for j, name in enumerate(domain.column_names):
+        of = slice(learner.first_category[j], learner.first_category[j + 1])
+        profiles[name] = np.ascontiguousarray(classes.prob[of].T)
+        resampled[name] = np.ascontiguousarray(probs[:, of].transpose(0, 2, 1))
+        overall[name] = (classes.weight[:, None] * profiles[name]).sum(axis=0)
+    probability = classes.posterior(cells_of(codes, observed, k))
+    return Groups(
+        group=probability.argmax(axis=1),
+        probability=probability,
+        weight=classes.weight,
+        profiles=profiles,
+        labels=dict(zip(domain.column_names, map(tuple, columns.labels), strict=True)),
+        overall=overall,
+        criteria=[each for each, _ in found.values()],
+        resampled_weight=weights,
+        resampled_profiles=resampled,
+        index=index,
+        model=model,
+        columns=columns,
+        classes=classes,
+    )
 
 
-def cut_numbers(x, column):
-    """Parts between quantiles that numbers lie in, and what these are called.
+def _numbers(n_groups, n_distinct, k):
+    """The numbers of groups to choose among, of rows of which so many differ: list of int."""
+    # no more numbers than probabilities that they tell (Goodman 1974)
+    free = math.prod(k.tolist()) - 1
+    identified = [n for n in range(1, n_distinct + 1) if n == 1 or n - 1 + n * int((k - 1).sum()) <= free]
+    if n_groups is None:
+        return [n for n in identified if n <= MOST_GROUPS]
+    most = max(n_groups)
+    if most > n_distinct:
+        told = f"n_groups is {most}, and only {n_distinct:,} of the rows differ: there are at most so many groups"
+        raise ParameterError(told, parameter="n_groups", value=most)
+    loose = [n for n in n_groups if n not in identified]
+    if loose:
+        told = f"n_groups is {', '.join(map(str, loose))}: other groups are as likely, since these have more parameters"
+        warnings.warn(f"{told} than the columns have combinations of values", UserWarning, stacklevel=4)
+    return n_groups
+
+
+def _entropy(posterior, times):
+    """Relative entropy of posteriors of rows, each of which is there so many times."""
+    n = posterior.shape[1]
+    if n == 1:
+        return 1.0
+    unsure = -(posterior * elementary.log(np.maximum(posterior, np.finfo(float).tiny))).sum(axis=1)
+    return float(1 - (times * unsure).sum() / (times.sum() * math.log(n)))
+
+
+def _interval(resampled, level):
+    if len(resampled) == 0:
+        return np.full((2, *resampled.shape[1:]), np.nan)
+    return np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def cut_numbers(x, column, weight=None):
+    """Cut numbers into parts between quantiles.
 
     Parameters
     ----------
     x : ndarray of shape (n_rows,), float64
-        NaN where missing.
+        NaN where missing or not observed.
     column : Quantity
+    weight : ndarray of shape (n_rows,), float64, default=None
+        Rows that each row stands for; None for one each.
 
     Returns
     -------
-    codes : ndarray of shape (n_rows,), uint8
+    cuts : ndarray of shape (n_parts - 1,), float64
+        The least number of each part but the first.
     labels : tuple of str
+        What the parts are called, and what is missing, where that is a value of its own.
     """
-    there = ~np.isnan(x)
-    cuts = np.unique(np.quantile(x[there], PARTS, method="higher"))
-    cuts = cuts[cuts > x[there].min()]
-    part = np.searchsorted(cuts, x, side="right")
-    low = [x[there & (part == i)].min() for i in range(len(cuts) + 1)]
-    high = [x[there & (part == i)].max() for i in range(len(cuts) + 1)]
+    there = ~np.isnan(x) if weight is None else ~np.isnan(x) & (weight > 0)
+    known = x[there] if there.any() else np.array([column.low, column.high])
+    weights = None if weight is None or not there.any() else weight[there]
+    cuts = np.unique(np.quantile(known, PARTS, method="inverted_cdf", weights=weights))
+    cuts = cuts[cuts > known.min()]
+    part = np.searchsorted(cuts, known, side="right")
+    low = [known[part == i].min() for i in range(len(cuts) + 1)]
+    high = [known[part == i].max() for i in range(len(cuts) + 1)]
     shown = column.cells(np.array([low, high]).ravel())[0].reshape(2, -1).T.tolist()
-    labels = [str(a) if a == b else f"{a} to {b}" for a, b in shown]
-    if not there.all():
-        part, labels = np.where(there, part, len(labels)), [*labels, "(missing)"]
-    return part.astype(np.uint8), tuple(labels)
+    labels = tuple(str(a) if a == b else f"{a} to {b}" for a, b in shown)
+    return cuts, (*labels, "(missing)") if column.missing else labels
