@@ -32,6 +32,7 @@ from ..tables.matching import read_matched
 from ..tables.packed import as_packed
 from ..tables.policy import TablePolicy
 from ..tables.writing import write_blocks
+from .constraints import wanted
 from .groups import learn_groups
 from .query import Query
 
@@ -399,7 +400,7 @@ class TableModel(DensityMixin, BaseEstimator):
         scores = self.score_samples(X, context, unseen=unseen)
         return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
 
-    def sample(self, n_samples=1, random_state=None, *, given=None, out=None, context=None):
+    def sample(self, n_samples=1, random_state=None, *, given=None, where=None, out=None, context=None):
         """Draw rows from the model.
 
         Parameters
@@ -414,6 +415,10 @@ class TableModel(DensityMixin, BaseEstimator):
             order that the model was learned in, and one of them at most, the last, may have several values; else rows
             are drawn by importance resampling, and a MonteCarloWarning says how many proposals they are worth. A model
             cannot be reordered after it was fitted: ``AutoregressiveTreeFlow(order=...)`` puts columns first.
+        where : callable, default=None
+            Which rows are wanted: of a table as this method returns it a mask, such as
+            ``lambda X: X["begin"] <= X["end"]``. Others are drawn again, so that rows are distributed as those of the
+            model, given that they are wanted. What ``given`` can say is better said there: it draws nothing in vain.
         out : str or path-like, default=None
             Where to write the rows instead, in blocks, so that they need not be in memory: a file that ends in .csv,
             .tsv or .parquet, text perhaps compressed, or without an ending the folder of a packed table. Many rows are
@@ -430,27 +435,30 @@ class TableModel(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a given column or value is not in the domain.
+            If a given column or value is not in the domain, or fewer than one row in 10,000 is wanted.
         """
         check_is_fitted(self)
         if out is None:
-            [X] = self.sampled_in_blocks(n_samples, random_state, given, most=None, context=context)
+            [X] = self.sampled_in_blocks(n_samples, random_state, given, where, most=None, context=context)
             return X
-        blocks = self.sampled_in_blocks(n_samples, random_state, given, context=context)
+        blocks = self.sampled_in_blocks(n_samples, random_state, given, where, context=context)
         return write_blocks(Path(out), blocks, self.domain_.column_names, self.domain_.examples)
 
-    def sampled_in_blocks(self, n_samples, random_state=None, given=None, most=BLOCK_CELLS, context=None):
+    def sampled_in_blocks(
+        self, n_samples, random_state=None, given=None, where=None, *, most=BLOCK_CELLS, context=None
+    ):
         """Rows as `sample` draws them, in blocks.
 
         Parameters
         ----------
         n_samples : int
         random_state : int, RandomState or None, default=None
-        given : dict, default=None
+        given : mapping or Series, default=None
+        where : callable, default=None
         most : int or None
             Cells of a block; None for all in one.
         context : array-like, default=None
-            As `sample` takes it.
+            These three as `sample` takes them.
 
         Yields
         ------
@@ -463,19 +471,21 @@ class TableModel(DensityMixin, BaseEstimator):
         step = n_samples if most is None else most // len(self.domain_.columns)
         effective, n_proposed = 0.0, 0
         told = self.given_codes(context, 1 if context is not None and len(context) == 1 else n_samples)
-        for start in range(0, max(n_samples, 1), max(step, 1)):
-            n = min(max(step, 1), n_samples - start)
+        of_rows = told if told is None or len(told) == n_samples else np.repeat(told, n_samples, axis=0)
+
+        def draw(rows):
+            nonlocal effective, n_proposed
             if given is None and told is None:
-                drawn = self.distribution_.sample(n, rng, threads)
+                drawn = self.distribution_.sample(len(rows), rng, threads)
                 again = partial(_drawn_again, self.distribution_, rng, threads)
-                yield self.domain_.decode(self._named(drawn, again, rng), rng)
-                continue
-            of_rows = told if told is None or len(told) == n_samples else np.repeat(told, n_samples, axis=0)
-            X, worth, proposed = self._sample_given(
-                n, given, None if of_rows is None else of_rows[start : start + n], rng
-            )
+                return self.domain_.decode(self._named(drawn, again, rng), rng)
+            X, worth, proposed = self._sample_given(len(rows), given, None if of_rows is None else of_rows[rows], rng)
             effective, n_proposed = effective + worth, n_proposed + proposed
-            yield X
+            return X
+
+        for start in range(0, max(n_samples, 1), max(step, 1)):
+            rows = np.arange(start, min(start + max(step, 1), n_samples))
+            yield draw(rows) if where is None else wanted(draw, rows, where)
         if n_proposed:
             warnings.warn(
                 "the given columns do not come first in the order that the model was learned in: rows are drawn by "

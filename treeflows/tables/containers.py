@@ -433,6 +433,23 @@ def make_table(container, names, dtypes, columns, index=None):
     return (_make_polars if container == POLARS else _make_pyarrow)(named)
 
 
+def gathered(tables, order):
+    """Rows of several tables of one container, in an order.
+
+    Parameters
+    ----------
+    tables : list of array or dataframe
+    order : ndarray of int
+        Of each row of the result its number in the tables, those of all counted on.
+    """
+    if not is_frame(tables[0]):
+        return np.concatenate(tables)[order]
+    import narwhals.stable.v2 as nw
+
+    frames = [nw.from_native(table, eager_only=True) for table in tables]
+    return nw.maybe_reset_index(nw.concat(frames)[order.tolist()]).to_native()
+
+
 def narrowed(table, dtype):
     """An array of objects as one of ``dtype``, if that holds all of them as they are; else as it is."""
     try:
