@@ -91,6 +91,7 @@ def models_given_a_column():
     numbers = models_of_numbers()[0][1]
     return [
         (AutoregressiveTreeFlow(max_categories=4).fit(X[:, :2], context=X[:, 2]), X),
+        (DiscreteTreeFlow(2, min_samples_split=10).fit(X[:, :2], context=X[:, 2]), X),
         (clone(fitted[3]).fit(X[:, :2], context=X[:, 2]), X),
         (TreeFlowMixture(numeric=[1], random_state=0).fit(numbers[:, :2], context=numbers[:, 2]), numbers),
     ]

@@ -4,6 +4,7 @@ Plain loops over whole tables of codes, no engine and no package code. Every num
 tables, output sets, codes, counts) must equal what stands here exactly.
 """
 
+import copy
 import math
 from dataclasses import dataclass, field
 
@@ -136,6 +137,18 @@ def learn_tsp(codes, n_categories, max_depth=4, min_samples_split=200, min_sampl
     """One layer: the nodes in level order (root first), and the codes after the layer."""
     nodes = grow(codes, n_categories, max_depth, min_samples_split, min_samples_leaf, min_gain)
     return nodes, align(codes, nodes, n_categories)
+
+
+def learn_tsp_by_group(codes, groups, n_categories, max_depth=4, min_samples_split=200):
+    """One tree of all rows, and of each group its own alignment: the nodes of each group, and the codes after it."""
+    nodes, z, of_groups = grow(codes, n_categories, max_depth, min_samples_split, 1, 0.0), codes.copy(), {}
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        own = of_groups[group] = copy.deepcopy(nodes)
+        for node in own:
+            node.rows = np.intersect1d(node.rows, rows)
+        z[rows] = align(codes, own, n_categories)[rows]
+    return of_groups, z
 
 
 def forward(node, row):

@@ -1092,7 +1092,9 @@ def test_columns_that_rows_are_conditioned_on(said, refused):
     assert "there is no such column" in refused("fit", "t.csv", "--context", "nothing")
     alone = [part for name in table for part in ("--context", name)]
     assert "no other column is left" in refused("fit", "t.csv", *alone)
-    assert "takes no context" in refused("fit", "t.csv", "--model", "dtf", "--drop", "x", "--context", "group")
+    layers = ["fit", "t.csv", "-o", "layers", "--model", "dtf", "--drop", "x", "--context", "group"]
+    assert json.loads(said(*layers, "--drop", "year", "--json"))["columns"] == 1
+    assert "takes one column of context" in refused(*layers, "--context", "year")
     assert "tells rows given 'group', 'year'" in refused("plot", "m", "t.csv", "--what", "marginals", "-o", "p.png")
 
 

@@ -28,6 +28,7 @@ MODELS = {
     "mixture": TreeFlowMixture(random_state=0),
     "random": TreeFlowMixture(AutoregressiveTreeFlow(order="random"), random_state=0),
     "ensemble": TreeFlowEnsemble(n_estimators=2, random_state=0),
+    "layers": DiscreteTreeFlow(3, min_samples_split=20),
 }
 
 
@@ -46,6 +47,8 @@ def test_it_is_a_density_of_the_rows_in_every_context(model):
     X, groups = table()
     other = np.random.default_rng(0).integers(0, 2, len(X)).astype(str)
     for context, contexts in ((groups, ["x", "y", "z"]), (np.column_stack([groups, other]), [["x", "1"], ["z", "0"]])):
+        if isinstance(model, DiscreteTreeFlow) and context.ndim > 1:
+            continue
         model.fit(X, context=context)
         for c in contexts:
             given = np.array([c] * len(whole_domain(K)))
@@ -106,7 +109,7 @@ def test_what_follows_from_the_density_in_a_context(model):
     np.testing.assert_allclose(np.exp(at).reshape(K), np.broadcast_to(of_all, K), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["tree", "mixture"])
+@pytest.mark.parametrize("name", ["tree", "mixture", "layers"])
 def test_it_is_a_bijection_in_every_context(name):
     X, groups = table()
     model = clone(MODELS[name]).fit(X, context=groups)
@@ -235,9 +238,11 @@ def test_what_is_wrong_is_told():
     with pytest.raises(ValueError, match="column 'a' is in the table and in its context"):
         AutoregressiveTreeFlow().fit(frame, context=frame[["a"]])
     with pytest.raises(TypeError, match="DiscreteTreeFlow takes no context"):
-        DiscreteTreeFlow().fit(X, context=groups)
+        DiscreteTreeFlow(base="tree").fit(X, context=groups)
+    with pytest.raises(ValueError, match="takes one column of context, the group of each row, got 2"):
+        DiscreteTreeFlow().fit(X, context=np.column_stack([groups, groups]))
     with pytest.raises(TypeError, match="TreeFlowEnsemble takes no context"):
-        TreeFlowEnsemble([DiscreteTreeFlow()] * 2, 2).fit(X, context=groups)
+        TreeFlowEnsemble([DiscreteTreeFlow(base="tree")] * 2, 2).fit(X, context=groups)
     with pytest.raises(ValueError, match="member 0 was fitted to a context"):
         TreeFlowEnsemble.from_members([model])
     with pytest.raises(ValueError, match="context has 2 rows, and the table 5"):

@@ -3,12 +3,13 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import readable
 from conftest import declared, random_table, small_tables, whole_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
@@ -67,6 +68,89 @@ def test_inverse_like_the_readable_implementation():
     for x, z in zip(whole_domain(k), flow.transform(whole_domain(k)), strict=True):
         assert readable.forward(nodes[0], x) == z.tolist()
         assert readable.inverse(nodes[0], z) == x.tolist()
+
+
+# ---- by group ----
+
+
+def grouped(seed=3, n=600, k=(2, 3, 4, 7)):
+    codes = random_table(seed, n, [*k, 3])
+    return codes[:, :-1], np.array(["x", "y", "z"])[codes[:, -1]], list(k)
+
+
+def test_groups_are_aligned_like_the_readable_implementation():
+    codes, groups, k = grouped()
+    flow = DiscreteTreeFlow(3, categories=declared(k), min_samples_split=10, smoothing=0.001).fit(codes, context=groups)
+    z = codes
+    for t in range(3):
+        assert flow.train_score_[t] == pytest.approx(-readable.independent_nll(z, k, 0.001), abs=1e-9)
+        nodes, z = readable.learn_tsp_by_group(z, groups, k, 4, 10)
+        if t == 0:
+            first = nodes
+    np.testing.assert_array_equal(flow.transform(codes, groups), z)
+    assert flow.score(codes, context=groups) == pytest.approx(-readable.independent_nll(z, k, 0.001), abs=1e-9)
+    one = DiscreteTreeFlow(1, categories=declared(k), min_samples_split=10).fit(codes, context=groups)
+    rows = whole_domain(k)
+    for group in "xyz":
+        told = one.transform(rows, np.repeat(group, len(rows)))
+        assert [readable.forward(first[group][0], row) for row in rows] == told.tolist()
+        assert [readable.inverse(first[group][0], row) for row in told] == rows.tolist()
+
+
+@settings(max_examples=25)
+@given(small_tables(), options(), st.integers(1, 5))
+def test_in_every_group_every_stage_is_a_distribution_and_a_bijection(table, options, n_groups):
+    codes, k = table
+    groups = np.random.default_rng(0).integers(0, n_groups, len(codes)).astype(str)
+    flow = DiscreteTreeFlow(categories=declared(k), random_state=0, **(options | {"base": "independent"}))
+    flow.fit(codes, context=groups)
+    rows = whole_domain(k)
+    for group in np.unique(groups):
+        context = np.repeat(group, len(rows))
+        for scores in flow.staged_score_samples(rows, context):
+            assert np.exp(scores).sum() == pytest.approx(1, abs=1e-9)
+        told = flow.transform(rows, context)
+        assert len(np.unique(told, axis=0)) == len(rows)
+        np.testing.assert_array_equal(flow.inverse_transform(told, context), rows)
+
+
+def test_one_group_is_the_flow_without_a_context_and_groups_of_other_values_are_carried_to_each_other():
+    codes, _, k = grouped()
+    alone = fitted(codes, k)
+    one = DiscreteTreeFlow(3, categories=declared(k), min_samples_split=10).fit(codes, context=["all"] * len(codes))
+    np.testing.assert_array_equal(one.transform(codes, ["all"] * len(codes)), alone.transform(codes))
+    np.testing.assert_allclose(one.score_samples(codes, ["all"] * len(codes)), alone.score_samples(codes), atol=1e-12)
+    np.testing.assert_array_equal(one.train_score_, alone.train_score_)
+    assert len(one.base_.n_categories) == len(k)
+    # the other group is the first one with all values renamed
+    renamed = (codes + 1) % np.array(k)
+    both, group = np.vstack([codes, renamed]), np.repeat(["a", "b"], len(codes))
+    flow = DiscreteTreeFlow(1, max_depth=0, categories=declared(k)).fit(both, context=group)
+    told = flow.inverse_transform(flow.transform(codes, group[: len(codes)]), group[len(codes) :])
+    for j in range(len(k)):
+        counts = [np.sort(np.bincount(x[:, j], minlength=k[j])).tolist() for x in (told, renamed)]
+        assert counts[0] == counts[1]
+
+
+def test_a_declared_group_without_rows_and_held_out_rows_of_groups():
+    codes, groups, k = grouped()
+    declared_groups = pd.Series(pd.Categorical(groups, categories=[*"wxyz"]), name="group")
+    flow = DiscreteTreeFlow(3, categories=declared(k), min_samples_split=10).fit(codes, context=declared_groups)
+    rows = whole_domain(k)
+    of_none = pd.Series(["w"] * len(rows), name="group")
+    assert np.exp(flow.score_samples(rows, of_none)).sum() == pytest.approx(1, abs=1e-9)
+    np.testing.assert_array_equal(flow.inverse_transform(flow.transform(rows, of_none), of_none), rows)
+    weight = np.random.default_rng(0).integers(1, 4, len(codes))
+    repeated = DiscreteTreeFlow(2, categories=declared(k), min_samples_split=10)
+    some, same = (
+        clone(repeated).fit(np.repeat(codes, weight, axis=0), context=np.repeat(groups, weight)),
+        clone(repeated).fit(codes, sample_weight=weight, context=groups),
+    )
+    np.testing.assert_array_equal(some.transform(codes, groups), same.transform(codes, groups))
+    stopped = DiscreteTreeFlow(5, early_stopping=True, n_iter_no_change=1, min_samples_split=10, random_state=0)
+    stopped.fit(codes, context=groups)
+    assert stopped.validation_score_[len(stopped.layers_)] == stopped.validation_score_.max()
+    assert -5 < stopped.validation_score_[0] < -4  # of the rows, and not of their groups
 
 
 # ---- learning ----

@@ -167,7 +167,11 @@ def test_what_is_wrong_is_told():
     translator = Translator(AutoregressiveTreeFlow(), random_state=0).fit(X, context=groups)
     with pytest.raises(TypeError, match="requires context"):
         Translator(AutoregressiveTreeFlow()).fit(X)
-    for estimator in (DiscreteTreeFlow(), LogisticRegression()):
+    with pytest.raises(
+        TypeError, match="columns in one order, and a DiscreteTreeFlow does not; by itself it translates"
+    ):
+        Translator(DiscreteTreeFlow()).fit(X, context=groups)
+    for estimator in (DiscreteTreeFlow(base="tree"), LogisticRegression()):
         with pytest.raises(TypeError, match="must be a TreeFlowMixture or an AutoregressiveTreeFlow"):
             Aligner(estimator).fit(X, context=groups)
     with pytest.raises(TypeError, match="TreeFlowEnsemble does not"):

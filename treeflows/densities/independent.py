@@ -89,13 +89,32 @@ class IndependentColumns(Density):
         """Log-probability of each category, nats."""
         return elementary.log(self.prob)
 
+    def first(self, n_columns):
+        """The first so many columns alone: IndependentColumns."""
+        end = self.first_category[n_columns]
+        return IndependentColumns(self.n_categories[:n_columns], self.prob[:end], self.concentration[:n_columns])
+
     def mean_log_likelihood(self, counts):
-        """Nats per row of rows that have these counts."""
+        """Nats per row of rows that have these counts, of which as many count as there are categories."""
+        counts = counts[: len(self.prob)]
         return float((counts * self.log_prob).sum()) / counts[: self.n_categories[0]].sum()
 
     def score(self, codes, threads=1):
         """Log-likelihood of each row, nats."""
         return Program([], self.first_category).apply_and_sum(codes, self.log_prob, threads)
+
+    def marginal(self, codes, observed, threads=1, *within):
+        """Log-probability of the observed cells of each row, exact, and 0; see `Density.marginal`."""
+        if within:
+            return super().marginal(codes, observed, threads, *within)
+        told = self.log_prob[self.first_category[:-1] + codes]
+        return np.where(observed, told, 0.0).sum(axis=1), np.zeros(len(codes))
+
+    def given(self, codes, observed, n_samples, rng, threads=1, *within):
+        """Rows with given values, exact; see `sample_given`."""
+        if within:
+            return super().given(codes, observed, n_samples, rng, threads, *within)
+        return np.where(observed, codes, self.sample(n_samples, rng, threads)), float(n_samples), 0
 
     def sample(self, n_samples, rng, threads=1):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""

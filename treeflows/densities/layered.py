@@ -65,6 +65,24 @@ class Layered(Density):
         """Random rows: ndarray of shape (n_samples, n_columns), uint8."""
         return self.invert(self.bases[-1].sample(n_samples, rng, threads), threads)
 
+    def marginal(self, codes, observed, threads=1, *within):
+        """Log-probability of the observed cells of each row; that of the base where no layer changes these."""
+        alone = ~(observed & self._changed).any(axis=1)
+        if within or not alone.any():
+            return super().marginal(codes, observed, threads, *within)
+        log_prob, error = np.empty((2, len(codes)))
+        log_prob[alone], error[alone] = self.bases[-1].marginal(codes[alone], observed[alone], threads)
+        if not alone.all():
+            log_prob[~alone], error[~alone] = super().marginal(codes[~alone], observed[~alone], threads)
+        return log_prob, error
+
+    def given(self, codes, observed, n_samples, rng, threads=1, *within):
+        """Rows with given values; as the base draws them where no layer changes these."""
+        if within or (observed & self._changed).any():
+            return super().given(codes, observed, n_samples, rng, threads, *within)
+        drawn, effective, n_proposed = self.bases[-1].given(codes, observed, n_samples, rng, threads)
+        return self.invert(drawn, threads), effective, n_proposed
+
     def transform(self, codes, threads=1):
         """Codes after all layers."""
         return self._forward.apply(codes, threads)
@@ -72,6 +90,15 @@ class Layered(Density):
     def invert(self, codes, threads=1):
         """Rows by their codes."""
         return self._backward.apply(codes, threads)
+
+    @cached_property
+    def _changed(self):
+        """Whether a layer permutes a column: ndarray of shape (n_columns,), bool."""
+        place = np.arange(self.first_category[-1]) - np.repeat(self.first_category[:-1], self.n_categories)
+        moved = np.zeros(len(place), dtype=bool)
+        for layer in self.layers:
+            moved |= (layer.tables != place).any(axis=0)
+        return np.logical_or.reduceat(moved, self.first_category[:-1])
 
     @cached_property
     def _forward(self):

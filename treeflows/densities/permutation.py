@@ -24,7 +24,7 @@ class TreePermutation(Stored):
     n_categories : ndarray of shape (n_columns,), int32
         Codes of column j run from 0 to ``n_categories[j] - 1``.
     column : ndarray of shape (n_inner,), int32
-        Split column of each inner node, in level order, root first. Without inner nodes, the root is the only leaf.
+        Split column of each inner node, parents before their children. Without inner nodes, the root is the only leaf.
     children : ndarray of shape (n_inner, 2), int32
         Left and right child: an inner node, or ``~leaf`` (negative) for a leaf. Leaves are numbered left to right.
     input_sets, output_sets : ndarray of shape (n_inner, max n_categories), uint8

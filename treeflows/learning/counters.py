@@ -1,4 +1,4 @@
-"""Counts of rows that have weights, by the digits of the weights."""
+"""Counts of rows that have weights, by the digits of the weights, and of rows of several groups."""
 
 from functools import reduce
 
@@ -69,6 +69,57 @@ class WeightedCounter:
         """Make the cells one again, each permuted by a table of its own."""
         for _, part in self.parts:
             part.merge(tables)
+
+
+class CounterByGroup:
+    """A counter for each group, all of which are split alike; what it tells of cells is that of all groups together.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_columns + 1), uint8
+        The last column is the group.
+    n_categories : ndarray of shape (n_columns + 1,), int32
+    threads : int
+    weight : ndarray of shape (n_rows,), int32
+    """
+
+    def __init__(self, codes, n_categories, threads, weight):
+        rows = [np.flatnonzero(codes[:, -1] == group) for group in range(n_categories[-1])]
+        own = np.ascontiguousarray(codes[:, :-1])
+        self.groups = [counter_of(own[some], n_categories[:-1], threads, weight[some]) for some in rows]
+        first = self.groups[0]
+        self.n_threads, self.slabs, self.n_planes = first.n_threads, first.slabs, first.n_planes
+        self.n_categories, self.first_category = first.n_categories, first.first_category
+        self.first_plane, self.plane_column = first.first_plane, first.plane_column
+
+    @property
+    def cell_rows(self):
+        """Rows of each cell: ndarray of shape (n_cells,), int64."""
+        return _total([group.cell_rows for group in self.groups])
+
+    @property
+    def counts(self):
+        """Rows of each category in each cell: ndarray of shape (n_cells, sum of n_categories), int32."""
+        return _total([group.counts for group in self.groups])
+
+    def batches(self, n):
+        """Slices of n cells whose tables are counted together."""
+        return self.groups[0].batches(n)
+
+    def cooccurrences(self, which, slab):
+        """Tables of cells, as a `Counter` gives them."""
+        return list(map(_total, zip(*(group.cooccurrences(which, slab) for group in self.groups), strict=True)))
+
+    def partition(self, columns, categories):
+        """Split the cells."""
+        for group in self.groups:
+            group.partition(columns, categories)
+
+    def merge(self, tables):
+        """Make the cells one again, each permuted by a table of its group, as `layer_of_groups` orders them."""
+        of_groups = np.split(tables[:, : self.first_category[-1]], len(self.groups))
+        for group, own in zip(self.groups, of_groups, strict=True):
+            group.merge(own)
 
 
 class CounterOfBlocks:

@@ -197,19 +197,86 @@ def align(column, category, children, cells, counts, first_category):
 
 def learn_layer(counter, criterion, *, max_depth, min_samples_split):
     """Learn one `TreePermutation` from the rows of a counter, and leave the counter split by its tree."""
-    column, category, children, cells = grow(
-        counter, criterion, max_depth=max_depth, min_samples_split=min_samples_split
-    )
-    tables, output_sets, aligned = align(column, category, children, cells, counter.counts, counter.first_category)
+    tree = grow(counter, criterion, max_depth=max_depth, min_samples_split=min_samples_split)
+    return _layer(counter.n_categories, tree, counter.counts, counter.cell_rows)
+
+
+def learn_layer_by_group(counter, criterion, *, max_depth, min_samples_split):
+    """Learn one `TreePermutation` of a `CounterByGroup`: one tree for all groups, aligned by the counts of each.
+
+    Of a group without rows, by those of all.
+    """
+    tree = grow(counter, criterion, max_depth=max_depth, min_samples_split=min_samples_split)
+    layers = []
+    for group in counter.groups:
+        counts, rows = group.counts, group.cell_rows
+        layers.append(_layer(counter.n_categories, tree, counts if rows.any() else counter.counts, rows))
+    return layer_of_groups(layers)
+
+
+def _layer(n_categories, tree, counts, leaf_rows):
+    """The layer of a tree as `grow` has it, by the counts of its leaves."""
+    column, category, children, cells = tree
+    first_category = np.concatenate(([0], np.cumsum(n_categories))).astype(np.int32)
+    tables, output_sets, aligned = align(column, category, children, cells, counts, first_category)
     input_sets = np.zeros_like(output_sets)
     input_sets[np.arange(len(column)), category] = 1
     return TreePermutation(
-        n_categories=counter.n_categories,
+        n_categories=n_categories,
         column=np.array(column, dtype=np.int32),
         children=np.array(children, dtype=np.int32).reshape(-1, 2),
         input_sets=input_sets,
         output_sets=output_sets,
         tables=tables,
         counts=aligned.sum(axis=0, dtype=np.int32),
-        leaf_rows=counter.cell_rows,
+        leaf_rows=leaf_rows,
+    )
+
+
+def layer_of_groups(layers):
+    """Layers of groups, whose trees have the same shape, as one: its tree asks for the group first.
+
+    Parameters
+    ----------
+    layers : list of TreePermutation
+
+    Returns
+    -------
+    layer : TreePermutation
+        Of one column more, the last one, which is the group and stays as it is.
+    """
+    n_groups, n_inner = len(layers), len(layers[0].column)
+    n_categories = np.append(layers[0].n_categories, np.int32(n_groups))
+    spans = [(0, n_groups)]  # of groups; each of several is halved
+    for low, high in spans:
+        if high - low > 1:
+            spans += [(low, (low + high) // 2), ((low + high) // 2, high)]
+    asked = [span for span in spans if span[1] - span[0] > 1]
+
+    def node_of(span):
+        return asked.index(span) if span in asked else n_groups - 1 + span[0] * n_inner if n_inner else ~span[0]
+
+    halves = [[(low, (low + high) // 2), ((low + high) // 2, high)] for low, high in asked]
+    children = [np.array([[node_of(half) for half in both] for both in halves], dtype=np.int32).reshape(-1, 2)]
+    sets = np.zeros((2, len(asked) + n_groups * n_inner, n_categories.max()), dtype=np.uint8)
+    for node, ((low, end), _) in enumerate(halves):
+        sets[:, node, low:end] = 1
+    for group, layer in enumerate(layers):
+        first, first_leaf = n_groups - 1 + group * n_inner, group * (n_inner + 1)
+        children.append(np.where(layer.children < 0, layer.children - first_leaf, layer.children + first))
+        of_layer = np.stack([layer.input_sets, layer.output_sets])
+        sets[:, first : first + n_inner, : of_layer.shape[2]] = of_layer
+    tables = np.concatenate([layer.tables for layer in layers])
+    rows = [layer.leaf_rows for layer in layers]
+    return TreePermutation(
+        n_categories=n_categories,
+        column=np.concatenate(
+            [np.full(len(asked), len(n_categories) - 1), *(layer.column for layer in layers)], dtype=np.int32
+        ),
+        children=np.concatenate(children, dtype=np.int32),
+        input_sets=sets[0],
+        output_sets=sets[1],
+        tables=np.hstack([tables, np.tile(np.arange(n_groups, dtype=np.uint8), (len(tables), 1))]),
+        counts=np.concatenate([sum(layer.counts for layer in layers), [own.sum() for own in rows]], dtype=np.int32),
+        leaf_rows=np.concatenate(rows),
     )

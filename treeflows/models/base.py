@@ -473,7 +473,7 @@ def read_given(estimator, X, context, sample_weight=None):
     """The domains of a table and of its context, what the table says, codes of the context, and weights or None."""
     if not estimator.takes_context:
         kind = type(estimator).__name__
-        raise TypeError(f"a {kind} takes no context: take a TreeFlowMixture or an AutoregressiveTreeFlow")
+        raise TypeError(f"this {kind} takes no context: take a TreeFlowMixture or an AutoregressiveTreeFlow")
     if as_packed(X) is not None:
         raise TypeError("a packed table has no context: give a table in memory, table[:1000]")
     policy, threads = TablePolicy.of(estimator), n_threads(estimator.n_jobs)

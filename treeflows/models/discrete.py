@@ -9,11 +9,17 @@ from sklearn.base import clone
 from ..densities.independent import IndependentColumns
 from ..densities.layered import Layered, program
 from ..densities.other import OtherDensity
-from ..learning.counters import counter_of
-from ..learning.layers import RandomCriterion, learn_layer, likelihood_criterion, objective_criterion
+from ..learning.counters import CounterByGroup, counter_of
+from ..learning.layers import (
+    RandomCriterion,
+    learn_layer,
+    learn_layer_by_group,
+    likelihood_criterion,
+    objective_criterion,
+)
 from ..learning.multisets import distinct, hold_out, n_rows
 from ..learning.objective import Objective
-from ..machine.errors import ParameterError, check_number
+from ..machine.errors import ParameterError, TableError, check_number
 from ..machine.progress import progress_bar
 from ..machine.threads import n_threads
 from .autoregressive import AutoregressiveTreeFlow
@@ -29,6 +35,11 @@ class DiscreteTreeFlow(CategoricalFlow):
     the columns of z are as near to independent as the layers can make them; log p(x) is the log-probability of z under
     the base density, since a permutation changes no volume. Each layer is learned on the output of the one before, by
     its own training likelihood, greedily.
+
+    Given a group of each row (``context=`` one column of categories; base "independent" alone) all groups share the
+    trees, which are grown as if there were none, and each is ranked by its own counts: the k-th rarest value of a leaf
+    goes to the same place in every group. So groups have codes of about the same distribution, the base, and the row
+    of one group that has the codes of one of another is ``inverse_transform(transform(X, a), b)``.
 
     Parameters
     ----------
@@ -166,12 +177,17 @@ class DiscreteTreeFlow(CategoricalFlow):
         self.verbose = verbose
 
     @property
+    def takes_context(self):
+        """Whether groups may be told apart, which an independent base does not: bool."""
+        return isinstance(self.base, str) and self.base == "independent"
+
+    @property
     def layers_(self):
         """The layers, first applied first: list of TreePermutation."""
-        domain = self.domain_
-        labels = [domain.labels, domain.of_codes.labels]  # what a flow has permuted goes by its codes
+        labels = self.domain_.of_codes.labels  # what a flow has permuted goes by its codes
+        of_later = labels + self.all_labels[len(labels) :]
         return [
-            replace(layer, names=domain.column_names, labels=labels[t > 0])
+            replace(layer, names=self.all_names, labels=of_later if t else self.all_labels)
             for t, layer in enumerate(self.distribution_.layers)
         ]
 
@@ -180,7 +196,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         """Base density of the codes: IndependentColumns or a fitted estimator."""
         base = self.distribution_.bases[-1]
         if isinstance(base, IndependentColumns):
-            return base
+            return base.first(len(self.domain_.columns))
         if isinstance(base, OtherDensity):
             return base.estimator
         return clone(self._base()).take(self.domain_.of_codes, base)
@@ -222,11 +238,15 @@ class DiscreteTreeFlow(CategoricalFlow):
             lines.append(f"\nlayer {shown}: {self.tree(layer=shown).to_text(max_depth)}")
         return {"layers": n_layers, "leaves": leaves, "nll": nll}, "\n".join(lines)
 
-    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
+    def learn(self, codes, n_categories, rng, threads, n_ordered=None, weight=None, n_context=0):
+        if n_context > 1:
+            told = f"a {type(self).__name__} takes one column of context, the group of each row, got {n_context}"
+            raise TableError(f"{told}: join them into one")
         held_out, (codes, weight) = None, distinct(codes, weight)
         if self.early_stopping:
             held_out, codes, weight = self._hold_out(codes, weight, rng)
-        layers, bases, train, validation = self._learn_layers(codes, weight, held_out, n_categories, rng, threads)
+        learned = self._learn_layers(codes, weight, held_out, n_categories, n_context, rng, threads)
+        layers, bases, train, validation = learned
         kept = int(np.argmax(validation)) if self.early_stopping else len(layers)
         return Layered(
             n_categories,
@@ -236,12 +256,16 @@ class DiscreteTreeFlow(CategoricalFlow):
             np.array(validation) if self.early_stopping else None,
         )
 
-    def _learn_layers(self, codes, weight, held_out, n_categories, rng, threads):
+    def _learn_layers(self, codes, weight, held_out, n_categories, n_context, rng, threads):
         """Learn layer after layer; returns the layers, the base after 0, 1, ... of them, and both score curves."""
-        n = n_rows(codes, weight)
-        criterion = self._make_criterion(n, codes.shape[1], rng)
-        counter = counter_of(codes, n_categories, threads, weight)
-        counts = counter.counts[0]
+        n, n_told = n_rows(codes, weight), codes.shape[1] - n_context
+        criterion = self._make_criterion(n, n_told, rng)
+        if n_context:
+            counter, learn_next = CounterByGroup(codes, n_categories, threads, weight), learn_layer_by_group
+            counts = np.concatenate([counter.counts[0], [group.cell_rows.sum() for group in counter.groups]])
+        else:
+            counter, learn_next = counter_of(codes, n_categories, threads, weight), learn_layer
+            counts = counter.counts[0]
         layers, bases, train, validation = [], [], [], []
         independent = isinstance(self.base, str) and self.base == "independent"
         base_learner = None if independent else learner(self._base(), "base")
@@ -250,7 +274,7 @@ class DiscreteTreeFlow(CategoricalFlow):
                 if t > 0:
                     if t > 1:
                         counter.merge(layers[-1].tables)
-                    layer = learn_layer(
+                    layer = learn_next(
                         counter, criterion, max_depth=self.max_depth, min_samples_split=self.min_samples_split
                     )
                     layers.append(layer)
@@ -262,14 +286,15 @@ class DiscreteTreeFlow(CategoricalFlow):
                         codes = moved.apply(codes, threads)
                 if base_learner is None:
                     base = IndependentColumns.from_counts(counts, n_categories, self.smoothing)
-                    train.append(base.mean_log_likelihood(counts))
+                    train.append(base.first(n_told).mean_log_likelihood(counts))
                 else:
                     base = base_learner.learn(codes, n_categories, rng.spawn(1)[0], threads, None, weight)
                     train.append(float((weight * base.score(codes, threads)).sum() / n))
                 bases.append(base)
                 progress(t)
                 if held_out is not None:
-                    validation.append(float(base.score(held_out, threads).mean()))
+                    told = base.first(n_told) if n_context else base
+                    validation.append(float(told.score(np.ascontiguousarray(held_out[:, :n_told]), threads).mean()))
                     if t - int(np.argmax(validation)) >= self.n_iter_no_change:
                         break
         return layers, bases, train, validation
@@ -284,12 +309,14 @@ class DiscreteTreeFlow(CategoricalFlow):
     def _base(self):
         return AutoregressiveTreeFlow() if isinstance(self.base, str) else self.base
 
-    def staged_score_samples(self, X):
+    def staged_score_samples(self, X, context=None):
         """Log-likelihood of each row after 0, 1, ... layers, each with the base fitted at that stage.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,), default=None
+            Of a model that was fitted to one.
 
         Yields
         ------
@@ -301,7 +328,7 @@ class DiscreteTreeFlow(CategoricalFlow):
         ValueError
             For a value outside the fitted domain; the message names column and value.
         """
-        rows, threads = self.read(X), n_threads(self.n_jobs)
+        rows, threads = self.read(X, context), n_threads(self.n_jobs)
         density = self.distribution_
         if rows.observed is None:
             for scores in density.staged_score(rows.codes, threads):

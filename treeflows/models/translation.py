@@ -62,7 +62,9 @@ class _Coupler(TransformerMixin, BaseEstimator):
             raise TypeError(f"{type(self).__name__} requires context to be passed: the group of each row")
         model = estimator.fit(X, context=context)
         if model.distribution_.order is None:
-            raise TypeError(f"estimator must tell columns in one order, and a {type(estimator).__name__} does not")
+            told = f"estimator must tell columns in one order, and a {type(estimator).__name__} does not"
+            own = hasattr(model, "inverse_transform")
+            raise TypeError(told + "; by itself it translates: inverse_transform(transform(X, a), b)" * own)
         self.n_features_in_ = model.n_features_in_
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_
