@@ -117,6 +117,7 @@ def test_published_figures(found):
     np.testing.assert_allclose(found.weight, [0.4447, 0.3736, 0.1817], atol=1e-4)
     assert found.profiles["A"][2, 1] == pytest.approx(0.5128, abs=1e-3)
     assert found.profiles["C"][0, 1] == pytest.approx(0.8575, abs=1e-3)
+    assert found.names[1] == "G = no, E = no"
     assert max(told, key=lambda n: told[n].held_out) == 3
     assert all(each.held_out < each.log_likelihood for each in found.criteria)
 

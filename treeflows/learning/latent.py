@@ -17,6 +17,7 @@ from ..machine.log_sums import logsumexp, softmax
 
 SHORT_STEPS = 30  # from every start, by at most so many rows that differ:
 MOST_SHORT_ROWS = 20_000
+LIKE_A_ROW = 0.1  # of a class where EM starts; more, and rows are dealt out for good before the classes have a shape
 FOLLOWED = 4  # one start in so many is followed to the end
 TOLERANCE = 1e-10  # nats per row that a step must gain
 MOST_STEPS = 10_000
@@ -234,15 +235,15 @@ class ClassLearner:
         return scores
 
     def _start(self, n_classes, weight, rng):
-        """Classes that resemble random rows: ndarray of shape (1 + sum of n_categories, n_classes), float64."""
+        """Classes a little like random rows: ndarray of shape (1 + sum of n_categories, n_classes), float64."""
         ends, marginal = np.cumsum(weight), self._marginal(weight)
         rows = np.searchsorted(ends, rng.integers(int(ends[-1]), size=n_classes), side="right")
         classes = np.tile(np.append(1 / n_classes, marginal)[:, None], n_classes)
         for c, row in enumerate(rows.tolist()):
             for j, cell in enumerate(self.cells[row].tolist()):
                 if cell < len(marginal):
-                    classes[1 + self.first_category[j] : 1 + self.first_category[j + 1], c] *= 0.5
-                    classes[1 + cell, c] += 0.5
+                    classes[1 + self.first_category[j] : 1 + self.first_category[j + 1], c] *= 1 - LIKE_A_ROW
+                    classes[1 + cell, c] += LIKE_A_ROW
         return classes
 
     def _marginal(self, weight):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._ext import elementary
+from ..densities.stored import LEAST_PROBABILITY
 from ..learning.latent import ClassLearner, LatentClasses, cells_of
 from ..learning.multisets import distinct, held_out_parts
 from ..learning.rows import rows_to_learn_from
@@ -254,7 +255,7 @@ class Groups:
         found = []
         for name, profile in self.profiles.items():
             own, all_rows = profile[group], self.overall[name]
-            gain = own * (elementary.log(own) - elementary.log(all_rows))
+            gain = own * (_log(own) - _log(all_rows))
             value = int(gain.argmax())
             found.append((float(gain.sum()), name, value))
         found.sort(key=lambda each: -each[0])
@@ -426,8 +427,13 @@ def _entropy(posterior, times):
     n = posterior.shape[1]
     if n == 1:
         return 1.0
-    unsure = -(posterior * elementary.log(np.maximum(posterior, np.finfo(float).tiny))).sum(axis=1)
+    unsure = -(posterior * _log(posterior)).sum(axis=1)
     return float(1 - (times * unsure).sum() / (times.sum() * math.log(n)))
+
+
+def _log(probability):
+    """Logarithm, of zero one that is finite, so that zero times it is zero."""
+    return elementary.log(np.maximum(probability, LEAST_PROBABILITY))
 
 
 def _interval(resampled, level):

@@ -1081,7 +1081,7 @@ class TableModel(DensityMixin, BaseEstimator):
         >>> groups.weight.round(1)
         array([0.7, 0.3])
         >>> [(each.n_groups, round(each.bic)) for each in groups.criteria]
-        [(1, 3760), (2, 2551), (3, 2580), (4, 2616)]
+        [(1, 3760), (2, 2551), (3, 2580), (4, 2617)]
         >>> groups.weight_interval().round(2)
         array([[0.71, 0.23],
                [0.77, 0.29]])
