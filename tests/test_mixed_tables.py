@@ -132,10 +132,52 @@ def test_options_that_do_not_go_together_are_refused():
             getattr(TreeFlowMixture(numeric="auto", random_state=0).fit(X[["sex", "age"]][:50]), attribute)
 
 
-def test_trees_and_curves_are_not_of_numbers(model):
-    for ask in (model.likelihood_curves, lambda: model.tree("sex")):
-        with pytest.raises(TableError, match="is not for numbers yet, and column 'height' holds numbers"):
-            ask()
+def test_curves_are_not_of_numbers(model):
+    with pytest.raises(TableError, match="is not for numbers yet, and column 'height' holds numbers"):
+        model.likelihood_curves()
+    with pytest.raises(TableError, match="column 'age' holds numbers, each binary digit of which has a tree"):
+        model.tree("age")
+
+
+def is_true(said, cell, kinds):
+    """Whether what a tree asks holds of a cell: "= label", "<= label", "> label and <= label" or "> label"."""
+    sign, label = said.split(" ", 1)
+    if sign == ">" and " and " in said:
+        return all(is_true(part, cell, kinds) for part in said.split(" and "))
+    if label == "(missing)":
+        return pd.isna(cell)
+    if label == "(another number)":
+        return not pd.isna(cell) and str(cell) not in kinds
+    if sign == "=":
+        return str(cell) == label
+    return not pd.isna(cell) and (cell <= type(cell)(label)) == (sign == "<=")
+
+
+@pytest.mark.parametrize("kind", [AutoregressiveTreeFlow, TreeFlowMixture])
+def test_trees_of_categories_ask_about_numbers(kind):
+    X = table(1, 1200)[["height", "age", "money", "born", "weight", "sex"]]
+    X["odd"] = np.where((X["money"] == 0) ^ X["weight"].isna() ^ (X["born"] < pd.Timestamp("1970-01-01")), "x", "y")
+    flow = AutoregressiveTreeFlow(order="natural", random_state=0)
+    model = (flow if kind is AutoregressiveTreeFlow else TreeFlowMixture(flow, random_state=0)).fit(X)
+    density, rows, asked = model.distribution_, model.read(X[:150]), set()
+    scores = np.exp(density.conditional_scores(rows.codes))
+    for name in ("sex", "odd"):
+        j, tree = list(X).index(name), model.tree(name, full=True)
+        atoms = {i: set(tree.labels[tree.names.index(i)]) for i in X}
+        assert tree.before == tuple(X)[:j]
+        for i, codes in enumerate(density.tree_codes(rows.codes, j)):
+            for node, answer in tree.path(codes):
+                column, said = tree.question(node)
+                if not column.startswith("binary digit"):
+                    assert is_true(said, X[column].iloc[i], atoms[column]) == answer
+                    asked.add((column, said.split(" ", 1)[0]))
+            if kind is AutoregressiveTreeFlow:  # whose trees tell all of it
+                leaf = tree.children[node, 0 if answer else 1]
+                assert tree.prob[~leaf, int(rows.codes[i, j])] == pytest.approx(scores[i, j], rel=1e-9)
+    assert {("height", "<="), ("money", "="), ("born", "<=")} <= asked
+    shown = model.tree("odd").to_text()
+    assert "born <= 19" in shown
+    assert "weight = (missing)? (posterior 1.00)" in shown
 
 
 @pytest.fixture(scope="module")

@@ -134,9 +134,7 @@ def test_a_flow_is_a_bijection(flow):
     pd.testing.assert_frame_equal(back, table(2), rtol=1e-9)
 
 
-def test_trees_of_numbers_are_not_drawn(flow):
-    with pytest.raises(TableError, match="tree is not for numbers yet, and column 'paid'"):
-        flow.tree("size")
+def test_trees_of_digits_are_not_there_to_read(flow):
     for name in ("trees_", "concentration_"):
         with pytest.raises(AttributeError, match="table with numbers"):
             getattr(flow, name)

@@ -573,7 +573,7 @@ def _show(arguments):
         print(_as_json(figures))
         return
     print(printable(text))
-    if "order" in figures and arguments.column is None and not model.domain_.numeric.any():
+    if "order" in figures and arguments.column is None:
         print("\n--column NAME prints the tree of a column")
 
 

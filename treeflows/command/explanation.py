@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._ext import elementary
+from ..machine.threads import n_threads
 
 MOST_LIKELY = 3  # values of a category
 WITHIN = (0.05, 0.5, 0.95)  # quantiles of a number
@@ -82,5 +83,6 @@ def _questions(model, one, j, context, unseen):
         tree = model.tree(j)
     except (TypeError, ValueError):
         return []
-    codes = model.read(one, context, infer=True, unseen=unseen).codes[0]
-    return [(" ".join(tree.question(node)), "yes" if yes else "no") for node, yes in tree.path(codes)]
+    rows = model.read(one, context, infer=True, unseen=unseen)
+    codes = model.distribution_.tree_codes(rows.codes, j, n_threads(model.n_jobs))
+    return [(" ".join(tree.question(node)), "yes" if yes else "no") for node, yes in tree.path(codes[0])]

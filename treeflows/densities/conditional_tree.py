@@ -37,6 +37,9 @@ class ConditionalTree:
     posterior : ndarray of shape (n_inner,), float32, or None
         Posterior probability of each split: that of the prunings that have it. It falls from the root down. None of a
         model from a file that was written before version 0.2.
+    runs : frozenset of int
+        Columns whose codes are runs of numbers, each named by its last one; the last code but one is what lies above
+        all of these, and the last a missing cell.
     """
 
     target: int
@@ -50,6 +53,7 @@ class ConditionalTree:
     names: tuple
     labels: tuple
     posterior: np.ndarray | None = None
+    runs: frozenset = frozenset()
 
     def believed(self, least=BELIEVED):
         """The tree of the splits that are believed.
@@ -133,7 +137,7 @@ class ConditionalTree:
         return f"{self.names[self.target]} given {', '.join(self.before) or 'nothing'}"
 
     def question(self, node):
-        """What an inner node asks: the name of its column, and "= label" or "<= label".
+        """What an inner node asks: the name of its column, and "= label", "<= label" or "> label and <= label".
 
         Parameters
         ----------
@@ -144,8 +148,12 @@ class ConditionalTree:
         name : str
         answer : str
         """
-        j, high = self.column[node], self.high[node]
-        return self.names[j], f"{'=' if self.low[node] == high else '<='} {self.labels[j][high]}"
+        j, low, high = int(self.column[node]), int(self.low[node]), int(self.high[node])
+        name, labels = self.names[j], self.labels[j]
+        if j not in self.runs or high == len(labels) - 1:
+            return name, f"{'=' if low == high else '<='} {labels[high]}"
+        above = [f"> {labels[low - 1]}"] if low else []
+        return name, " and ".join(above + [f"<= {labels[high]}"] * (high < len(labels) - 2))
 
     def path(self, codes):
         """The way of a row down the tree.

@@ -48,6 +48,20 @@ class Density(Stored):
         """Log-probability of whole rows with each of the first codes of a column; see `log_values`."""
         return log_values(self, codes, j, n_values, threads)
 
+    def tree_codes(self, codes, j, threads=1):
+        """What the tree of a column asks about, of each row: the codes themselves, unless there are numbers.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns)
+        j, threads : int
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, n_code_columns), uint8
+        """
+        return codes
+
     def marginal(self, codes, observed, threads=1, *within):
         """Log-probability of the observed cells of each row, and its standard error, 0 where it is exact; nats.
 

@@ -180,6 +180,29 @@ class MixedDensity(Density):
                 joint[block] += rest.reshape(-1, n_values)
         return joint
 
+    @property
+    def code_trees(self):
+        """Trees of columns of codes, and what they see: CodeLayout, Conditionals.
+
+        Those of the pool of codes, if there is one, in whose place none are grown then.
+        """
+        if not self.coded:
+            return self.layouts[0], self.trees[0]
+        pool = self.coded[0]
+        average = pool.average if isinstance(pool, LogarithmicPool) else pool
+        return self.layouts[2], average.trees[0]
+
+    def tree_codes(self, values, j, threads=1):
+        """Code columns that the tree of a column of codes asks about; see `Density`."""
+        codes = np.empty((len(values), len(self.code_trees[0].n_categories)), dtype=np.uint8)
+        before = self.order[: int(np.flatnonzero(self.order == j)[0])].tolist()
+        for block in self._blocks(len(values)):
+            walk = self.begin(block.stop - block.start, threads)
+            for i in before:
+                walk.observe(i, values[block, i])
+            codes[block] = walk.pooled_codes if self.coded else walk.codes
+        return codes
+
     def begin(self, n_rows, threads=1):
         """So many rows at the start of their way through the columns: Walk."""
         return Walk(self, n_rows, threads)

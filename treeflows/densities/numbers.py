@@ -97,6 +97,11 @@ class NumberColumns(Stored):
         rounding = ROUNDING * self.step[j]
         return (x < self.low[j] - rounding) | (x > self.high[j] + rounding)
 
+    def below(self, j, x):
+        """The greatest values of the lattice that are at most these; without one these themselves."""
+        step, origin = self.step[j], self.origin[j]
+        return x if step == 0 else origin + np.floor((x - origin) / step + ROUNDING) * step
+
     def edges(self, j, low, high):
         """Values between which those from ``low`` to ``high`` lie; on a lattice, halfway to the next ones."""
         step, origin = self.step[j], self.origin[j]

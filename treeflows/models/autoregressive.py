@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from ..densities.conditional_tree import ConditionalTree
 from ..densities.conditionals import Conditionals
 from ..densities.mixed import MixedDensity
 from ..learning.costs import cost_table
@@ -20,6 +19,7 @@ from ..machine.errors import ParameterError, check_number
 from ..machine.progress import progress_bar
 from .counted import CountedFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
+from .trees import tree_at, tree_beside_numbers
 
 MOST_PAIRED = 8_000  # columns, every two of which are compared for an order
 MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than the table
@@ -198,23 +198,10 @@ class AutoregressiveTreeFlow(CountedFlow):
     def trees_(self):
         """The tree of each column, with every split that was tried: tuple of ConditionalTree."""
         names, labels, conditionals = self.all_names, self.all_labels, self._of_categories()
-        order = conditionals.order
+        order = conditionals.order.tolist()
         trees: list = [None] * len(names)
-        for t, j in enumerate(order.tolist()):
-            nodes = slice(*conditionals.first_node[t : t + 2])
-            trees[j] = ConditionalTree(
-                target=j,
-                before=tuple(names[s] for s in order[:t]),
-                column=conditionals.column[nodes],
-                low=conditionals.low[nodes],
-                high=conditionals.high[nodes],
-                children=conditionals.children[nodes],
-                leaf_rows=conditionals.leaf_rows[slice(*conditionals.first_leaf[t : t + 2])],
-                prob=conditionals.leaves(conditionals.prob, t),
-                names=names,
-                labels=labels,
-                posterior=None if conditionals.posterior is None else conditionals.posterior[nodes],
-            )
+        for t, j in enumerate(order):
+            trees[j] = tree_at(conditionals, t, tuple(names[s] for s in order[:t]), names, labels)
         return tuple(trees[: len(self.domain_.columns)])
 
     def _of_categories(self) -> Conditionals:
@@ -236,11 +223,12 @@ class AutoregressiveTreeFlow(CountedFlow):
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
-        if isinstance(self.distribution_, MixedDensity):
-            self.refuse_numbers("tree")
         if column is None:
             raise ParameterError("column must be given: each has a tree of its own", parameter="column")
-        return self.trees_[self.domain_.index(column)]
+        j = self.domain_.index(column)
+        if isinstance(self.distribution_, MixedDensity):
+            return tree_beside_numbers(self.distribution_, self.all_columns, self.all_names, j)
+        return self.trees_[j]
 
     def _summary(self, column, layer, max_depth):
         self._refuse(layer=layer)

@@ -21,6 +21,7 @@ from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
 from .parameters import DefaultPart, check_n_jobs
+from .trees import tree_beside_numbers
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -211,7 +212,9 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
-        self.refuse_numbers("tree")
+        if isinstance(self.distribution_, MixedDensity):
+            j = self.domain_.index(column)
+            return tree_beside_numbers(self.distribution_, self.all_columns, self.all_names, j)
         return self.flows_[0].tree(column, full=True)
 
     def _likelihood_curves(self, X):
@@ -225,7 +228,6 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
     def _summary(self, column, layer, max_depth):
         self._refuse(layer=layer)
         if isinstance(self.distribution_, MixedDensity):
-            self._refuse(column=column)
             return self._summary_of_numbers(self.distribution_)
         names, states = self.domain_.column_names, self.weights_
         figures, lines = tell_trees(self.flows_[0])
@@ -259,7 +261,7 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
             told = [float(part.sum()) for part in np.split(share[j], ends)]
             shares[names[j]] = told + [0.0] * (3 - len(told))
             lines.append(f"  {names[j]}: {', '.join(f'{x:.2f}' for x in shares[names[j]])}")
-        return {"states": states, "shares": shares}, "\n".join(lines)
+        return {"order": list(shares), "states": states, "shares": shares}, "\n".join(lines)
 
     def predict_state_proba(self, X, context=None):
         """Posterior probability of every state of the hidden column given the cells of a row that are observed.

@@ -96,6 +96,11 @@ class TableModel(DensityMixin, BaseEstimator):
         return self.domain_.column_names + (() if self.context_ is None else self.context_.column_names)
 
     @property
+    def all_columns(self):
+        """These columns: tuple of Column or Quantity."""
+        return self.domain_.columns + (() if self.context_ is None else self.context_.columns)
+
+    @property
     def all_labels(self):
         """Categories of these, to print: tuple of tuples of str."""
         return self.domain_.labels + (() if self.context_ is None else self.context_.labels)
@@ -234,6 +239,7 @@ class TableModel(DensityMixin, BaseEstimator):
         ----------
         column : str or int, default=None
             Name or number of the column whose tree it is; of a `TreeFlowMixture` that in the first of its ``flows_``.
+            It may ask about numbers, but is a column of categories: each digit of a number has a tree of its own.
         layer : int, default=None
             Of a `DiscreteTreeFlow`, the layer, from 1.
         full : bool, default=False
