@@ -610,6 +610,35 @@ def test_report_of_a_fitted_model(said, refused, data, tmp_path):
     assert "--model says how" in refused("report", "m", data, "--model", "dtf")
 
 
+def test_what_differs_in_a_report(said, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    now = pd.DataFrame({"job": rng.choice(["clerk", "smith"], 900), "age": rng.integers(18, 80, 900)})
+    rich = rng.random((2, 900)) < np.where(now["job"] == "smith", [[0.1], [0.5]], 0.9)
+    now["<pay>"] = np.where(rich[1], "rich", "<poor>")
+    now.assign(**{"<pay>": np.where(rich[0], "rich", "<poor>")}).to_csv("<then>.csv", index=False)
+    now.loc[5, "age"] = np.nan
+    now.to_csv("now.csv", index=False)
+    told = ["report", "now.csv", "--model", "tree", "--json", "--against"]
+    figures = json.loads(said(*told, "<then>.csv"))["differences"]
+    assert (figures["against"], figures["blamed"]) == ("<then>.csv", ["<pay>"])
+    assert figures["differences"] == json.loads(said("compare", "<then>.csv", "now.csv", "--json"))["differences"]
+    html = (tmp_path / "now.html").read_text(encoding="utf-8")
+    parsed = _Page()
+    parsed.feed(html)
+    assert parsed.open == []
+    assert "#differs" in parsed.links
+    assert "<pay>" in parsed.text
+    assert "job = smith" in parsed.text
+    assert any("The tables differ" in text for text in parsed.text)
+    assert any("without them the other 2 agree" in text for text in parsed.text)
+    said("fit", "now.csv", "-o", "m", "--model", "tree")
+    figures = json.loads(said("report", "m", "now.csv", "--json", "--against", "now.csv"))["differences"]
+    assert (figures["blamed"], figures["bayes_factor"] < 0) == ([], True)
+    assert "No difference is found" in (tmp_path / "now.html").read_text(encoding="utf-8")
+    now.drop(columns="age").to_csv("less.csv", index=False)
+    assert "less.csv has no column 'age', which now.csv has" in refused(*told, "less.csv")
+
+
 def test_small_tables_and_noise_in_a_report(said, tmp_path):
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 3, (2, 93))

@@ -96,7 +96,7 @@ def with_next(rows):
     return (centred[:, :-1] * centred[:, 1:]).mean(axis=0) / (spread[:-1] * spread[1:])
 
 
-# sphinx_gallery_thumbnail_number = 4
+# sphinx_gallery_thumbnail_number = 3
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 for ax, what, of in (
     (axes[0], "frequency of 1", lambda rows: rows.mean(axis=0)),

@@ -496,42 +496,44 @@ def _evaluate_synthetic(arguments):
 
 
 def _compare(arguments):
-    from ..models.comparison import compare
-
     if arguments.output is not None:
         from ..pictures.differences import ComparisonDisplay
         from ..pictures.saving import check_picture, save_display, use_no_window
 
         check_picture(arguments.output)
         use_no_window()
-    how = _format(arguments)
-    tables = [read_file(path, how, arguments.drop) for path in (arguments.data, arguments.other)]
-    numeric = _numeric_named(arguments)
-    both = typed_alike(tables, numeric, [called(arguments.data), called(arguments.other)])
-    found = compare(
-        *both,
-        numeric=numeric,
-        n_permutations=arguments.permutations,
-        random_state=arguments.seed,
-        n_jobs=arguments.jobs,
-    )
+    found = _compared(arguments, arguments.data, arguments.other, n_permutations=arguments.permutations)
     print(_as_json(found.figures()) if arguments.json else printable(found.to_text()))
     if arguments.output is not None:
         save_display(arguments.output, ComparisonDisplay(found).plot())
     return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
 
 
+def _compared(arguments, first, second, **options):
+    """What differs between the tables of two files."""
+    from ..models.comparison import compare
+
+    how, numeric = _format(arguments), _numeric_named(arguments)
+    tables = [read_file(path, how, arguments.drop) for path in (first, second)]
+    both = typed_alike(tables, numeric, [called(first), called(second)])
+    return compare(*both, numeric=numeric, random_state=arguments.seed, n_jobs=arguments.jobs, **options)
+
+
 def _report(arguments):
+    from ..report.differences import Against
     from ..report.page import report, report_fitted
 
-    name = Path(called(arguments.data)).name
+    name, against = Path(called(arguments.data)).name, None
+    if arguments.against is not None:
+        found = _compared(arguments, arguments.against, arguments.data)
+        against = Against(found, Path(called(arguments.against)).name)
     if arguments.model is None:
         model, table = _to_learn(arguments, _read_to_learn(arguments))
-        page, figures = report(model, table, name, seed=arguments.seed)
+        page, figures = report(model, table, name, seed=arguments.seed, against=against)
     else:
         _refuse_learning(arguments)
         model = _load(arguments)
-        page, figures = report_fitted(model, _table_for(model, arguments), name, seed=arguments.seed)
+        page, figures = report_fitted(model, _table_for(model, arguments), name, seed=arguments.seed, against=against)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:

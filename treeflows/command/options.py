@@ -80,6 +80,7 @@ EXAMPLES = {
     "report": """
         treeflows report people.csv
         treeflows report people.csv --bin age -o page.html
+        treeflows report people.csv --against last_year.csv
         treeflows report people.treeflow people.csv""",
     "show": """
         treeflows show people.treeflow
@@ -243,6 +244,8 @@ def parser():
     fitted.add_argument("model", metavar="MODEL", nargs="?", help=told)
     told = "one page about a table and its model"
     report = command("report", told, fitted, data, learning, seed, jobs, as_json)
+    told = "another table of the same columns, such as last year's, to say what differs from it"
+    report.add_argument("--against", metavar="OTHER", help=told)
     report.add_argument("-o", "--output", metavar="PAGE.html", help="page to write (default: DATA.html)")
 
     explore = command("explore", "ask a model with the mouse, in a browser or as one page", model, seed, jobs)

@@ -220,16 +220,18 @@ class Comparison:
     def __str__(self):
         return self.to_text()
 
+    @property
+    def verdict(self):
+        """Whether the tables differ, in words: str."""
+        if self.bayes_factor > SURE:
+            return "the tables differ"
+        if self.bayes_factor > 0 or self.blamed:
+            return "the tables may differ, on weak evidence"
+        return "no difference is found: the tables look like two samples of one"
+
     def _verdict(self):
-        factor = self.bayes_factor
-        if factor > SURE:
-            verdict = "the tables differ"
-        elif factor > 0 or self.blamed:
-            verdict = "the tables may differ, on weak evidence"
-        else:
-            verdict = "no difference is found: the tables look like two samples of one"
         p_value = "" if self.p_value is None else f", p = {self.p_value:.2g}"
-        yield f"{verdict} (log Bayes factor {factor:,.1f} nats{p_value})"
+        yield f"{self.verdict} (log Bayes factor {self.bayes_factor:,.1f} nats{p_value})"
         yield (f"told apart by one row, A from B: right {100 * self.accuracy:.1f}% of the time, where chance is 50%")
         yield (
             f"divergence, nats a row: Jensen-Shannon {_with_error(self.js, self.js_error)} of at most 0.693; Kullback-"

@@ -5,8 +5,8 @@ import numpy as np
 from ..models.comparison import compare
 from .axes import make_axes, shortened
 
-OF_A, OF_B = "C0", "C1"
-BLAMED, NOT_BLAMED = "C3", "0.75"
+OF_A, OF_B = "#1f77b4", "#ff7f0e"  # matplotlib's first two colours
+BLAMED, NOT_BLAMED = "#d62728", "#bfbfbf"
 TOLD = 2  # values of a place
 LONGEST = 52  # characters of a line that tells a place
 
@@ -149,4 +149,4 @@ class ComparisonDisplay:
         ax.set_xlabel("log-ratio: left rather of B, right rather of A", fontsize=9)
         ax.set_ylabel("share of the rows", fontsize=9)
         ax.set_title(f"one row is told right {self.comparison.accuracy:.1%} of the time", fontsize=10)
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, framealpha=0)

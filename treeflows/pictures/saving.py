@@ -67,19 +67,22 @@ def check_picture(path):
 def save_display(path, display):
     """Write a display that was drawn to a file, whose ending says the format."""
     with whole_file(path) as file:
-        _draw(display, file, _format(path))
+        _draw(display.figure_, file, _format(path))
 
 
-def inline(display, name):
-    """A display as SVG to stand in a page, in the colours of the page.
+def inline(figure, name, colours=None):
+    """A figure as SVG to stand in a page, in the colours of the page.
 
     Text and lines have its ``currentColor``, data and samples its ``--data`` and ``--model``, on no background.
 
     Parameters
     ----------
-    display : display that was drawn
+    figure : matplotlib Figure
+        It is closed.
     name : str
         Of its own in the page: the names of what is in the picture begin with it.
+    colours : dict of str to str, default=None
+        Further colours in hexadecimals, and what stands for them in the page.
 
     Returns
     -------
@@ -89,10 +92,12 @@ def inline(display, name):
 
     picture = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        _draw(display, picture, "svg", transparent=True, metadata={"Date": None, "Creator": None})
+        _draw(figure, picture, "svg", transparent=True, metadata={"Date": None, "Creator": None})
     told = picture.getvalue()
     told = told[told.index("<svg") :]
-    for before, after in {"#000000": "currentColor", DATA: "var(--data)", MODEL: "var(--model)"}.items():
+    for before, after in (
+        {"#000000": "currentColor", DATA: "var(--data)", MODEL: "var(--model)"} | (colours or {})
+    ).items():
         told = told.replace(before, after)
     told = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\1{name}-", told)
     told = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", told)
@@ -112,8 +117,8 @@ def _format(path):
     return Path(path).suffix.lower().lstrip(".")
 
 
-def _draw(display, file, ending, **options):
+def _draw(figure, file, ending, **options):
     from matplotlib import pyplot
 
-    display.figure_.savefig(file, format=ending, dpi=DPI, **options)
-    pyplot.close(display.figure_)
+    figure.savefig(file, format=ending, dpi=DPI, **options)
+    pyplot.close(figure)

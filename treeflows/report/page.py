@@ -22,6 +22,7 @@ from ..tables.bins import Bins
 from ..tables.containers import is_missing
 from ..tables.intervals import as_codes, n_codes
 from ..tables.writing import to_frame
+from .differences import section
 from .evaluation import INDEPENDENT, evaluate_fitted, evaluate_split, read_domain
 
 HELD_OUT = 0.1  # of the rows
@@ -43,7 +44,7 @@ STRONG, FAINT = 7.0, 0.7  # nats of surprise: from 1 in 1,100, marked the most, 
 WIDTH, HEIGHT = 300, 64  # of a histogram, in its own units
 
 
-def report(model, table, name, *, seed=0):
+def report(model, table, name, *, seed=0, against=None):
     """Learn a model of nine tenths of a table, and say on one page what it tells of the table.
 
     Parameters
@@ -55,6 +56,8 @@ def report(model, table, name, *, seed=0):
         What the table is called.
     seed : int, default=0
         Draws the rows to hold out, and the samples.
+    against : Against, default=None
+        Another table, and what differs from it.
 
     Returns
     -------
@@ -91,10 +94,10 @@ def report(model, table, name, *, seed=0):
         graph = DependenceGraph.pooled([_without(model, domain, rows, part, table, seed) for part in parts])
     else:
         graph = model.dependence_graph(table.iloc[held_out], random_state=seed)
-    return _page(template, model, table, rows, drawn, (graph, folds), fit, privacy, name, seed)
+    return _page(template, model, table, rows, drawn, (graph, folds), fit, privacy, name, seed, against)
 
 
-def report_fitted(model, table, name, *, seed=0):
+def report_fitted(model, table, name, *, seed=0, against=None):
     """Say on one page what a fitted model tells of a table.
 
     Parameters
@@ -107,6 +110,8 @@ def report_fitted(model, table, name, *, seed=0):
         What the table is called.
     seed : int, default=0
         Draws the samples.
+    against : Against, default=None
+        As `report` takes it.
 
     Returns
     -------
@@ -131,7 +136,7 @@ def report_fitted(model, table, name, *, seed=0):
     fit = {"kind": kind, "seen": None, "held_out": len(table)}
     fit |= evaluate_fitted(model, rows, model.read(drawn)).figures(kind)
     dependence = model.dependence_graph(table, random_state=seed), 1
-    return _page(template, model, table, rows, drawn, dependence, fit, None, name, seed)
+    return _page(template, model, table, rows, drawn, dependence, fit, None, name, seed, against)
 
 
 def _without(model, domain, rows, part, table, seed):
@@ -142,7 +147,7 @@ def _without(model, domain, rows, part, table, seed):
     return apart.take(domain, learned).dependence_graph(table.iloc[part], random_state=seed)
 
 
-def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, seed):
+def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, seed, against):
     """The page, and its figures; ``dependence`` is a graph, and in how many folds it was measured."""
     graph, folds = dependence
     domain, n_rows, threads = model.domain_, len(table), n_threads(model.n_jobs)
@@ -166,6 +171,8 @@ def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, s
     }
     if privacy is not None:
         figures["privacy"] = privacy
+    if against is not None:
+        figures["differences"] = {"against": against.name} | against.found.figures()
     pairs = [
         PairDisplay.of_tables(domain, data, samples, of) for of in strongest_pairs(domain, data, MOST_PAIRS, threads)
     ]
@@ -175,14 +182,15 @@ def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, s
         version=__version__,
         independent=INDEPENDENT,
         times=_times(fit["gain"]),
+        differs=None if against is None else section(against, frame),
         missing_told=_missing_told(missing, model, frame.size),
         n_numbers=int(domain.numeric.sum()),
         cards=_cards(frame, domain, rows.codes, marginals),
         oddest=figures["anomalies"][:ODDEST],
         strongest=[_strongest(graph, pair) for pair in graph.pairs()[:STRONGEST]],
         most_dependences=MOST_DEPENDENCES,
-        graph=inline(DependenceGraphDisplay(graph).plot(), "graph") if graph.pairs() else "",
-        pairs=[(*pair.names, inline(pair.plot(), f"pair{i}")) for i, pair in enumerate(pairs)],
+        graph=inline(DependenceGraphDisplay(graph).plot().figure_, "graph") if graph.pairs() else "",
+        pairs=[(*pair.names, inline(pair.plot().figure_, f"pair{i}")) for i, pair in enumerate(pairs)],
     )
     return page, figures
 
@@ -196,7 +204,7 @@ def _template():
         raise ImportError("a report needs Jinja2: pip install 'treeflows[report]'") from None
     # all that is put in is escaped, but for pictures
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"share": _share, "probability": _probability}
+    environment.filters |= {"share": _share, "probability": _probability, "factor": _factor}
     return environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
 
 
@@ -423,7 +431,11 @@ def _probability(p):
 
 def _times(nats):
     """How many times as probable, as people say it."""
-    factor = float(elementary.exp(min(nats, 700.0)))
+    return _factor(float(elementary.exp(min(nats, 700.0))))
+
+
+def _factor(factor):
+    """A factor as people say it."""
     if factor < 10:
         return f"{factor:.1f} times"
     if factor < 1e6:
