@@ -160,7 +160,7 @@ def test_held_out_likelihood_of_one_class():
     codes, times = np.array([[0], [1]], dtype=np.uint8), np.array([6, 4], dtype=np.int32)
     learner = ClassLearner(cells_of(codes, None, np.array([2], np.int32)), times, np.array([2], np.int32), 1, 1)
     row = np.repeat([0, 1, 0, 1], [3, 2, 3, 2])
-    told = learner.held_out(1, row, [slice(0, 5), slice(5, 10)], np.random.default_rng(0))
+    told, _ = learner.held_out(1, row, [slice(0, 5), slice(5, 10)], np.random.default_rng(0))
     p = (3 + BAYES_ROWS * 3.5 / 6) / (5 + BAYES_ROWS)  # of both halves, which have the same rows
     assert told == pytest.approx(0.6 * math.log(p) + 0.4 * math.log(1 - p))
 

@@ -19,6 +19,7 @@ from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.frequencies import from_counts
 from .models.groups import GroupCriteria, Groups
+from .models.membership import Membership
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
 from .models.query import Distribution, QueryResult
@@ -58,6 +59,7 @@ __all__ = [
     "IndependentDestructor",
     "LikelihoodCurveDisplay",
     "MarginalsDisplay",
+    "Membership",
     "MixtureDestructor",
     "MonteCarloWarning",
     "PackedTable",

@@ -15,10 +15,10 @@ from ..densities.stored import LEAST_PROBABILITY
 from ..densities.trees import starts
 from ..machine.log_sums import logsumexp, softmax
 
-SHORT_STEPS = 30  # from every start, by at most so many rows that differ:
+SHORT_STEPS = 10  # from every start, by at most so many rows that differ:
 MOST_SHORT_ROWS = 20_000
 LIKE_A_ROW = 0.1  # of a class where EM starts; more, and rows are dealt out for good before the classes have a shape
-FOLLOWED = 4  # one start in so many is followed to the end
+FOLLOWED = 10  # one start in so many is followed to the end
 TOLERANCE = 1e-10  # nats per row that a step must gain
 MOST_STEPS = 10_000
 WORK = 300_000_000  # products between two looks at Ctrl-C
@@ -50,18 +50,22 @@ class LatentClasses:
         n = len(self.weight)
         return int(n - 1 + n * (self.n_categories - 1).sum())
 
-    def log_joint(self, cells):
-        """Log-probability of rows and classes together: ndarray of shape (n_rows, n_classes), float64.
+    def log_likelihood(self, cells):
+        """Log-likelihood of rows in each class: ndarray of shape (n_rows, n_classes), float64.
 
         ``cells`` are those of `cells_of`.
         """
         # what occurs in no class that was learned has some probability, that a row which has it be in a class, too
         least = np.maximum(self.prob, LEAST_PROBABILITY)
         log_prob = np.vstack([elementary.log(least), np.zeros((1, len(self.weight)))])
-        joint = np.tile(elementary.log(np.maximum(self.weight, LEAST_PROBABILITY)), (len(cells), 1))
+        told = np.zeros((len(cells), len(self.weight)))
         for column in cells.T:
-            joint += log_prob[column]
-        return joint
+            told += log_prob[column]
+        return told
+
+    def log_joint(self, cells):
+        """Log-probability of rows and classes together: ndarray of shape (n_rows, n_classes), float64."""
+        return elementary.log(np.maximum(self.weight, LEAST_PROBABILITY)) + self.log_likelihood(cells)
 
     def posterior(self, cells):
         """Probability of each class given rows: ndarray of shape (n_rows, n_classes), float64."""
@@ -103,6 +107,30 @@ def cells_of(codes, observed, n_categories):
     return np.ascontiguousarray(cells if observed is None else np.where(observed, cells, first[-1]), dtype=np.int32)
 
 
+def resamples(weight, n, rng):
+    """Weights of rows drawn with replacement (Efron 1979), as many as there are, in parts that bound their memory.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows,), int32
+        Rows that each row stands for.
+    n : int
+        How often.
+    rng : Generator
+
+    Yields
+    ------
+    drawn : ndarray of shape (n_of_part, n_rows), float64
+    """
+    ends, step = np.cumsum(weight, dtype=np.int64), max(1, MOST_WEIGHTS // len(weight))
+    for first in range(0, n, step):
+        drawn = np.zeros((min(step, n - first), len(ends)))
+        for one in drawn:
+            row = np.searchsorted(ends, rng.integers(ends[-1], size=ends[-1]), side="right")
+            one[:] = np.bincount(row, minlength=len(ends))
+        yield drawn
+
+
 class ClassLearner:
     """Latent class models of the rows of one table.
 
@@ -122,13 +150,15 @@ class ClassLearner:
         self.first_category, self.n_rows = starts(n_categories).astype(np.int32), int(weight.sum(dtype=np.int64))
         self.n_starts, self.threads = n_starts, threads
 
-    def learn(self, n_classes, rng):
+    def learn(self, n_classes, rng, others=()):
         """The likeliest classes, the largest first.
 
         Parameters
         ----------
         n_classes : int
         rng : Generator
+        others : sequence of LatentClasses, default=()
+            Further ones to start from, such as those of some of the rows.
 
         Returns
         -------
@@ -140,8 +170,14 @@ class ClassLearner:
         n_followed : int
             of how many.
         """
-        prior = np.zeros((1, self.first_category[-1]))
-        ((classes, scores),) = self._likeliest(n_classes, self.weight[None].astype(np.float64), prior, rng)
+        prior, weight = np.zeros((1, self.first_category[-1])), self.weight[None].astype(np.float64)
+        ((classes, scores),) = self._likeliest(n_classes, weight, prior, rng)
+        if others:
+            begun = np.array([np.vstack([each.weight, each.prob]) for each in others])
+            more = self._climb(self.cells, weight, np.zeros(len(begun), np.int32), prior, begun)
+            if more.max() > scores.max():
+                classes = self._classes(begun[more.argmax()])
+            scores = np.append(scores, more)
         best = float(scores.max())
         return classes.by_weight(), best, int((scores > best - SAME).sum()), len(scores)
 
@@ -164,44 +200,34 @@ class ClassLearner:
         -------
         score : float
             Mean log-likelihood of the rows that are held out, nats per row.
+        classes : list of LatentClasses
+            By which those of each part are told.
         """
         n = len(self.weight)
         without = np.array([np.bincount(row[part], minlength=n) for part in parts])
         seen = (self.weight - without).astype(np.float64)
-        found = self._likeliest(n_classes, seen, np.array([self._marginal(w) * BAYES_ROWS for w in seen]), rng)
-        scores = [
-            (w * logsumexp(classes.log_joint(self.cells))).sum() for w, (classes, _) in zip(without, found, strict=True)
-        ]
-        return float(sum(scores) / without.sum())
+        prior = np.array([self._marginal(weight) * BAYES_ROWS for weight in seen])
+        found = [classes for classes, _ in self._likeliest(n_classes, seen, prior, rng)]
+        scores = np.array([logsumexp(classes.log_joint(self.cells)) for classes in found])
+        return float((without * scores).sum() / without.sum()), found
 
-    def resampled(self, classes, n, rng):
-        """Classes learned anew from rows drawn with replacement (Efron 1979), starting from those of all rows.
+    def relearned(self, classes, weight):
+        """Classes learned anew from the same rows by other weights, starting from those of all rows.
 
         Parameters
         ----------
         classes : LatentClasses
-        n : int
-            How often.
-        rng : Generator
+        weight : ndarray of shape (n, n_rows), float64
 
         Returns
         -------
-        weight : ndarray of shape (n, n_classes), float64
-        prob : ndarray of shape (n, sum of n_categories, n_classes), float64
-            Classes in the order of those that they are most like.
+        classes : list of LatentClasses
+            In the order of those that they are most like.
         """
-        ends, found = np.cumsum(self.weight, dtype=np.int64), []
-        step = max(self.threads, MOST_WEIGHTS // len(ends))
-        for first in range(0, n, step):
-            drawn = np.zeros((min(step, n - first), len(ends)))
-            for weight in drawn:
-                row = np.searchsorted(ends, rng.integers(self.n_rows, size=self.n_rows), side="right")
-                weight[:] = np.bincount(row, minlength=len(ends))
-            start = np.tile(np.vstack([classes.weight, classes.prob]), (len(drawn), 1, 1))
-            each = np.arange(len(drawn), dtype=np.int32)
-            self._climb(self.cells, drawn, each, np.zeros((len(drawn), self.first_category[-1])), start)
-            found += [self._classes(one).matched(classes) for one in start]
-        return np.array([one.weight for one in found]), np.array([one.prob for one in found])
+        start = np.tile(np.vstack([classes.weight, classes.prob]), (len(weight), 1, 1))
+        each, prior = np.arange(len(weight), dtype=np.int32), np.zeros((len(weight), self.first_category[-1]))
+        self._climb(self.cells, weight, each, prior, start)
+        return [self._classes(one).matched(classes) for one in start]
 
     def _likeliest(self, n_classes, row_weight, prior, rng):
         """Of each weighting of the rows, the likeliest classes, and the scores of all runs that were followed."""

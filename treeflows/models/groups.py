@@ -1,6 +1,7 @@
 """Groups of rows: a handful of latent classes, with what tells how many there are, and told in words."""
 
 import html
+import itertools
 import math
 import warnings
 from dataclasses import dataclass
@@ -10,18 +11,22 @@ import numpy as np
 
 from .._ext import elementary
 from ..densities.stored import LEAST_PROBABILITY
-from ..learning.latent import ClassLearner, LatentClasses, cells_of
-from ..learning.multisets import distinct, held_out_parts
+from ..learning.latent import ClassLearner, LatentClasses, cells_of, resamples
+from ..learning.membership import learn_effects, log_shares
+from ..learning.multisets import distinct, hashes, held_out_parts, of_one_spelling
 from ..learning.rows import rows_to_learn_from
 from ..machine.errors import ParameterError
+from ..machine.log_sums import softmax
+from ..tables.contexts import encode_context, learn_context
 from ..tables.domain import Domain
+from ..tables.policy import TablePolicy
+from .membership import LEVEL, Membership, terms_of
 
 MOST_GROUPS = 8
 PARTS = np.linspace(0, 1, 6)[1:-1]  # quantiles that numbers are cut at
 WORSE = 2  # numbers of groups in turn that are worse, after which no more are tried
 TOLD = 4  # columns of each group, in words
 NAMED = 2  # of its name
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,8 @@ class Groups:
         ``resampled_weight.std(axis=0)``.
     resampled_profiles : dict of str to ndarray of shape (n_bootstrap, n_groups, n_values), float64
         And the distributions of each column.
+    membership : Membership or None
+        What the context of the rows tells of their groups, where there was one.
     index : Index or None
         Of the rows, where the table was a pandas DataFrame.
     model : estimator
@@ -161,6 +168,7 @@ class Groups:
     criteria: list
     resampled_weight: np.ndarray
     resampled_profiles: dict
+    membership: Membership | None
     index: Any
     model: Any
     columns: GroupColumns
@@ -178,34 +186,43 @@ class Groups:
         told = [self.telling(i, NAMED) for i in range(len(self.weight))]
         return tuple(", ".join(f"{name} = {value}" for name, value, *_ in each) for each in told)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, context=None):
         """Probability of each group given rows, or those of their cells that are there.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
             Of the columns that the model was fitted to; some may lack.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            What else is known, of groups that were found with one; None for nothing.
 
         Returns
         -------
         probability : ndarray of shape (n_rows, n_groups), float64
         """
         codes, observed = self.columns.codes(self.model.read_cells(X))
-        return self.classes.posterior(cells_of(codes, observed, self.columns.n_categories))
+        cells = cells_of(codes, observed, self.columns.n_categories)
+        if context is None:
+            return self.classes.posterior(cells)
+        if self.membership is None:
+            raise TypeError("there must be no context: these groups were found without one")
+        return softmax(self.membership.log_shares(context, len(cells)) + self.classes.log_likelihood(cells))
 
-    def predict(self, X):
+    def predict(self, X, context=None):
         """The most probable group of rows.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
             As `predict_proba` takes it.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            As `predict_proba` takes it.
 
         Returns
         -------
         group : ndarray of shape (n_rows,), int64
         """
-        return self.predict_proba(X).argmax(axis=1)
+        return self.predict_proba(X, context).argmax(axis=1)
 
     def weight_interval(self, level=LEVEL):
         """Where the shares of the groups lie: percentile intervals of the bootstrap (Efron 1979).
@@ -323,6 +340,8 @@ class Groups:
             lines.extend(
                 f"  {name} = {value}: {own:.0%}, of all rows {every:.0%}" for name, value, own, every in self.telling(i)
             )
+        if self.membership is not None and n > 1:
+            lines.append(self.membership.to_text())
         return "\n".join(lines)
 
     def __str__(self):
@@ -332,7 +351,7 @@ class Groups:
         return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
-def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, threads, index=None):
+def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, threads, context=None, index=None):
     """Groups of rows.
 
     Parameters
@@ -346,6 +365,8 @@ def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, t
     n_starts, n_bootstrap : int
     rng : Generator
     threads : int
+    context : Table, default=None
+        What else is known of the rows.
     index : Index, default=None
 
     Returns
@@ -355,53 +376,83 @@ def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, t
     domain = model.domain_
     columns = GroupColumns.learn(domain, rows, weight)
     k, (codes, observed) = columns.n_categories, columns.codes(rows)
-    table, times = rows_to_learn_from(np.hstack([codes, observed.view(np.uint8)]), None, weight, k, rng, threads)
-    table, times = distinct(table, times)
-    cells = cells_of(table[:, : len(k)], table[:, len(k) :] == 1, k)
-    learner = ClassLearner(cells, times, k, n_starts, threads)
-    numbers = _numbers(n_groups, len(cells), k)
-    row = rng.permutation(np.repeat(np.arange(len(cells)), times))
-    parts = held_out_parts(learner.n_rows, len(k))
-    seed, found, worse = int(rng.integers(2**62)), {}, 0
-    for n in sorted({1, *numbers}):
-        # by a stream of its own, whatever other numbers are tried
-        drawn = np.random.default_rng((seed, n))
-        classes, score, *runs = learner.learn(n, drawn)
-        told = learner.held_out(n, row, parts, drawn) * learner.n_rows if parts else math.nan
-        penalty, entropy = classes.n_parameters, _entropy(classes.posterior(cells), times)
-        bic = penalty * math.log(learner.n_rows) - 2 * score
-        criteria = GroupCriteria(n, score, penalty, 2 * penalty - 2 * score, bic, told, entropy, *runs)
-        worse = 0 if not found or bic < min(each.bic for each, _ in found.values()) else worse + 1
-        found[n] = criteria, classes
-        if n_groups is None and worse == WORSE:
-            break
-    _, best = min((each.bic, n) for n, (each, _) in found.items() if n in numbers)
+    table, n = np.hstack([codes, observed.view(np.uint8)]), 2 * len(k)
+    if context is not None:
+        known = learn_context(context, weight, TablePolicy.of(model))
+        given = of_one_spelling(encode_context(known, context, threads).astype(np.float64))
+        table = np.hstack([table, given.view(np.uint8)])
+    # rows with their context are what the bootstrap draws, and those that differ without it what classes are made of
+    table, times = distinct(*rows_to_learn_from(table, None, weight, k, rng, threads))
+    whole = np.ascontiguousarray(table[:, :n])
+    differing, counted = distinct(whole, times)
+    which = np.searchsorted(hashes(differing), hashes(whole))
+    cells = cells_of(differing[:, : len(k)], differing[:, len(k) :] == 1, k)
+    learner, seed = ClassLearner(cells, counted, k, n_starts, threads), int(rng.integers(2**62))
+    found = _each_number(learner, n_groups, rng, seed)
+    _, best = min((each.bic, n) for n, (each, _) in found.items() if n_groups is None or n in n_groups)
     classes = found[best][1]
-    weights, probs = np.zeros((0, best)), np.zeros((0, *classes.prob.shape))
-    if n_bootstrap:
-        weights, probs = learner.resampled(classes, n_bootstrap, np.random.default_rng((seed, 0)))
-    profiles, resampled, overall = {}, {}, {}
-    for j, name in enumerate(domain.column_names):
-        of = slice(learner.first_category[j], learner.first_category[j + 1])
-        profiles[name] = np.ascontiguousarray(classes.prob[of].T)
-        resampled[name] = np.ascontiguousarray(probs[:, of].transpose(0, 2, 1))
-        overall[name] = (classes.weight[:, None] * profiles[name]).sum(axis=0)
-    probability = classes.posterior(cells_of(codes, observed, k))
+    if context is not None:
+        terms, design = terms_of(known, table[:, n:].copy().view(np.float64))
+        effects, score = learn_effects(design, classes.log_likelihood(cells)[which], times.astype(np.float64))
+    shares, probs, drawn_effects = [], [], []
+    for drawn in resamples(times, n_bootstrap, np.random.default_rng((seed, 0))):
+        of_cells = np.array([np.bincount(which, one, len(cells)) for one in drawn])
+        for again, times_drawn in zip(learner.relearned(classes, of_cells), drawn, strict=True):
+            shares.append(again.weight)
+            probs.append(again.prob)
+            if context is not None:
+                told = again.log_likelihood(cells)[which]
+                drawn_effects.append(learn_effects(design, told, times_drawn, effects)[0])
+    cells, membership = cells_of(codes, observed, k), None
+    probability = classes.posterior(cells)
+    if context is not None:
+        resampled = np.array(drawn_effects).reshape(n_bootstrap, *effects.shape)
+        membership = Membership(terms, effects, resampled, score, known)
+        shares_given = log_shares(terms_of(known, given)[1], effects)
+        probability = softmax(shares_given + classes.log_likelihood(cells))
+    by_column = itertools.pairwise(learner.first_category.tolist())
+    of = {name: slice(*ends) for name, ends in zip(domain.column_names, by_column, strict=True)}
+    profiles = {name: np.ascontiguousarray(classes.prob[part].T) for name, part in of.items()}
+    resampled_prob = np.array(probs).reshape(n_bootstrap, *classes.prob.shape).transpose(0, 2, 1)
     return Groups(
         group=probability.argmax(axis=1),
         probability=probability,
         weight=classes.weight,
         profiles=profiles,
         labels=dict(zip(domain.column_names, map(tuple, columns.labels), strict=True)),
-        overall=overall,
+        overall={name: (classes.weight[:, None] * profile).sum(axis=0) for name, profile in profiles.items()},
         criteria=[each for each, _ in found.values()],
-        resampled_weight=weights,
-        resampled_profiles=resampled,
+        resampled_weight=np.array(shares).reshape(n_bootstrap, best),
+        resampled_profiles={name: np.ascontiguousarray(resampled_prob[:, :, part]) for name, part in of.items()},
+        membership=membership,
         index=index,
         model=model,
         columns=columns,
         classes=classes,
     )
+
+
+def _each_number(learner, n_groups, rng, seed):
+    """Criteria and classes by number of groups: dict of int to (GroupCriteria, LatentClasses)."""
+    numbers = _numbers(n_groups, len(learner.cells), learner.n_categories)
+    row = rng.permutation(np.repeat(np.arange(len(learner.cells)), learner.weight))
+    parts = held_out_parts(learner.n_rows, len(learner.n_categories))
+    found: dict = {}
+    worse = 0
+    for n in sorted({1, *numbers}):
+        # by a stream of its own, whatever other numbers are tried
+        drawn = np.random.default_rng((seed, n))
+        told, others = learner.held_out(n, row, parts, drawn) if parts else (math.nan, [])
+        classes, score, *runs = learner.learn(n, drawn, others)
+        penalty, entropy = classes.n_parameters, _entropy(classes.posterior(learner.cells), learner.weight)
+        bic = penalty * math.log(learner.n_rows) - 2 * score
+        aic = 2 * penalty - 2 * score
+        criteria = GroupCriteria(n, score, penalty, aic, bic, told * learner.n_rows, entropy, *runs)
+        worse = 0 if not found or bic < min(each.bic for each, _ in found.values()) else worse + 1
+        found[n] = criteria, classes
+        if n_groups is None and worse == WORSE:
+            break
+    return found
 
 
 def _numbers(n_groups, n_distinct, k):
@@ -418,7 +469,7 @@ def _numbers(n_groups, n_distinct, k):
     loose = [n for n in n_groups if n not in identified]
     if loose:
         told = f"n_groups is {', '.join(map(str, loose))}: other groups are as likely, since these have more parameters"
-        warnings.warn(f"{told} than the columns have combinations of values", UserWarning, stacklevel=4)
+        warnings.warn(f"{told} than the columns have combinations of values", UserWarning, stacklevel=5)
     return n_groups
 
 

@@ -10,14 +10,14 @@ from .containers import as_array, is_frame, read_table
 from .domain import listing
 
 
-def read_context(context, n_rows):
+def read_context(context, n_rows=None):
     """A context as a user gives it, as a table: Table.
 
     Parameters
     ----------
     context : array-like of shape (n_rows,) or (n_rows, n_context), series or dataframe
-    n_rows : int
-        That it must have.
+    n_rows : int, default=None
+        That it must have; None for any.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def read_context(context, n_rows):
         If it has others, no columns, or one of them twice.
     """
     table = read_table(BaseEstimator(), _as_table(context), reset=True)
-    if table.n_rows != n_rows:
+    if n_rows is not None and table.n_rows != n_rows:
         raise ValueError(f"context has {table.n_rows:,} rows, and the table {n_rows:,}")
     return table
 
