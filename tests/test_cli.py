@@ -370,27 +370,6 @@ def test_anomalies(said, data):
     assert [v.replace("(missing)", "") for v in found[0]["values"].values()] == row
 
 
-def test_groups(said, refused, tmp_path):
-    rng = np.random.default_rng(0)
-    told = np.where(rng.random((300, 5)) < np.where(rng.random(300) < 0.4, 0.95, 0.05)[:, None], "yes", "no")
-    pd.DataFrame(told, columns=list("abcde")).to_csv(tmp_path / "t.csv", index=False)
-    said("fit", "t.csv", "-o", "m", "--model", "tree", "--no-held-out")
-    shown = said("groups", "m", "t.csv", "--seed", 3)
-    found = treeflows.load("m").find_groups(pd.read_csv(tmp_path / "t.csv"), random_state=3)
-    assert shown == f"{found}\n"
-    assert shown.startswith("2 groups\n")
-    figures = json.loads(said("groups", "m", "t.csv", "-k", 1, 2, "--bootstrap", 20, "--json"))
-    assert [each["n_groups"] for each in figures["criteria"]] == [1, 2]
-    assert figures["groups"] == pytest.approx(found.weight.tolist())
-    assert len(figures["profiles"]) == 10
-    assert figures["profiles"][0]["group 0 low"] <= figures["profiles"][0]["group 0"]
-    said("groups", "m", "t.csv", "-k", 2, "-o", "g.csv")
-    written = pd.read_csv(tmp_path / "g.csv")
-    assert written["group"].tolist() == found.group.tolist()
-    np.testing.assert_allclose(written.iloc[:, 1:], found.probability, atol=1e-9)
-    assert "--groups" in refused("groups", "m", "t.csv", "-k", 300)
-
-
 def test_json_is_strict(said, data, monkeypatch):
     said("fit", data, "-o", "m", "--model", "tree")
     result = treeflows.load("m").query("code")

@@ -10,7 +10,6 @@ import sys
 import time
 import warnings
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -72,18 +71,10 @@ SPELLED = {
     "n": "rows",
     "n_permutations": "permutations",
     "n_samples": "rows",
-    "n_groups": "groups",
     "random_state": "seed",
 }  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
-TABLES = (
-    "sample",
-    "score",
-    "impute",
-    "predict",
-    "query",
-    "groups",
-)  # what writes a table, which standard output takes too
+TABLES = ("sample", "score", "impute", "predict", "query")  # what writes a table, which standard output takes too
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
@@ -458,22 +449,6 @@ def _anomalies(arguments):
     print(_as_json(told))
 
 
-def _groups(arguments):
-    model = _load(arguments)
-    X, _ = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
-    found = model.find_groups(X, arguments.groups, n_bootstrap=arguments.bootstrap, random_state=arguments.seed)
-    if arguments.output is not None:
-        names = ["group", *(f"probability of group {i}" for i in range(len(found.weight)))]
-        with writing(arguments.output) as append:
-            append(to_frame(np.column_stack([found.group, found.probability]), names).astype({"group": int}))
-    elif arguments.json:
-        weights, criteria = found.weight.tolist(), [asdict(each) for each in found.criteria]
-        profiles = found.to_frame().reset_index().to_dict("records")
-        print(_as_json({"groups": weights, "criteria": criteria, "profiles": profiles}))
-    else:
-        print(printable(found.to_text()))
-
-
 def _evaluate(arguments):
     if arguments.synthetic is not None:
         if arguments.weight is not None:
@@ -840,7 +815,6 @@ COMMANDS = {
     "explain": _explain,
     "impute": _impute,
     "anomalies": _anomalies,
-    "groups": _groups,
     "evaluate": _evaluate,
     "explore": _explore,
     "compare": _compare,

@@ -24,8 +24,6 @@ DESCRIPTIONS = {
     "explain": "Tell why a row is as probable as it is: its most surprising cells, what was rather to be expected "
     "there, and the questions of the column's tree that led there.",
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
-    "groups": "Say which kinds of rows there are, how many, and what each is like: latent classes, within which "
-    "columns are independent.",
     "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
     "of simple trees. Or say how good a synthetic table is.",
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
@@ -70,10 +68,6 @@ EXAMPLES = {
     "anomalies": """
         treeflows anomalies people.treeflow people.csv
         treeflows anomalies people.treeflow people.csv -n 20 --cells 1""",
-    "groups": """
-        treeflows groups people.treeflow people.csv
-        treeflows groups people.treeflow people.csv -k 3 --bootstrap 1000
-        treeflows groups people.treeflow people.csv -k 2 3 4 -o group_of_row.csv""",
     "evaluate": """
         treeflows evaluate people.csv
         treeflows evaluate people.csv --synthetic new.csv --test unseen.csv --target vote""",
@@ -219,14 +213,6 @@ def parser():
     _add_unseen(anomalies)
     told = "most surprising cells to print of each (default: %(default)s)"
     anomalies.add_argument("--cells", type=_whole(0), default=3, metavar="N", help=told)
-
-    groups = command("groups", "which kinds of rows there are", model, data, seed, jobs, as_json)
-    told = "how many; of several numbers that which the Bayesian information criterion likes best (default: up to 8)"
-    groups.add_argument("-k", "--groups", type=_whole(1), nargs="+", metavar="K", help=told)
-    told = "learn them as often of rows drawn anew, for intervals (default: %(default)s)"
-    groups.add_argument("--bootstrap", type=_whole(0), default=0, metavar="N", help=told)
-    told = "write a table: each row's group, and the probability of each group"
-    groups.add_argument("-o", "--output", metavar="OUT", help=told)
 
     evaluate = command("evaluate", "held-out likelihood beside simple models", data, learning, seed, jobs, as_json)
     _add_weight(evaluate)
