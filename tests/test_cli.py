@@ -370,6 +370,24 @@ def test_anomalies(said, data):
     assert [v.replace("(missing)", "") for v in found[0]["values"].values()] == row
 
 
+def test_groups(said, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.random((300, 5)) < np.where(rng.random(300) < 0.3, 0.9, 0.1)[:, None], columns=list("abcde"))
+    X.value_counts().reset_index(name="n").to_csv(tmp_path / "t.csv", index=False)
+    said("fit", "t.csv", "--weight", "n", "-o", "m", "--model", "tree")
+    told = said("groups", "m", "t.csv", "--weight", "n", "-n", 1, 2, "--bootstrap", 20)
+    assert re.search(r"^2 groups\n.*\ngroup 1, \d\d\.\d% of the rows \(", told, re.DOTALL)
+    figures = json.loads(said("groups", "m", "t.csv", "--weight", "n", "-n", 2, "--json"))
+    assert [each["n_groups"] for each in figures["criteria"]] == [1, 2]
+    assert len(figures["profiles"]["a"]) == len(figures["weight"]) == 2
+    assert figures["weight_interval"] is None
+    said("groups", "m", "t.csv", "--weight", "n", "-n", 2, "-o", "who.csv")
+    who = pd.read_csv(tmp_path / "who.csv")
+    assert list(who) == ["group", "group 0", "group 1"]
+    np.testing.assert_allclose(who["group 0"] + who["group 1"], 1)
+    assert "--groups is 99" in refused("groups", "m", "t.csv", "--weight", "n", "-n", 99)
+
+
 def test_json_is_strict(said, data, monkeypatch):
     said("fit", data, "-o", "m", "--model", "tree")
     result = treeflows.load("m").query("code")

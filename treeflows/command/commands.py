@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ SPELLED = {
     "random_state": "seed",
 }  # others as they are
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
-TABLES = ("sample", "score", "impute", "predict", "query")  # what writes a table, which standard output takes too
+# what writes a table, which standard output takes too
+TABLES = ("sample", "score", "impute", "predict", "query", "groups")
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
@@ -449,6 +451,34 @@ def _anomalies(arguments):
     print(_as_json(told))
 
 
+def _groups(arguments):
+    model = _load(arguments)
+    table, weight = _table_of_cells(model, arguments), None
+    if arguments.weight is not None:
+        table, weight = _weighed(table, arguments.weight)
+    X = for_model(model, table, called(arguments.data))[0]
+    found = model.find_groups(
+        X, arguments.groups, n_bootstrap=arguments.bootstrap, sample_weight=weight, random_state=arguments.seed
+    )
+    if arguments.output is not None:
+        told = to_frame(found.probability, [f"group {i}" for i in range(len(found.weight))])
+        told.insert(0, "group", found.group)
+        with writing(arguments.output) as append:
+            append(told)
+    elif arguments.json:
+        figures = {
+            "criteria": [asdict(each) for each in found.criteria],
+            "weight": found.weight.tolist(),
+            "weight_interval": found.weight_interval().T.tolist() if arguments.bootstrap else None,
+            "names": found.names,
+            "labels": found.labels,
+            "profiles": {name: profile.tolist() for name, profile in found.profiles.items()},
+        }
+        print(_as_json(figures))
+    else:
+        print(printable(found.to_text()))
+
+
 def _evaluate(arguments):
     if arguments.synthetic is not None:
         if arguments.weight is not None:
@@ -815,6 +845,7 @@ COMMANDS = {
     "explain": _explain,
     "impute": _impute,
     "anomalies": _anomalies,
+    "groups": _groups,
     "evaluate": _evaluate,
     "explore": _explore,
     "compare": _compare,

@@ -24,6 +24,8 @@ DESCRIPTIONS = {
     "explain": "Tell why a row is as probable as it is: its most surprising cells, what was rather to be expected "
     "there, and the questions of the column's tree that led there.",
     "anomalies": "Print the rows of lowest likelihood, and of each the cells that its others let expect least.",
+    "groups": "Find a handful of groups of rows, latent classes, and tell what each is like and how many there are; or "
+    "write the probability of each group for each row.",
     "evaluate": "Cross-validate a model: likelihood of held-out rows, beside those of independent columns and "
     "of simple trees. Or say how good a synthetic table is.",
     "compare": "Say what differs between two tables of the same columns: whether, how much, in which columns, where, "
@@ -68,6 +70,10 @@ EXAMPLES = {
     "anomalies": """
         treeflows anomalies people.treeflow people.csv
         treeflows anomalies people.treeflow people.csv -n 20 --cells 1""",
+    "groups": """
+        treeflows groups people.treeflow people.csv
+        treeflows groups people.treeflow people.csv -n 1 2 3 4 5 --bootstrap 1000
+        treeflows groups people.treeflow people.csv -n 3 -o who.csv""",
     "evaluate": """
         treeflows evaluate people.csv
         treeflows evaluate people.csv --synthetic new.csv --test unseen.csv --target vote""",
@@ -213,6 +219,15 @@ def parser():
     _add_unseen(anomalies)
     told = "most surprising cells to print of each (default: %(default)s)"
     anomalies.add_argument("--cells", type=_whole(0), default=3, metavar="N", help=told)
+
+    groups = command("groups", "latent classes of the rows", model, data, seed, jobs, as_json)
+    told = "how many; of several numbers, that of the least BIC (default: from 1 on, until that is worse)"
+    groups.add_argument("-n", "--groups", type=_whole(1, 256), nargs="+", metavar="N", help=told)
+    told = "learn them so often from rows drawn with replacement, for intervals (default: %(default)s)"
+    groups.add_argument("--bootstrap", type=_whole(0), default=0, metavar="N", help=told)
+    told = "a column that says how many rows each row stands for"
+    groups.add_argument("--weight", metavar="COLUMN", help=told)
+    groups.add_argument("-o", "--output", metavar="OUT", help="write each row's group, and the probability of each")
 
     evaluate = command("evaluate", "held-out likelihood beside simple models", data, learning, seed, jobs, as_json)
     _add_weight(evaluate)
