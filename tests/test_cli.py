@@ -1456,9 +1456,10 @@ def test_values_of_numbers_as_users_write_them(numbers):
 
 
 def test_pictures_that_are_not_of_numbers_are_refused_by_name(numbers, refused):
-    for what in ("tree", "curve"):
-        told = refused("plot", numbers / "m", "--what", what, "-o", "a.png")
-        assert "is not for numbers yet, and column 'cm' holds numbers" in told
+    told = refused("plot", numbers / "m", "--what", "curve", "-o", "a.png")
+    assert "is not for numbers yet, and column 'cm' holds numbers" in told
+    told = refused("plot", numbers / "m", "--what", "tree", "--column", "cm", "-o", "a.png")
+    assert "column 'cm' holds numbers, each binary digit of which has a tree" in told
 
 
 def test_numbers_of_parquet_keep_their_types(numbers, said):

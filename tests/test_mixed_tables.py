@@ -1,5 +1,7 @@
 """Tables with numbers, from cells to cells: fit, likelihood, samples, codes, files, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -137,6 +139,12 @@ def test_curves_are_not_of_numbers(model):
         model.likelihood_curves()
     with pytest.raises(TableError, match="column 'age' holds numbers, each binary digit of which has a tree"):
         model.tree("age")
+
+
+def test_voices_of_codes_are_of_the_kinds_that_have_trees(model):
+    density = model.distribution_
+    with pytest.raises(ValueError, match="coded is no Pool or LogarithmicPool or several"):
+        replace(density, coded=density.trees[:1]).check()
 
 
 def is_true(said, cell, kinds):

@@ -12,7 +12,7 @@ from ..inference.particles import draw_along, draw_on
 from .axis import NumberAxis
 from .boosted import BoostedDestructor
 from .conditionals import Conditionals
-from .density import Density, OrderedDensity
+from .density import Density
 from .destructors import GaussianMixtureDestructor, MarginalDestructor, uniform_of
 from .digits import (
     FURTHER_LEVELS,
@@ -74,7 +74,7 @@ class MixedDensity(Density):
     numbers: NumberColumns
     smooth: MarginalDestructor
     trees: tuple[Conditionals, ...]
-    coded: tuple[OrderedDensity, ...]
+    coded: tuple[Pool | LogarithmicPool, ...]
     mixtures: tuple[GaussianMixtureDestructor, ...]
     boosted: tuple[BoostedDestructor, ...] = field(default=(), kw_only=True)  # files of before there were any lack them
     residuals: tuple[Conditionals, ...]

@@ -119,7 +119,8 @@ class Stored:
                 if isinstance(value, tuple) != bool(many) or not all(
                     isinstance(v, kind) for v in (value if many else [value])
                 ):
-                    raise ValueError(f"{name} is no {kind.__name__}{' or several' * bool(many)}")
+                    kinds = " or ".join(each.__name__ for each in get_args(kind) or [kind])
+                    raise ValueError(f"{name} is no {kinds}{' or several' * bool(many)}")
                 continue
             if value is None and name in self.optional():
                 continue

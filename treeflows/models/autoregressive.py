@@ -15,11 +15,11 @@ from ..learning.numbers import learn_trees_of_numbers
 from ..learning.objective import Objective
 from ..learning.orders import context_first, informative_order, pairwise_information
 from ..learning.prunings import COST_BITS, NO_LIMIT, average
-from ..machine.errors import ParameterError, check_number
+from ..machine.errors import check_number
 from ..machine.progress import progress_bar
 from .counted import CountedFlow
 from .parameters import check_criterion, check_n_jobs, check_smoothing
-from .trees import tree_at, tree_beside_numbers
+from .trees import column_of_tree, tree_at, tree_beside_numbers
 
 MOST_PAIRED = 8_000  # columns, every two of which are compared for an order
 MOST_LEAVES = 200_000  # of a tree: the model of a long table stays smaller than the table
@@ -223,9 +223,7 @@ class AutoregressiveTreeFlow(CountedFlow):
 
     def _tree(self, column, layer):
         self._refuse(layer=layer)
-        if column is None:
-            raise ParameterError("column must be given: each has a tree of its own", parameter="column")
-        j = self.domain_.index(column)
+        j = column_of_tree(self.domain_, column)
         if isinstance(self.distribution_, MixedDensity):
             return tree_beside_numbers(self.distribution_, self.all_columns, self.all_names, j)
         return self.trees_[j]

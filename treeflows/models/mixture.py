@@ -21,7 +21,7 @@ from .autoregressive import AutoregressiveTreeFlow, tell_trees
 from .base import learner, part_of
 from .counted import CountedFlow
 from .parameters import DefaultPart, check_n_jobs
-from .trees import tree_beside_numbers
+from .trees import column_of_tree, tree_beside_numbers
 
 FEWEST, MOST = 8, 128  # states that "auto" tries, doubling
 # Further trees see a part of the columns at each split and are pruned less: what one overfits the others average out.
@@ -213,7 +213,7 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
     def _tree(self, column, layer):
         self._refuse(layer=layer)
         if isinstance(self.distribution_, MixedDensity):
-            j = self.domain_.index(column)
+            j = column_of_tree(self.domain_, column)
             return tree_beside_numbers(self.distribution_, self.all_columns, self.all_names, j)
         return self.flows_[0].tree(column, full=True)
 

@@ -1,8 +1,21 @@
 """The trees of columns, as models have them, to read: with the names of columns and values."""
 
 from ..densities.conditional_tree import ConditionalTree
-from ..machine.errors import TableError
+from ..machine.errors import ParameterError, TableError
 from ..tables.quantities import Quantity
+
+
+def column_of_tree(domain, column):
+    """Number of the column whose tree is wanted.
+
+    Raises
+    ------
+    ParameterError
+        If none is.
+    """
+    if column is None:
+        raise ParameterError("column must be given: each has a tree of its own", parameter="column")
+    return domain.index(column)
 
 
 def tree_at(conditionals, place, before, names, labels, runs=frozenset()):
