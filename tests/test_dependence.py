@@ -68,7 +68,7 @@ def test_chance_is_told(graph, model):
 def test_sums_are_what_the_tree_tells():
     codes = table(3000, 3)[["a", "b", "c", "noise"]].to_numpy().astype(np.uint8, order="C")
     k = np.array([4, 4, 2, 3], dtype=np.int32)
-    strength, error, entropy = shared_out(codes[:2000], codes[2000:], k, np.zeros(4, dtype=np.int32))
+    strength, error, entropy = shared_out(codes[:2000], codes[2000:], k, np.zeros(4, dtype=np.int32), range(4))
     flow = AutoregressiveTreeFlow(order=[1, 2, 3, 0], min_samples_leaf=20).fit(codes[:2000])
     p = flow.conditional_proba(codes[2000:], 0)[np.arange(1000), codes[2000:, 0]]
     assert entropy[0] - strength[0].sum() == pytest.approx(-np.log(p).mean(), abs=1e-9)
@@ -116,9 +116,40 @@ def test_missing_cells_and_contexts():
     model = TreeFlowMixture(n_components=2, n_trees=1, missing="marginalize", random_state=0).fit(holes)
     [(name, *_)] = model.dependence_graph(holes, n_drawn=2000, random_state=0).of("b")
     assert name == "a"
-    given = AutoregressiveTreeFlow().fit(X[["a", "b"]], context=X[["noise"]])
-    with pytest.raises(TypeError, match="given 'noise'"):
-        given.dependence_graph()
+
+
+@pytest.mark.parametrize("kind", ["codes", "numbers"])
+def test_columns_may_depend_on_a_context(kind):
+    X = table(N, 5)[["a", "b", "noise"]]
+    if kind == "numbers":  # of the context too
+        X = X.assign(b=X["b"].astype(float) + np.random.default_rng(0).normal(0, 0.1, N), a=X["a"].astype(float))
+    own, context = X[["b", "noise"]], X[["a"]]
+    model = AutoregressiveTreeFlow(random_state=0).fit(own[:1500], context=context[:1500])
+    for told in ((own[1500:], context[1500:]), (None, context)):
+        graph = model.dependence_graph(*told, random_state=0)
+        assert graph.names == ("b", "noise", "a")
+        assert graph.asked.tolist() == [True, True, False]
+        assert [pair[:2] for pair in graph.pairs()] == [(0, 2)]
+        assert set(graph.to_frame()["column"]) == {"b", "noise"}
+    constant = model.dependence_graph(context=context[:1], random_state=0)  # within one, nothing depends on it
+    assert constant.of("b") == []
+    for told, words in (((), "must be given"), ((own, context[:7]), "7 rows")):
+        with pytest.raises((TypeError, ValueError), match=words):
+            model.dependence_graph(*told)
+    with pytest.raises(TypeError, match="no context"):
+        AutoregressiveTreeFlow().fit(own).dependence_graph(own, context)
+
+
+def test_some_columns_alone_depend_on_what_they_depend_on_among_all(model):
+    whole = model.dependence_graph(table(N, 1), random_state=0)
+    some = model.dependence_graph(table(N, 1), columns=["b", 3], random_state=0)
+    assert np.flatnonzero(some.asked).tolist() == [1, 3]
+    np.testing.assert_array_equal(some.strength[[1, 3]], whole.strength[[1, 3]])
+    assert np.isnan(some.strength[[0, 2, 4, 5]]).all()
+    assert [name for name, *_ in some.of("b")] == ["a"]
+    assert some.of("a") == []
+    with pytest.raises(ValueError, match="no column"):
+        model.dependence_graph(columns=["z"])
 
 
 def test_pictures(graph):

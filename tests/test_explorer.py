@@ -186,10 +186,78 @@ def test_rows_that_are_not_there_are_refused(small, row):
         small[2].row(row)
 
 
-def test_models_of_a_context_are_refused():
-    table = random_table(0, 200, [2, 2])
-    with pytest.raises(TypeError, match="this model was fitted to"):
-        AutoregressiveTreeFlow().fit(table[:, 1:], context=table[:, :1]).explore()
+def test_the_graph_is_that_of_the_model(small):
+    model, table, explorer = small
+    told = explorer.dependence
+    graph = eval(told["python"], {"model": model, "table": table})
+    assert told["python"] == "model.dependence_graph(table, random_state=0)"
+    assert told["about"] == "400 rows of the table"
+    assert [(line["column"], line["on"], line["nats"]) for line in told["lines"]] == graph.pairs()
+    assert told["lines"]
+    for line in told["lines"]:
+        assert line["error"] == graph.standard_error[line["column"], line["on"]]
+        assert line["share"] == line["nats"] / graph.entropy[line["column"]]
+    assert sorted(told["columns"]) == [0, 1, 2, 3]
+    np.testing.assert_allclose(np.hypot(*np.transpose(told["places"])), 1, atol=1e-3)
+
+
+def test_of_many_columns_and_rows_the_graph_is_of_some(monkeypatch):
+    monkeypatch.setattr("treeflows.explorer.answers.MOST_MEASURED", 1000)
+    codes = np.random.default_rng(0).integers(0, 2, (3000, 35))
+    codes[:, 34] = codes[:, 20]
+    table = pd.DataFrame(codes).rename(columns=str)
+    model = AutoregressiveTreeFlow(max_depth=2).fit(table)
+    told = Explorer(model, table, n_draws=2000).dependence
+    assert told["python"].startswith("model.dependence_graph(table[::3], random_state=0, columns=[")
+    assert len(eval(told["python"].partition("columns=")[2][:-1])) == 30
+    assert (told["about"], told["columns"][:2]) == ("1,000 rows of the table", [20, 34])
+    assert len(told["columns"]) == 30
+    of_draws = Explorer(model, n_draws=2000).dependence
+    assert of_draws["about"] == "10,000 rows drawn from the model"
+
+
+@pytest.mark.parametrize("kind", ["codes", "numbers"])
+def test_a_context_is_that_of_the_whole_page(kind, tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    region = rng.choice(["north", "south"], 600)
+    a = np.where(rng.random(600) < 0.9, region == "north", rng.random(600) < 0.5)
+    own = pd.DataFrame({"a": np.where(a, "yes", "no"), "b": rng.choice(["u", "v"], 600)})
+    context = pd.DataFrame({"region": region})
+    if kind == "numbers":
+        own, context = own.assign(x=a + rng.normal(size=600)), context.assign(w=rng.normal(size=600))
+    model = AutoregressiveTreeFlow(random_state=0).fit(own, context=context)
+    one = context[region == "south"][:1]
+    explorer = model.explore(own, context=one, n_draws=4000)
+    assert "given region = south" in repr(explorer)
+    found = model.query(given={"b": "u"}, context=one, n_draws=4000)
+    codes = explorer.faces[1].labels.index("u")
+    np.testing.assert_array_equal(explorer.query([said(1, [codes])])["shares"][0], found["a"].probability)
+    np.testing.assert_allclose(explorer.before[0], np.bincount(explorer.draws[:, 0], minlength=2) / 4000, atol=0.03)
+    figures = explorer.figures()
+    given = f"context={one.to_numpy(dtype=object).tolist()}"
+    assert figures["options"] == f", {given}, n_draws=4000"
+    row = explorer.row(5)
+    odd, likely = eval(row["python"], {"model": model, "table": own})
+    assert row["log_likelihood"] == pytest.approx(model.score_samples(own[5:6], one)[0])
+    assert row["log_likelihood"] == odd.log_likelihood[0]
+    assert [cell["likely"] for cell in row["cells"]][:2] == likely.iloc[0].tolist()[:2]
+    assert set(figures["graph"]["columns"]) == set(range(own.shape[1]))
+    eval(figures["graph"]["python"], {"model": model, "table": own})
+    with pytest.raises(TypeError, match="context must be given"):
+        model.explore()
+    with pytest.raises(ValueError, match="context has 2 rows"):
+        model.explore(context=context[:2])
+    if kind == "codes":
+        monkeypatch.chdir(tmp_path)
+        save(model, "m.treeflow")
+        assert (
+            main(["explore", "m.treeflow", "--export", "page.html", "--draws", "1000", "--given", "region=south"]) == 0
+        )
+        assert "given region = south" in (tmp_path / "page.html").read_text("utf-8")
+        assert main(["explore", "m.treeflow", "--given", "region=south", "--given", "a=yes"]) == 2
+        assert "what is known of 'a' is clicked on the page" in capsys.readouterr().err
+        assert main(["explore", "m.treeflow"]) == 2
+        assert "--given 'region=…' is needed" in capsys.readouterr().err
 
 
 # ---- the server ----
@@ -236,6 +304,8 @@ def test_the_page_and_its_answers_are_served(server, small):
     assert (status, json.loads(body)["shares"]) == (200, [list(each) for each in small[2].query(told)["shares"]])
     status, _, body = ask(server, path=f"/{server.token}/row", body=b'{"row": 3}')
     assert json.loads(body) == small[2].row(3)
+    status, _, body = ask(server, path=f"/{server.token}/graph", body=b"{}")
+    assert json.loads(body) == small[2].dependence
 
 
 def test_other_hosts_origins_and_sites_are_refused(server):
@@ -525,12 +595,65 @@ def test_a_served_page_tells_what_the_model_says(browser, server, small):
     browser.run("document.getElementById('rows').open = true")
     browser.wait("document.querySelector('#cells table')")
     assert browser.run("document.querySelectorAll('#cells tbody tr').length") == 4
+    browser.run("document.getElementById('graph').open = true")
+    browser.wait("document.querySelector('.graph')")
+    assert browser.run(GRAPH)["python"] == "model.dependence_graph(table, random_state=0)"
     assert browser.problems() == []
     assert all(address.startswith(server.address) for address in browser.requests())
 
 
+GRAPH = """(() => {
+  const found = (what) => [...document.querySelectorAll(`.graph ${what}`)];
+  const texts = (what) => found(what).map((each) => each.textContent);
+  return { lines: texts('li button'), names: texts('svg text'), on: texts('li .on'), lit: found('.line.on').length,
+    drawn: found('.line').length, read: texts('.read')[0], about: texts('p')[0], python: texts('code')[0] };
+})()"""
+
+
+def press(browser, key):
+    told = f"{{key: {key!r}, bubbles: true}}"
+    browser.run(f"document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {told}))")
+
+
+def test_columns_hang_together_in_a_browser(opened, small):
+    _, _, explorer = small
+    browser = opened(explorer, width=480)
+    browser.send("Emulation.setFocusEmulationEnabled", enabled=True)
+    assert not browser.run("document.getElementById('graph').open")
+    browser.run("document.querySelector('#graph summary').click()")
+    browser.wait("document.querySelector('.graph')")
+    shown, told = browser.run(GRAPH), explorer.dependence
+    names = [column["name"] for column in explorer.figures()["columns"]]
+    assert shown["names"] == [names[j] for j in told["columns"]]
+    assert len(shown["lines"]) == shown["drawn"] == len(told["lines"])
+    for text, line in zip(shown["lines"], told["lines"], strict=True):
+        assert text.startswith(
+            f"{names[line['column']]} on {names[line['on']]}{line['nats']:.3f} ± {line['error']:.3f}"
+        )
+    assert "400 rows of the table" in shown["about"]
+    assert shown["python"] == told["python"]
+    assert browser.run("document.documentElement.scrollWidth") <= 480
+    browser.run("document.querySelector('.graph li button').focus()")
+    press(browser, "ArrowDown")
+    shown = browser.run(GRAPH)
+    assert shown["lit"] == 1
+    assert shown["on"] == [shown["lines"][1]]
+    assert shown["read"].endswith("of its entropy")
+    browser.run("document.querySelector('.graph g[role]').focus()")
+    for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+        press(browser, key)
+    j = told["columns"][-1]
+    shown = browser.run(GRAPH)
+    assert shown["lit"] == sum(j in (line["column"], line["on"]) for line in told["lines"])
+    press(browser, "Enter")  # leads to the card
+    browser.wait("document.activeElement.closest('.card')")
+    assert browser.run("document.activeElement.closest('.card').querySelector('h2').textContent") == names[j]
+
+
 def test_names_are_text_in_a_browser(opened, hostile):
     browser = opened(hostile)
+    browser.run("document.getElementById('graph').open = true")
+    browser.wait("document.querySelector('.graph')")
     assert browser.run("document.querySelectorAll('b, script').length") == 2  # of its own
     shown = click(browser, HOSTILE[0], HOSTILE[2])
     assert eval(shown["python"].replace("model.query", "dict"))["given"] == {HOSTILE[0]: HOSTILE[2]}

@@ -73,7 +73,7 @@ def test_draws_are_within_their_errors(model, drawn, by_draws, monkeypatch):
             told, expected = result[f"x{j}"], np.bincount(rows[part, j], p[part], k) / p[part].sum()
             assert told.error.max() < 0.011
             sure = told.error == 0
-            np.testing.assert_array_equal(told.probability[sure], expected[sure])
+            np.testing.assert_allclose(told.probability[sure], expected[sure], rtol=1e-12)
             away.extend((told.probability - expected)[~sure] / told.error[~sure])
     assert 0.02 < np.mean(np.square(away)) < 2
     assert np.abs(away).max() < 4.5
@@ -154,6 +154,34 @@ def test_numbers_are_those_of_samples(people, samples, given, agrees, told, monk
         if p > 0.05:
             inside = part["age"].between(-np.inf if low is None else low, np.inf if high is None else high).mean()
             assert abs(inside - p) < 0.06
+
+
+@pytest.mark.filterwarnings("ignore::treeflows.MonteCarloWarning")
+@pytest.mark.parametrize(
+    ("given", "name", "may_be"),
+    [
+        ({"sex": "m", "cm": (170, None)}, "sex", {"m"}),
+        ({"sex": {"not": "m"}, "cm": (170, None)}, "sex", {"f", "(unseen)"}),
+        ({"age": 30, "cm": (170, None)}, "age", {"30 to 34"}),
+        ({"age": None, "cm": (170, None)}, "age", {"(missing)"}),
+        ({"age": [30, 70], "cm": (170, None)}, "age", {"30 to 34", "70 to 74"}),
+        ({"age": {"not": [(None, 40), (41, None)]}, "cm": (170, None)}, "age", {"(missing)"}),
+    ],
+)
+def test_of_what_is_given_only_what_may_be_has_an_error(people, given, name, may_be):
+    result = people.query(name, given=given)
+    told = result[name]
+    assert not result.exact
+    could = np.isin(told.labels, list(may_be))
+    assert could.any()
+    assert not told.probability[~could].any()
+    assert not told.error[~could].any()
+    if could.sum() == 1:
+        assert told.probability[could].tolist() == [1.0]
+        assert not told.error.any()
+        assert "±" not in told.to_text().partition("mean")[0]
+    else:
+        assert (told.error[could] > 0).any()
 
 
 def test_equal_questions_have_equal_answers_and_are_not_stored(people):

@@ -585,9 +585,16 @@ def _explore(arguments):
     from ..explorer.answers import Explorer
 
     model = _load(arguments)
-    X = None if arguments.data is None else _table_for(model, arguments)
+    given, context = _given(model, arguments.given)
+    if given:
+        name = model.domain_.column_names[next(iter(given))]
+        raise ValueError(f"--given tells the model's context; what is known of {name!r} is clicked on the page")
+    X = None
+    if arguments.data is not None:
+        X, _ = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
     title = without_ending(called(arguments.data or arguments.model)).name
-    explorer = Explorer(model, X, title=title, n_draws=arguments.draws, random_state=arguments.seed)
+    how = {"context": context, "n_draws": arguments.draws, "random_state": arguments.seed}
+    explorer = Explorer(model, X, title=title, **how)
     if arguments.output is None:
         explorer.serve(arguments.port, open_browser=not arguments.no_browser)
     else:

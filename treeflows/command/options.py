@@ -266,6 +266,8 @@ def parser():
     explore = command("explore", "ask a model with the mouse, in a browser or as one page", model, seed, jobs)
     explore.add_argument("data", metavar="DATA", nargs="?", help="a table whose rows to look at")
     _add_reading(explore)
+    told = "what a column of the model's context is, on the whole page: all of them must be told (repeatable)"
+    explore.add_argument("--given", action="append", default=[], metavar="COLUMN=VALUE", help=told)
     told = "write the page, with what it needs in it, instead of serving it"
     explore.add_argument("--export", dest="output", metavar="PAGE.html", help=told)
     explore.add_argument("--port", type=_whole(0, 65535), default=0, metavar="N", help="to serve at (default: any)")

@@ -18,18 +18,21 @@ from ..machine.archives import whole_file
 from ..machine.errors import ParameterError
 from ..machine.threads import n_threads
 from ..models.questions import MonteCarloWarning
+from ..pictures.graph import MOST_COLUMNS, Circle
 from ..tables.containers import read_table
+from ..tables.given import Given
 from .faces import Face, middle
 from .page import page
 
 DRAWS = 20_000
-DEFAULTS = {"n_draws": DRAWS, "random_state": 0}  # of ``TableModel.query``
+DEFAULTS = {"context": None, "n_draws": DRAWS, "random_state": 0}  # of ``TableModel.query``
 FEWEST_DRAWS = 1000  # in a page that has little room for them
 MOST_BYTES = 2_800_000  # of what a page knows
 ENOUGH, FEW = 4000, 8  # draws and values of each column, to see which share most
 SURE = 4  # standard deviations above what chance has
 MOST_NAMED = 3  # columns that another shares most with
 ODDEST = 20  # rows of a table to name
+MOST_MEASURED = 10_000  # rows of a table that dependence is measured in
 FRAME = 860  # pixels, the height of a page in a notebook
 
 
@@ -42,11 +45,12 @@ class Explorer:
     Parameters
     ----------
     model : fitted model of this package
-        Without a context.
     X : array or dataframe of shape (n_rows, n_columns), default=None
         A table whose rows to look at: the oddest of them, their cells by surprise, and what would be likelier.
     title : str, default=""
         What the page is called; the kind of the model if that is empty.
+    context : array-like of shape (1, n_context), default=None
+        Of a model that was fitted to one: what all on the page is conditioned on, the rows of ``X`` too.
     n_draws : int, default=20000
         Rows drawn from the model, by which the page answers without it; fewer where they would make it too large.
     random_state : int, default=0
@@ -62,14 +66,14 @@ class Explorer:
     True
     """
 
-    def __init__(self, model, X=None, *, title="", n_draws=DRAWS, random_state=0):
+    def __init__(self, model, X=None, *, title="", context=None, n_draws=DRAWS, random_state=0):
         check_is_fitted(model)
-        if model.context_ is not None:
-            names = ", ".join(model.context_.column_names)
-            raise TypeError(f"the explorer shows rows that nothing is given of, and this model was fitted to {names}")
         self.model, self.X = model, X
         self.title = title or type(model).__name__
-        self.how = {"n_draws": n_draws, "random_state": random_state}
+        # as lists, which the page can write as Python
+        self.context = None if context is None else np.atleast_2d(np.asarray(context, dtype=object)).tolist()
+        self.context_codes = model.given_codes(self.context, 1)
+        self.how = {"context": self.context, "n_draws": n_draws, "random_state": random_state}
 
     @cached_property
     def _before(self):
@@ -93,10 +97,12 @@ class Explorer:
 
         Those that the model itself answers from, wherever enough of them agree with the evidence.
         """
-        model, nothing = self.model, np.zeros(len(self.faces), dtype=bool)
-        blank = Evidence(nothing.astype(np.uint8), nothing, nothing, {})
+        model, (codes, observed, _, _) = self.model, Given(self.model.domain_).to_codes()
+        if self.context is not None:
+            codes = np.append(codes, self.context_codes)
+            observed = np.arange(len(codes)) >= len(self.faces)
         how = self.how["n_draws"], self.how["random_state"], n_threads(model.n_jobs)
-        return self.codes(kept_draws(model.distribution_, blank, *how))
+        return self.codes(kept_draws(model.distribution_, Evidence(codes, observed, observed, {}), *how))
 
     def codes(self, rows):
         """Codes of rows as the page has them.
@@ -160,7 +166,60 @@ class Explorer:
     def table(self):
         """How many rows the table has, and the oddest of them: int, Anomalies."""
         n_rows = read_table(self.model, self.X, reset=False).n_rows
-        return n_rows, self.model.anomalies(self.X, min(ODDEST, n_rows))
+        return n_rows, self.model.anomalies(self.X, min(ODDEST, n_rows), self._context_of(n_rows))
+
+    def _context_of(self, n_rows):
+        """That of as many rows."""
+        return None if self.context is None else self.context * n_rows
+
+    @cached_property
+    def dependence(self):
+        """What columns depend on, those that share most with others if there are many, drawn on a circle.
+
+        Returns
+        -------
+        told : dict
+            ``about``: what it is measured in, in words; ``python``, which computes it; the ``columns`` of the circle,
+            their ``places``, and its ``lines``, the strongest first: of each the ``column``, the column that it depends
+            ``on``, ``nats`` with their ``error``, their ``share`` of the column's entropy, and its ``bend``.
+        """
+        how, table, where = {"random_state": self.how["random_state"]}, None, "drawn from the model"
+        words = [f"{name}={value!r}" for name, value in how.items()]
+        if len(self.faces) > MOST_COLUMNS:
+            most = np.argsort(-self._shared.sum(axis=1), kind="stable")[:MOST_COLUMNS]
+            how["columns"] = np.sort(most).tolist()
+            words.append(f"columns={how['columns']}")
+        n_rows = 1
+        if self.X is not None:
+            n_table, _ = self.table
+            step = -(-n_table // MOST_MEASURED)
+            places = np.arange(0, n_table, step)
+            table, n_rows = _rows_of(self.X, places), len(places)
+            words.insert(0, "table" if step == 1 else f"table[::{step}]")
+            where = "of the table"
+        if self.context is not None:
+            words.append(f"context={self.context}" + f" * {n_rows}" * (n_rows > 1))
+        with _quietly():
+            graph = self.model.dependence_graph(table, self._context_of(n_rows), **how)
+        circle = Circle.of(graph)
+        lines = [
+            {
+                "column": i,
+                "on": j,
+                "nats": nats,
+                "error": float(graph.standard_error[i, j]),
+                "share": nats / float(graph.entropy[i]),
+                "bend": bend,
+            }
+            for (i, j, nats), bend in zip(circle.pairs, circle.bends.round(4).tolist(), strict=True)
+        ]
+        return {
+            "about": f"{graph.n_rows:,} rows {where}",
+            "python": f"model.dependence_graph({', '.join(words)})",
+            "columns": circle.columns,
+            "places": circle.places.round(4).tolist(),
+            "lines": lines,
+        }
 
     def given(self, told):
         """Evidence of the page as ``query`` takes it.
@@ -212,17 +271,18 @@ class Explorer:
             raise ParameterError(f"row must be a whole number from 0 to {n_rows - 1:,}", parameter="row", value=i)
         part = _rows_of(self.X, [i])
         with _quietly():
-            return self._rows(part, [i], self.model.anomalies(part, 1))[0]
+            return self._rows(part, [i], self.model.anomalies(part, 1, self.context))[0]
 
     def _rows(self, part, places, found):
         """What ``row`` says of the rows of a table, which have these places in the whole one."""
-        model, domain = self.model, self.model.domain_
-        rows = model.read(part, infer=True)
+        model, domain, context = self.model, self.model.domain_, self._context_of(len(places))
+        given = "" if self.context is None else f", context={self.context}"
+        rows = model.read(part, context, infer=True)
         codes = self.codes(rows.codes).astype(int)
         if rows.observed is not None:
-            codes[~rows.observed] = -1
+            codes[~rows.observed[:, : len(self.faces)]] = -1
         try:
-            table = read_table(model, model.predict(part), reset=False)
+            table = read_table(model, model.predict(part, context=context), reset=False)
             likely = [domain.shown(table, j) for j in range(len(self.faces))]
         except ValueError:  # so much is missing in one of them that nothing can be told
             likely = [np.full(len(places), "")] * len(self.faces)
@@ -235,7 +295,8 @@ class Explorer:
                     {"column": j, "text": str(text), "surprise": float(nats), "likely": str(likely[j][i])}
                     for j, (text, nats) in enumerate(zip(found.values[i], found.surprise[i], strict=True))
                 ],
-                "python": f"model.anomalies(table[{place}:{place + 1}], 1), model.predict(table[{place}:{place + 1}])",
+                "python": f"model.anomalies(table[{place}:{place + 1}], 1{given}), "
+                f"model.predict(table[{place}:{place + 1}]{given})",
             }
             for i, place in enumerate(places)
         ]
@@ -252,8 +313,8 @@ class Explorer:
         -------
         figures : dict
         """
-        shared, columns = self._shared(), []
-        for face, told, before, of_others in zip(self.faces, self._before, self.before, shared, strict=True):
+        columns = []
+        for face, told, before, of_others in zip(self.faces, self._before, self.before, self._shared, strict=True):
             most = np.argsort(-of_others, kind="stable")[:MOST_NAMED]
             columns.append(
                 face.figures()
@@ -282,6 +343,7 @@ class Explorer:
             "about": about,
             "columns": columns,
             "rows": rows,
+            "graph": None if served else self.dependence,
             "served": served,
             "options": "".join(f", {name}={value}" for name, value in self.how.items() if value != DEFAULTS[name]),
         }
@@ -330,14 +392,18 @@ class Explorer:
 
     @property
     def _about(self):
-        n = len(self.model.domain_.columns)
-        return f"{type(self.model).__name__} of {n:,} column{'s' * (n > 1)}"
+        n, given = len(self.model.domain_.columns), ""
+        if self.context is not None:
+            pairs = zip(self.model.context_.column_names, self.context[0], strict=True)
+            given = " given " + ", ".join(f"{name} = {cell}" for name, cell in pairs)
+        return f"{type(self.model).__name__} of {n:,} column{'s' * (n > 1)}{given}"
 
     def _repr_html_(self):
         inner = self.to_html().replace("&", "&amp;").replace('"', "&quot;")
         style = f"width:100%;height:{FRAME}px;border:0;border-radius:12px"
         return f'<iframe srcdoc="{inner}" sandbox="allow-scripts" title="explorer" style="{style}"></iframe>'
 
+    @cached_property
     def _shared(self):
         """Mutual information of columns in some draws, 0 where it may be chance: ndarray of shape (n, n), nats."""
         n = min(len(self.draws), ENOUGH)

@@ -10,6 +10,10 @@ const MOST_CELLS = 10; // of a row, that are told
 const GAP = 16; // pixels between cards
 const NARROWEST = 304; // of them
 const AT_ONCE = 24; // cards that are made at a time
+const RADIUS = 100; // of the circle of columns; in its units
+const LETTER = 5.8; // the width of one,
+const MOST_LETTERS = 16; // and of how many a name there has at most,
+const WIDEST = 8; // and the line that tells most
 const $ = (id) => document.getElementById(id);
 const sum = (x) => x.reduce((a, b) => a + b, 0);
 
@@ -713,6 +717,106 @@ function startRows() {
   });
 }
 
+// ---- how the columns hang together: a circle, and the same as a list ----
+
+const worthOf = (line) => `${line.nats.toFixed(3)} ± ${line.error.toFixed(3)}`;
+
+/** Arrows walk through elements of which Tab reaches one. */
+function walkable(items) {
+  items.forEach((item, i) => {
+    item.setAttribute("tabindex", i === 0 ? 0 : -1);
+    item.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      items[(i + step + items.length) % items.length].focus();
+    });
+    item.addEventListener("focus", () => items.forEach((each) => each.setAttribute("tabindex", each === item ? 0 : -1)));
+  });
+}
+
+function renderGraph({ about, python: call, columns: around, places, lines }) {
+  const names = around.map((j) => short(columns[j].name, MOST_LETTERS));
+  const half = 1.08 * RADIUS + LETTER * Math.max(...names.map((name) => name.length));
+  const svg = drawn("svg", { viewBox: `${-half} ${-half} ${2 * half} ${2 * half}`, role: "group", "aria-label": "Columns on a circle" });
+  const at = new Map(around.map((j, i) => [j, places[i].map((x, axis) => (axis ? -x : x) * RADIUS)]));
+  const read = element("p", { className: "read" });
+  const hint = lines.length ? "Point at a line or a column; a click goes to the column." : "";
+  const made = lines.map((line) => {
+    const [x, y] = line.bend.map((x, axis) => (axis ? -x : x) * RADIUS);
+    const shape = { d: `M${at.get(line.column)}Q${x},${y} ${at.get(line.on)}` };
+    const share = line.nats / lines[0].nats;
+    const thin = drawn("path", { ...shape, class: "line", "stroke-width": Math.max(WIDEST * share, 1), "stroke-opacity": 0.4 + 0.5 * Math.sqrt(share) });
+    const wide = drawn("path", { ...shape, class: "wide" }); // easier to point at
+    const button = element("button", { type: "button", title: `Go to ${short(columns[line.column].name)}`, onclick: () => goTo(line.column) },
+      element("span", {}, element("bdi", {}, short(columns[line.column].name, 40)), " on ", element("bdi", {}, short(columns[line.on].name, 40))),
+      element("span", {}, worthOf(line)), element("span", {}, percent(line.share)));
+    return { line, thin, wide, button };
+  });
+  const nodes = around.map((j, i) => {
+    const [x, y] = at.get(j), isLeft = x < -1e-6, turned = (Math.atan2(y, x) * 180) / Math.PI + (isLeft ? 180 : 0);
+    const isAlone = !lines.some((line) => line.column === j || line.on === j);
+    const dot = drawn("circle", { cx: x, cy: y, r: 3.5, class: isAlone ? "alone" : "" });
+    const label = drawn("text", { "text-anchor": isLeft ? "end" : "start", transform: `translate(${1.07 * x} ${1.07 * y}) rotate(${turned})` });
+    label.textContent = names[i];
+    const node = drawn("g", { role: "button", "aria-label": `${isolated(columns[j].name)}: ${toldOf(j, lines)}` });
+    node.append(dot, label);
+    node.addEventListener("click", () => goTo(j));
+    node.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      goTo(j);
+    });
+    return { j, node };
+  });
+  /** Make some lines stand out, and say what they tell. */
+  const pick = (which, text) => {
+    const some = made.filter(({ line }) => which(line));
+    svg.classList.toggle("picked", text !== "");
+    for (const { line, thin, button } of made) [thin, button].forEach((each) => each.classList.toggle("on", text !== "" && which(line)));
+    for (const { j, node } of nodes) node.classList.toggle("on", text.startsWith(`${isolated(columns[j].name)}:`) || some.some(({ line }) => line.column === j || line.on === j));
+    read.textContent = text || hint;
+  };
+  const picks = (target, which, text) => {
+    for (const name of ["pointerenter", "focus"]) target.addEventListener(name, () => pick(which, text));
+    for (const name of ["pointerleave", "blur"]) target.addEventListener(name, () => pick(() => false, ""));
+  };
+  for (const { line, wide, button } of made) {
+    const text = `${isolated(columns[line.column].name)} on ${isolated(columns[line.on].name)}: ${worthOf(line)} nats, ${percent(line.share)} of its entropy`;
+    picks(wide, (each) => each === line, text);
+    picks(button, (each) => each === line, text);
+    wide.addEventListener("click", () => goTo(line.column));
+  }
+  for (const { j, node } of nodes) picks(node, (line) => line.column === j || line.on === j, node.getAttribute("aria-label"));
+  svg.append(...made.map(({ thin }) => thin).reverse(), ...made.map(({ wide }) => wide), ...nodes.map(({ node }) => node));
+  walkable(nodes.map(({ node }) => node));
+  walkable(made.map(({ button }) => button));
+  pick(() => false, "");
+  const few = around.length < columns.length ? ` Of ${columns.length.toLocaleString("en")} columns the ${around.length} that depend most.` : "";
+  const what = lines.length ? `What a column depends on: nats that another tells of it beyond those that tell more, and their share of its entropy, told from chance in ${about}.${few}`
+    : `No column tells of another more than by chance, in ${about}.`;
+  $("hanging").replaceChildren(element("div", { className: "graph" }, element("p", { className: "dim" }, what), read, svg,
+    element("ol", { "aria-label": "Which column depends on which" }, ...made.map(({ button }) => element("li", {}, button))),
+    element("div", { className: "python" }, element("code", {}, call))));
+}
+
+/** What the lines of a column say, in words. */
+function toldOf(j, lines) {
+  const told = lines.filter((line) => line.column === j || line.on === j)
+    .map((line) => `${isolated(columns[line.column === j ? line.on : line.column].name)} ${worthOf(line)} nats`);
+  return told.slice(0, 3).join(", ") + (told.length > 3 ? `, and ${told.length - 3} more` : "") || "nothing";
+}
+
+async function showGraph() {
+  if (!$("graph").open || $("hanging").querySelector(".graph")) return;
+  $("hanging").replaceChildren(element("p", { className: "dim" }, "Asking the model…"));
+  try {
+    renderGraph(data.graph ?? await post("graph", "{}"));
+  } catch (error) {
+    $("hanging").replaceChildren(element("p", { className: "dim" }, error.message));
+  }
+}
+
 // ---- controls ----
 
 async function copied() {
@@ -754,6 +858,8 @@ function start() {
   }).observe($("cards"));
   state.width = $("cards").clientWidth;
   startRows();
+  $("graph").hidden = columns.length < 2;
+  $("graph").addEventListener("toggle", showGraph);
   changed();
   document.documentElement.dataset.ready = "true";
 }

@@ -57,6 +57,8 @@ class Server(ThreadingHTTPServer):
         with self.asking:
             if what == "query":
                 return self.explorer.query(question.get("given"))
+            if what == "graph":
+                return self.explorer.dependence
             return self.explorer.row(question.get("row"))
 
     def process_request(self, request, client_address):
@@ -92,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         """Answer a question."""
-        if not self._is_trusted() or not self._asked_for("query", "row"):
+        if not self._is_trusted() or not self._asked_for("query", "row", "graph"):
             return
         if self.headers.get_content_type() != "application/json":
             self._refuse(415, "a question is JSON")

@@ -19,7 +19,7 @@ MIN_ROWS = 20  # of a leaf
 MOST_DEPTH = 16
 
 
-def shared_out(drawn, rows, n_categories, n_ordered, threads=1):
+def shared_out(drawn, rows, n_categories, n_ordered, asked, threads=1):
     """What the columns of rows tell of each other.
 
     Parameters
@@ -30,21 +30,23 @@ def shared_out(drawn, rows, n_categories, n_ordered, threads=1):
         Others, in which it is measured what their questions are worth.
     n_categories, n_ordered : ndarray of shape (n_columns,), int32
         Codes of each column, and how many of the first of these are in an order that trees may ask by.
+    asked : sequence of int
+        Columns of which to say what the others tell of them.
     threads : int
 
     Returns
     -------
     strength, error : ndarray of shape (n_columns, n_columns), float64
         Of column i what column j tells of it, mean and standard error over the rows, nats. Each question tells what is
-        not told yet by those before it.
+        not told yet by those before it. NaN of columns that are not asked about.
     entropy : ndarray of shape (n_columns,), float64
-        What is to be told of each column: its cross-entropy in the rows, nats.
+        What is to be told of each column: its cross-entropy in the rows, nats. NaN as before.
     """
     n_columns = drawn.shape[1]
-    strength, error = np.zeros((n_columns, n_columns)), np.zeros((n_columns, n_columns))
-    entropy, cost = np.zeros(n_columns), cost_table(len(drawn), 1, COST_BITS)
+    strength, error = np.full((2, n_columns, n_columns), np.nan)
+    entropy, cost = np.full(n_columns, np.nan), cost_table(len(drawn), 1, COST_BITS)
     how = vars(Growth(MIN_ROWS, max_depth=MOST_DEPTH)) | {"max_features": 0, "seed": 0, "n_ordered": n_ordered}
-    for i in range(n_columns):
+    for i in asked:
         order = np.append(np.delete(np.arange(n_columns), i), i).astype(np.int32)
         which = np.array([n_columns - 1], dtype=np.int32)
         tree = average(grow(drawn, n_categories, order, cost, which=which, n_threads=threads, **how), threads)

@@ -205,7 +205,7 @@ class CategoricalDensity(TableModel):
             scores.append(without.score(table[rows], threads))
         return self.learn_numbers(table, domain, rng, threads), np.concatenate(scores)
 
-    def dependence_graph(self, X=None, *, n_drawn=DRAWN, random_state=None):
+    def dependence_graph(self, X=None, context=None, *, columns=None, n_drawn=DRAWN, random_state=None):
         """What each column tells of each other: which columns a column depends on, given the others.
 
         For each column a tree on all others is learned from rows that are drawn from the model. Down the path of a row
@@ -219,6 +219,12 @@ class CategoricalDensity(TableModel):
             Rows to measure in, which the model must not have seen if they are to tell dependence from chance; missing
             cells that have no code are drawn. None takes further rows drawn from the model, which tell what the model
             believes, right or wrong.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one: those of the rows of ``X``; without these any, some of which rows are
+            drawn within. Columns may depend on the context's columns, and these on none.
+        columns : sequence of str or int, default=None
+            Columns of which to tell what they depend on, which may be any; None for all. The time that it takes is
+            proportional to their number, and to that of all columns.
         n_drawn : int, default=10000
             Rows to draw.
         random_state : int, RandomState or None, default=None
@@ -232,25 +238,26 @@ class CategoricalDensity(TableModel):
         Raises
         ------
         TypeError
-            For a model that was fitted to a context.
+            If a model that was fitted to a context is given none, or the other way round.
         """
         check_is_fitted(self)
-        return dependence_graph(self, X, n_drawn, random_state)
+        return dependence_graph(self, X, context, columns, n_drawn, random_state)
 
-    def filled_codes(self, X):
+    def filled_codes(self, X, context=None):
         """Codes of a table, and its numbers; missing cells that have no codes are drawn.
 
         Parameters
         ----------
         X : array or dataframe of shape (n_rows, n_columns)
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
 
         Returns
         -------
-        codes : ndarray of shape (n_rows, n_columns), uint8, or with numbers float64
+        codes : ndarray of shape (n_rows, n_columns + n_context), uint8, or with numbers float64
         """
         if self.missing == "marginalize":
-            X = self.impute(X, draw=True, random_state=0)
-        return self.whole_codes(X)
+            X = self.impute(X, draw=True, random_state=0, context=context)
+        return self.whole_codes(X, context)
 
     def whole_codes(self, X, context=None):
         """Codes of a table of whole rows.

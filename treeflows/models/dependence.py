@@ -11,6 +11,7 @@ from ..learning.dependence import shared_out
 from ..machine.draws import generator
 from ..machine.errors import check_number
 from ..machine.threads import n_threads
+from ..tables.contexts import beside
 from ..tables.domain import listing
 from ..tables.intervals import N_INTERVALS, as_codes, n_codes
 
@@ -31,11 +32,12 @@ class DependenceGraph:
     strength : ndarray of shape (n_columns, n_columns), float64
         Row i has what is told of column i: by each other column j, beyond what those tell that are asked before it;
         nats. The sum of a row is what all others tell together, a lower bound of the mutual information of column i and
-        the others. The diagonal is 0.
+        the others. The diagonal is 0. Rows of columns of which it was not asked what they depend on, such as those of a
+        context, are NaN.
     standard_error : ndarray of shape (n_columns, n_columns), float64
         Of these, over the rows; nats.
     entropy : ndarray of shape (n_columns,), float64
-        What is to be told of each column: its entropy, nats.
+        What is to be told of each column: its entropy, nats; NaN where it was not asked.
     n_rows : int
         Rows that it was measured in.
     drawn : bool
@@ -87,13 +89,18 @@ class DependenceGraph:
         return cls(graphs[0].names, strength, error, entropy, int(n.sum()), graphs[0].drawn)
 
     @property
+    def asked(self):
+        """Of which columns it was asked what they depend on: ndarray of shape (n_columns,), bool."""
+        return ~np.isnan(self.entropy)
+
+    @property
     def confirmed(self):
         """Which dependences are told from chance: ndarray of shape (n_columns, n_columns), bool.
 
         Those above 0 by so many standard errors that with a probability of 0.95 no column passes where none depends on
         any other (Student's t, Bonferroni's bound), and which are of a thousandth of a nat at least.
         """
-        pairs = max(self.strength.size - len(self.names), 1)
+        pairs = max(int(self.asked.sum()) * (len(self.names) - 1), 1)
         errors = student.isf(CHANCE / pairs, max(self.n_rows - 1, 1))
         return (self.strength > errors * self.standard_error) & (self.strength > LEAST)
 
@@ -148,7 +155,7 @@ class DependenceGraph:
         """
         import pandas as pd
 
-        some = range(len(self.names)) if column is None else [self._number(column)]
+        some = np.flatnonzero(self.asked).tolist() if column is None else [self._number(column)]
         confirmed, rows = self.confirmed, []
         for i in some:
             for j, name in enumerate(self.names):
@@ -204,18 +211,33 @@ class DependenceGraph:
         return self.names.index(column)
 
 
-def dependence_graph(model, X, n_drawn, random_state):
+def dependence_graph(model, X, context, columns, n_drawn, random_state):
     """What `TableModel.dependence_graph` says."""
-    if model.context_ is not None:
-        names = listing(model.context_.column_names)
-        raise TypeError(f"dependence is not told of rows given others' columns, as this model tells them given {names}")
     check_number(n_drawn, "n_drawn", Integral, min_val=100)
-    domain, threads = model.domain_, n_threads(model.n_jobs)
+    domain, density, threads = model.domain_, model.distribution_, n_threads(model.n_jobs)
+    asked = np.arange(len(domain.columns)) if columns is None else np.unique([domain.index(each) for each in columns])
     rng = generator(model.random_state if random_state is None else random_state)
-    drawn, edges = as_codes(model.distribution_.sample(n_drawn, rng, threads), domain.numeric)
-    rows = model.distribution_.sample(n_drawn, rng, threads) if X is None else model.filled_codes(X)
-    rows, _ = as_codes(rows, domain.numeric, edges)
-    k = n_codes(domain)
+    codes = model.given_codes(context, 0 if context is None else len(context))
+    if codes is not None:
+        domain = beside(domain, model.context_)
+
+    def draw():
+        if codes is None:
+            return density.sample(n_drawn, rng, threads)
+        return _drawn_within(density, domain, codes[rng.integers(len(codes), size=n_drawn)], rng, threads)
+
+    drawn, edges = as_codes(draw(), domain.numeric)
+    rows, _ = as_codes(draw() if X is None else model.filled_codes(X, context), domain.numeric, edges)
     n_ordered = np.where(domain.numeric, N_INTERVALS, domain.n_ordered).astype(np.int32)
-    strength, error, entropy = shared_out(drawn, rows, k, n_ordered, threads)
+    strength, error, entropy = shared_out(drawn, rows, n_codes(domain), n_ordered, asked, threads)
     return DependenceGraph(domain.column_names, strength, error, entropy, len(rows), X is None)
+
+
+def _drawn_within(density, domain, contexts, rng, threads):
+    """Rows drawn within each of some contexts, in any order: ndarray of shape (n_rows, n_columns)."""
+    n_own = len(domain.columns) - contexts.shape[1]
+    blank = np.zeros(n_own, dtype=float if domain.numeric.any() else np.uint8)
+    seen, parts = np.arange(len(domain.columns)) >= n_own, []
+    for context, n in zip(*np.unique(contexts, axis=0, return_counts=True), strict=True):
+        parts.append(density.given(np.append(blank, context)[None], seen[None], int(n), rng, threads)[0])
+    return np.concatenate(parts)

@@ -302,25 +302,26 @@ class Query:
         name, column = self.domain.column_names[j], self.domain.columns[j]
         x = rows.codes[:, j]
         if self.domain.numeric[j]:
-            return self._of_numbers(j, name, column, x, rows, enough)
+            return self._of_numbers(j, name, column, x, rows, enough, given)
         p, error = rows.probabilities(x.astype(np.int64), column.n_codes)
+        if j in given.cells:
+            p, error = _without_doubt(given.code_weight(j) > 0, p, error)
         share = column.share_of_cell
         if j in given.cells and column.grouping is not None:
             share = np.where(given.cells[j], share, 0.0)
             share = share / np.maximum(np.bincount(column.code_of_cell, share), 1e-300)[column.code_of_cell]
         p, error = p[column.code_of_cell] * share, error[column.code_of_cell] * share
-        if j in given.cells:
-            error = np.where(given.cells[j], error, 0.0)
         values = np.empty(len(share), dtype=object)
         values[:] = [*column.values.tolist(), *[None] * column.missing, *["(unseen)"] * column.unseen]
         nothing = np.full(len(p), np.nan)
         return Distribution(name, values, column.cell_labels, *((p, error) if enough else (nothing, nothing)))
 
-    def _of_numbers(self, j, name, column, x, rows, enough):
+    def _of_numbers(self, j, name, column, x, rows, enough, given):
         bins, there = self._bins(j), ~np.isnan(x)
         n = len(bins.labels)
         place = np.where(there, np.searchsorted(bins.cuts, x, side="right"), n)
         p, error = rows.probabilities(place, n + column.missing)
+        p, error = _without_doubt(bins.that_may_be(given, j, n + column.missing), p, error)
         values = np.empty(n + column.missing, dtype=object)
         values[:n] = bins.values
         labels = (*bins.labels, *["(missing)"] * column.missing)
@@ -400,6 +401,35 @@ class Bins:
         inside = np.column_stack([starts, ends])
         labels = tuple(_label(low, high, step) for low, high in _cells(column, starts, edges[1:] - step / 2))
         return cls(cuts, inside, _cells(column, starts, ends), labels, edges + offset)
+
+    def that_may_be(self, given, j, n_places):
+        """Which bins of a column may be, given what is said of it, and after them whether it may be missing.
+
+        Parameters
+        ----------
+        given : Given
+        j : int
+        n_places : int
+            As many as there are bins, and one more if the column may be missing.
+
+        Returns
+        -------
+        may_be : ndarray of shape (n_places,), bool
+        """
+        point = given.points.get(j)
+        ranges = given.ranges.get(j) if point is None else [(point, point)]
+        may_be = np.full(n_places, ranges is None)
+        for low, high in [] if ranges is None else ranges:
+            first, last = np.searchsorted(self.cuts, (low, high), side="right")
+            may_be[slice(-1, None) if np.isnan(low) else slice(first, last + 1)] = True
+        return may_be
+
+
+def _without_doubt(may_be, p, error):
+    """Probabilities and their standard errors: of what alone may be 1 without error, of what cannot be 0."""
+    if np.count_nonzero(may_be) == 1:
+        return may_be.astype(float), np.zeros(len(error))
+    return p, np.where(may_be, error, 0.0)
 
 
 def _cells(column, *ends):

@@ -793,7 +793,7 @@ class TableModel(DensityMixin, BaseEstimator):
         warn_of_estimates(error, self.distribution_.n_draws[0])
         return told[back]
 
-    def explore(self, X=None, *, title="", n_draws=20_000, random_state=0):
+    def explore(self, X=None, *, title="", context=None, n_draws=20_000, random_state=0):
         """A page on which the model answers: every column's distribution, and what evidence makes of it.
 
         Parameters
@@ -802,6 +802,8 @@ class TableModel(DensityMixin, BaseEstimator):
             A table whose rows to look at.
         title : str, default=""
             What the page is called; the kind of the model if that is empty.
+        context : array-like of shape (1, n_context), default=None
+            Of a model that was fitted to one: what all on the page is conditioned on, the rows of ``X`` too.
         n_draws : int, default=20000
             Rows drawn from the model, by which the page answers.
         random_state : int, default=0
@@ -814,7 +816,7 @@ class TableModel(DensityMixin, BaseEstimator):
         """
         from ..explorer.answers import Explorer  # a room above: the one way up, so that a model can be shown by itself
 
-        return Explorer(self, X, title=title, n_draws=n_draws, random_state=random_state)
+        return Explorer(self, X, title=title, context=context, n_draws=n_draws, random_state=random_state)
 
     def query(
         self,

@@ -1,5 +1,7 @@
 """A picture of which columns depend on which: columns on a circle, with lines between them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .axes import MODEL, fitted_domain, make_axes, shortened
@@ -80,9 +82,8 @@ class DependenceGraphDisplay:
         display : DependenceGraphDisplay
             The object itself.
         """
-        pairs = self.graph.pairs()[:MOST_LINES]
-        self.columns_ = _around(len(self.graph.names), pairs)
-        self.pairs_ = [pair for pair in pairs if pair[0] in self.columns_ and pair[1] in self.columns_]
+        circle = Circle.of(self.graph)
+        self.columns_, self.pairs_ = circle.columns, circle.pairs
         (self.ax_,) = make_axes(ax, 1, (6.4, 6.4))
         self.figure_ = self.ax_.figure
         names = {j: shortened(self.graph.names[j], 24) for j in self.columns_}
@@ -92,19 +93,16 @@ class DependenceGraphDisplay:
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path
 
-        angle = {j: np.pi / 2 - 2 * np.pi * i / len(self.columns_) for i, j in enumerate(self.columns_)}
-        place = {j: np.array([np.cos(a), np.sin(a)]) for j, a in angle.items()}
+        place = dict(zip(self.columns_, circle.places, strict=True))
         top = max((nats for *_, nats in self.pairs_), default=1.0)
-        for i, j, nats in reversed(self.pairs_):  # the strongest last, on top
-            middle, apart = (place[i] + place[j]) / 2, np.linalg.norm(place[i] - place[j])
-            bent = middle * (1 - 0.4 * apart)  # towards the centre, the more, the further it has to go
-            line = Path([place[i], bent, place[j]], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+        for (i, j, nats), bend in zip(reversed(self.pairs_), circle.bends[::-1], strict=True):  # the strongest on top
+            line = Path([place[i], bend, place[j]], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
             width, opacity = max(WIDEST_LINE * nats / top, 0.6), 0.25 + 0.6 * np.sqrt(nats / top)
             self.ax_.add_patch(PathPatch(line, facecolor="none", edgecolor=MODEL, linewidth=width, alpha=opacity))
         linked = {j for pair in self.pairs_ for j in pair[:2]}
         for j, (x, y) in place.items():
             self.ax_.plot(x, y, "o", color=MODEL if j in linked else "0.6", markersize=6)
-            turned = np.degrees(angle[j])
+            turned = np.degrees(np.arctan2(y, x))
             is_left = x < -1e-9
             self.ax_.text(
                 RIM * x,
@@ -121,14 +119,59 @@ class DependenceGraphDisplay:
         return self
 
 
-def _around(n_columns, pairs):
+@dataclass(frozen=True, eq=False)
+class Circle:
+    """Where columns and the lines between them are drawn, on the unit circle.
+
+    Attributes
+    ----------
+    columns : list of int
+        As they stand on the circle, clockwise from the top, each next to those that it depends on most.
+    pairs : list of (int, int, float)
+        Of which one tells something of the other, the strongest first: column, column that it depends on, and nats.
+    places : ndarray of shape (n_columns, 2), float64
+        Of the columns.
+    bends : ndarray of shape (n_pairs, 2), float64
+        Of each line the point that draws it towards the centre: the middle one of three of a Bézier curve.
+    """
+
+    columns: list
+    pairs: list
+    places: np.ndarray
+    bends: np.ndarray
+
+    @classmethod
+    def of(cls, graph):
+        """The circle of a graph: of at most 30 columns, those of the strongest of at most 40 lines.
+
+        Parameters
+        ----------
+        graph : DependenceGraph
+
+        Returns
+        -------
+        circle : Circle
+        """
+        pairs = graph.pairs()[:MOST_LINES]
+        columns = _around(np.flatnonzero(graph.asked).tolist(), pairs)
+        pairs = [pair for pair in pairs if pair[0] in columns and pair[1] in columns]
+        angle = np.pi / 2 - 2 * np.pi * np.arange(len(columns)) / len(columns)
+        places = np.column_stack([np.cos(angle), np.sin(angle)])
+        at = {j: i for i, j in enumerate(columns)}
+        ends = np.array([[places[at[i]], places[at[j]]] for i, j, _ in pairs]).reshape(-1, 2, 2)
+        apart = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
+        bends = ends.mean(axis=1) * (1 - 0.4 * apart)[:, None]  # the more, the further the line has to go
+        return cls(columns, pairs, places, bends)
+
+
+def _around(asked, pairs):
     """Columns as they stand on a circle, each next to those that it depends on most: list of int."""
     shown: dict[int, None] = {}
     for i, j, _ in pairs:
-        if len(shown) <= MOST_COLUMNS - 2 or (i in shown and j in shown):
+        if len(shown | {i: None, j: None}) <= MOST_COLUMNS:
             shown |= {i: None, j: None}
-    if n_columns <= MOST_COLUMNS:
-        shown |= dict.fromkeys(range(n_columns))
+    every = shown | dict.fromkeys(asked)
+    shown = every if len(every) <= MOST_COLUMNS else shown
     runs = [[j] for j in shown]
     for i, j, _ in pairs:  # the ends of two runs that depend on each other are joined
         one, other = (next((run for run in runs if k in (run[0], run[-1])), None) for k in (i, j))
