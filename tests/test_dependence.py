@@ -165,6 +165,8 @@ def test_pictures(graph):
         of = tuple(f"x{j}" for j in range(n)), strength, np.full((n, n), 1e-9), np.ones(n), 100, True
         many = DependenceGraphDisplay(DependenceGraph(*of)).plot()
         assert len(many.columns_) == 30
+        assert len(many.pairs_) == 40
+        assert all({i, j} <= set(many.columns_) for i, j, _ in many.pairs_)
         none = DependenceGraph(of[0][:3], np.zeros((3, 3)), np.zeros((3, 3)), np.ones(3), 100, False)
         assert "no dependence" in DependenceGraphDisplay(none).plot().ax_.texts[-1].get_text()
         assert str(none).endswith("\n  none")

@@ -183,9 +183,9 @@ class Explorer:
             their ``places``, and its ``lines``, the strongest first: of each the ``column``, the column that it depends
             ``on``, ``nats`` with their ``error``, their ``share`` of the column's entropy, and its ``bend``.
         """
-        how, table, where = {"random_state": self.how["random_state"]}, None, "drawn from the model"
+        n, how, table, where = len(self.faces), {"random_state": self.how["random_state"]}, None, "drawn from the model"
         words = [f"{name}={value!r}" for name, value in how.items()]
-        if len(self.faces) > MOST_COLUMNS:
+        if n > MOST_COLUMNS:
             most = np.argsort(-self._shared.sum(axis=1), kind="stable")[:MOST_COLUMNS]
             how["columns"] = np.sort(most).tolist()
             words.append(f"columns={how['columns']}")
@@ -202,6 +202,9 @@ class Explorer:
         with _quietly():
             graph = self.model.dependence_graph(table, self._context_of(n_rows), **how)
         circle = Circle.of(graph)
+        about = f"{graph.n_rows:,} rows {where}"
+        if n > MOST_COLUMNS:
+            about += f"; of {n:,} columns it was asked of the {MOST_COLUMNS} that share most"
         lines = [
             {
                 "column": i,
@@ -214,7 +217,7 @@ class Explorer:
             for (i, j, nats), bend in zip(circle.pairs, circle.bends.round(4).tolist(), strict=True)
         ]
         return {
-            "about": f"{graph.n_rows:,} rows {where}",
+            "about": about,
             "python": f"model.dependence_graph({', '.join(words)})",
             "columns": circle.columns,
             "places": circle.places.round(4).tolist(),

@@ -11,8 +11,9 @@ const GAP = 16; // pixels between cards
 const NARROWEST = 304; // of them
 const AT_ONCE = 24; // cards that are made at a time
 const RADIUS = 100; // of the circle of columns; in its units
-const LETTER = 5.8; // the width of one,
-const MOST_LETTERS = 16; // and of how many a name there has at most,
+const LETTER = 6.6; // the width of one,
+const FEWEST_LETTERS = 9; // for how many of a name there is room at least,
+const MOST_LETTERS = 16; // and how many it has at most,
 const WIDEST = 8; // and the line that tells most
 const $ = (id) => document.getElementById(id);
 const sum = (x) => x.reduce((a, b) => a + b, 0);
@@ -737,7 +738,7 @@ function walkable(items) {
 
 function renderGraph({ about, python: call, columns: around, places, lines }) {
   const names = around.map((j) => short(columns[j].name, MOST_LETTERS));
-  const half = 1.08 * RADIUS + LETTER * Math.max(...names.map((name) => name.length));
+  const half = 1.08 * RADIUS + LETTER * Math.max(FEWEST_LETTERS, ...names.map((name) => name.length));
   const svg = drawn("svg", { viewBox: `${-half} ${-half} ${2 * half} ${2 * half}`, role: "group", "aria-label": "Columns on a circle" });
   const at = new Map(around.map((j, i) => [j, places[i].map((x, axis) => (axis ? -x : x) * RADIUS)]));
   const read = element("p", { className: "read" });
@@ -792,8 +793,7 @@ function renderGraph({ about, python: call, columns: around, places, lines }) {
   walkable(nodes.map(({ node }) => node));
   walkable(made.map(({ button }) => button));
   pick(() => false, "");
-  const few = around.length < columns.length ? ` Of ${columns.length.toLocaleString("en")} columns the ${around.length} that depend most.` : "";
-  const what = lines.length ? `What a column depends on: nats that another tells of it beyond those that tell more, and their share of its entropy, told from chance in ${about}.${few}`
+  const what = lines.length ? `What a column depends on: nats that another tells of it beyond those that tell more, and their share of its entropy, told from chance in ${about}.`
     : `No column tells of another more than by chance, in ${about}.`;
   $("hanging").replaceChildren(element("div", { className: "graph" }, element("p", { className: "dim" }, what), read, svg,
     element("ol", { "aria-label": "Which column depends on which" }, ...made.map(({ button }) => element("li", {}, button))),

@@ -142,7 +142,7 @@ class Circle:
 
     @classmethod
     def of(cls, graph):
-        """The circle of a graph: of at most 30 columns, those of the strongest of at most 40 lines.
+        """The circle of a graph: at most 30 columns, those of the strongest lines, and at most 40 lines between them.
 
         Parameters
         ----------
@@ -152,9 +152,10 @@ class Circle:
         -------
         circle : Circle
         """
-        pairs = graph.pairs()[:MOST_LINES]
-        columns = _around(np.flatnonzero(graph.asked).tolist(), pairs)
-        pairs = [pair for pair in pairs if pair[0] in columns and pair[1] in columns]
+        found = graph.pairs()
+        shown = _shown(np.flatnonzero(graph.asked).tolist(), found)
+        pairs = [pair for pair in found if pair[0] in shown and pair[1] in shown][:MOST_LINES]
+        columns = _around(shown, pairs)
         angle = np.pi / 2 - 2 * np.pi * np.arange(len(columns)) / len(columns)
         places = np.column_stack([np.cos(angle), np.sin(angle)])
         at = {j: i for i, j in enumerate(columns)}
@@ -164,14 +165,18 @@ class Circle:
         return cls(columns, pairs, places, bends)
 
 
-def _around(asked, pairs):
-    """Columns as they stand on a circle, each next to those that it depends on most: list of int."""
+def _shown(asked, pairs):
+    """Columns that have room on the circle: list of int."""
     shown: dict[int, None] = {}
     for i, j, _ in pairs:
         if len(shown | {i: None, j: None}) <= MOST_COLUMNS:
             shown |= {i: None, j: None}
     every = shown | dict.fromkeys(asked)
-    shown = every if len(every) <= MOST_COLUMNS else shown
+    return list(every if len(every) <= MOST_COLUMNS else shown)
+
+
+def _around(shown, pairs):
+    """Columns as they stand on a circle, each next to those that it depends on most: list of int."""
     runs = [[j] for j in shown]
     for i, j, _ in pairs:  # the ends of two runs that depend on each other are joined
         one, other = (next((run for run in runs if k in (run[0], run[-1])), None) for k in (i, j))
