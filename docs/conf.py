@@ -72,6 +72,7 @@ TABLES = {
     "plot_8_parties.py": (["csv/mushroom.csv", "csv/adult.csv"], {"name": "mushroom", "version": 1}),
     "plot_9_groups.py": (["csv/law_school.csv"], None),
     "plot_9b_years.py": (["csv/bank.csv"], None),
+    "plot_9c_batches.py": (["snp805.npz"], None),
 }
 
 
