@@ -22,6 +22,8 @@ from ..tables.packed import as_packed
 from .autoregressive import AutoregressiveTreeFlow
 from .base import CategoricalDensity, check_model, learn_density, read_given, read_to_learn
 
+PRIOR_SPLIT = 100.0  # of trees: a dependence that they take for chance would be weaker in filled tables than it is
+
 
 def multiply_impute(X, estimator=None, *, n_draws=20, sample_weight=None, context=None, random_state=None):
     """Fill the missing cells of a table several times, so that what is estimated of it has honest standard errors.
@@ -87,7 +89,7 @@ def multiply_impute(X, estimator=None, *, n_draws=20, sample_weight=None, contex
     >>> bool(low < 0.5 < high)  # of those who were asked, more voted yes
     True
     """
-    model = AutoregressiveTreeFlow(missing="marginalize") if estimator is None else _checked(estimator)
+    model = _default() if estimator is None else _checked(estimator)
     check_number(n_draws, "n_draws", Integral, min_val=1)
     if as_packed(X) is not None:
         raise TypeError("a packed table is not filled here: give a table in memory, table[:1000]")
@@ -104,9 +106,14 @@ def multiply_impute(X, estimator=None, *, n_draws=20, sample_weight=None, contex
     for _ in range(n_draws):
         times = rng.multinomial(max(round(weight.sum()), 1), weight / weight.sum())
         fitting, filling = rng.integers(2**31, size=2).tolist()
-        model.take(domain, learn_density(model, rows, joint, fitting, threads, times.astype(np.float64)), given)
+        of = model, rows, joint, fitting, threads, times.astype(np.float64)
+        model.take(domain, learn_density(*of, prior_split=PRIOR_SPLIT), given)
         tables.append(model.impute(X, draw=True, random_state=filling, context=context))
     return tables
+
+
+def _default():
+    return AutoregressiveTreeFlow(missing="marginalize", prior_split=PRIOR_SPLIT)
 
 
 def _checked(estimator):
