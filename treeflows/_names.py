@@ -19,6 +19,7 @@ from .models.discrete import DiscreteTreeFlow
 from .models.ensemble import TreeFlowEnsemble
 from .models.frequencies import from_counts
 from .models.groups import GroupCriteria, Groups
+from .models.imputation import PooledEstimates, multiply_impute, pool_estimates
 from .models.membership import Membership
 from .models.mixture import TreeFlowMixture
 from .models.parties import ColumnCodes, PartyColumns, join_columns, learn_columns
@@ -66,6 +67,7 @@ __all__ = [
     "PairDisplay",
     "PartError",
     "PartyColumns",
+    "PooledEstimates",
     "QueryResult",
     "RotationDestructor",
     "SyntheticQuality",
@@ -85,8 +87,10 @@ __all__ = [
     "join_columns",
     "learn_columns",
     "load",
+    "multiply_impute",
     "pack",
     "parts",
+    "pool_estimates",
     "save",
     "show_versions",
 ]

@@ -92,8 +92,9 @@ plt.show()
 # Draws instead of best guesses
 # -----------------------------
 # A table of best guesses is too tidy: common values become more common still. ``draw=True`` draws the missing cells
-# of a row from their joint distribution instead. Several such tables are multiple imputation: compute what you want
-# on each, and the spread over the tables says what the holes cost.
+# of a row from their joint distribution instead. Several such tables say what the holes cost: compute what you want on
+# each, and look at the spread. The model is taken for known there, as one may be that has seen many other rows; of a
+# table that is its own and only source, ``multiply_impute`` and ``pool_estimates`` make standard errors.
 
 column = "occupation"
 cells = was_hidden[:, people.columns.get_loc(column)]

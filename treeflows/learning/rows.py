@@ -48,7 +48,7 @@ def check_weight(sample_weight, n):
     return weight
 
 
-def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
+def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads, prior_split=1.0):
     """Whole rows, and how many rows each of them stands for.
 
     What they are as a multiset depends on the rows as a multiset and on the seed.
@@ -62,6 +62,8 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
     n_categories : ndarray of shape (n_columns,), int32
     rng : Generator
     threads : int
+    prior_split : float, default=1.0
+        Of the trees that missing cells are drawn by: the larger, the more weak dependences are kept in the drawn cells.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def rows_to_learn_from(codes, observed, weight, n_categories, rng, threads):
         codes, observed = np.hsplit(table, 2)
         row, weight = _written(weight, (observed == 0).any(axis=1), codes.shape[1])
         codes, observed = codes[row], observed[row].astype(bool)
-    return _filled(codes, observed, weight, n_categories, rng, threads), weight
+    return _filled(codes, observed, weight, n_categories, rng, threads, prior_split), weight
 
 
 def numbers_to_learn_from(values, observed, weight, domain, rng, threads):
@@ -160,7 +162,7 @@ def _in_proportion(weight, n_columns):
     return weight * (most / total)
 
 
-def _filled(codes, observed, weight, n_categories, rng, threads):
+def _filled(codes, observed, weight, n_categories, rng, threads, prior_split):
     """Missing cells drawn from what tree flows say of them given the rest of the row.
 
     Data augmentation (Tanner and Wong, Journal of the American Statistical Association 82, 1987). The first draws are
@@ -171,11 +173,11 @@ def _filled(codes, observed, weight, n_categories, rng, threads):
     holes = holes[_order(codes[holes], observed[holes])]
     known = observed[holes]
     mark = np.minimum(n_categories, MAX_CATEGORIES - 1)  # of 256 categories the last stands for missing, too
-    trees = _trees(np.where(observed, codes, mark).astype(np.uint8), weight, mark + 1, threads)
+    trees = _trees(np.where(observed, codes, mark).astype(np.uint8), weight, mark + 1, threads, prior_split)
     codes = codes.copy()
     codes[holes] = resampled(_Named(n_categories, trees), codes[holes], known, PROPOSALS, rng, threads)
     for _ in range(ROUNDS):
-        trees = _trees(codes, weight, n_categories, threads)
+        trees = _trees(codes, weight, n_categories, threads, prior_split)
         codes[holes] = gibbs(lambda rows, t=trees: t.score(rows, threads), codes[holes], known, n_categories, 1, rng)
     return codes
 
@@ -215,7 +217,7 @@ def _filled_numbers(values, observed, domain, rng, threads):
     return filled
 
 
-def _trees(codes, weight, n_categories, threads):
+def _trees(codes, weight, n_categories, threads, prior_split):
     """A tree for each column on those before it, in natural order."""
     cost = cost_table(n_rows(codes, weight), 1, COST_BITS)
     return learn_conditionals(
@@ -227,7 +229,7 @@ def _trees(codes, weight, n_categories, threads):
         max_depth=NO_LIMIT,
         max_features=0,
         seed=0,
-        prior_split=1.0,
+        prior_split=prior_split,
         smoothing="evidence",
         weight=weight,
         n_threads=threads,

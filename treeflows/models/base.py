@@ -563,21 +563,25 @@ def _distinct(table, domain, threads):
     return (Rows(codes, observed), weight) if drawn * bytes_of_row(domain.n_categories) <= table.memory else None
 
 
-def learn_density(model, rows, domain, random_state, threads, weight=None):
-    """What a learner makes of rows of a domain: the one way from rows to a density."""
+def learn_density(model, rows, domain, random_state, threads, weight=None, prior_split=1.0):
+    """What a learner makes of rows of a domain: the one way from rows to a density.
+
+    The ``prior_split`` is that of the trees by which missing codes are filled; of the learner's own it says nothing.
+    """
     if not domain.numeric.any():
-        return learn_from_codes(model.learn, rows, domain, random_state, threads, weight)
+        return learn_from_codes(model.learn, rows, domain, random_state, threads, weight, prior_split)
     filling, learning = _draws(random_state)
     with called(domain.column_names):
         values = numbers_to_learn_from(rows.codes, rows.observed, weight, domain, filling, threads)
         return model.learn_numbers(values, domain, learning, threads)
 
 
-def learn_from_codes(learn, rows, domain, random_state, threads, weight=None):
+def learn_from_codes(learn, rows, domain, random_state, threads, weight=None, prior_split=1.0):
     """What ``learn``, which takes what `CategoricalDensity.learn` does, makes of rows of categories."""
     filling, learning = _draws(random_state)
     with called(domain.column_names):
-        codes, weight = rows_to_learn_from(rows.codes, rows.observed, weight, domain.n_categories, filling, threads)
+        of = rows.codes, rows.observed, weight, domain.n_categories, filling, threads, prior_split
+        codes, weight = rows_to_learn_from(*of)
         n_ordered = domain.n_ordered if domain.n_ordered.any() else None
         given = {"n_context": domain.n_context} if domain.n_context else {}
         return learn(codes, domain.n_categories, learning, threads, n_ordered, weight, **given)

@@ -912,10 +912,11 @@ class TableModel(DensityMixin, BaseEstimator):
             whole columns that a dataframe lacks.
         draw : bool, default=False
             False fills each cell with its most probable value given the observed cells; True draws the cells of a row
-            from their joint distribution, as multiple imputation needs.
+            from their joint distribution.
         n_draws : int, default=None
-            So many tables, each with cells drawn by itself (Rubin, "Multiple imputation for nonresponse in surveys",
-            1987); None for one.
+            So many tables, each with cells drawn by itself; None for one. All are drawn from this model as if it were
+            known, so that intervals from them are too narrow: for those take `multiply_impute`, which learns a model
+            for each table.
         n_sweeps : int, default=20
             Of drawn cells, sweeps of Gibbs sampling over those of rows that have too many states; not of tables with
             numbers.
