@@ -54,6 +54,7 @@ if __name__ == "__main__":  # processes that translate may begin with this file
                 extension("encoding"),
                 extension("logistic"),
                 extension("latent"),
+                extension("digits"),
                 extension("normal"),
                 extension("elementary"),
                 extension("costs"),

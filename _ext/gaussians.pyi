@@ -11,7 +11,7 @@ def expect(
     n_threads: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
 def mean_distributions(
-    weight: NDArray[np.float64], prob: NDArray[np.float64], n_threads: int = 1
+    log_weight: NDArray[np.float64], prob: NDArray[np.float64], n_threads: int = 1
 ) -> NDArray[np.float64]: ...
 def predict(
     z: NDArray[np.float64],
@@ -35,14 +35,20 @@ def destroy(
     z: NDArray[np.float64],
     n_threads: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
-def uniform(
-    log_weight: NDArray[np.float64],
-    before: NDArray[np.float64],
-    own: NDArray[np.float64],
-    z: NDArray[np.float64],
-    least: float,
-    n_threads: int = 1,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+
+class Cumulatives:
+    def __init__(
+        self,
+        log_weight: NDArray[np.float64],
+        before: NDArray[np.float64],
+        own: NDArray[np.float64],
+        least: float,
+        n_threads: int = 1,
+    ) -> None: ...
+    def at(
+        self, rows: NDArray[np.int64], z: NDArray[np.float64], n_threads: int = 1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+
 def restore(
     log_weight: NDArray[np.float64],
     before: NDArray[np.float64],

@@ -90,26 +90,34 @@ def expect(const double[:, ::1] z, const int32_t[:, ::1] cells, const double[::1
     return rows[0], first, second, counts, float(sum(scores.tolist())) / n_rows
 
 
-def mean_distributions(const double[:, ::1] weight, const double[:, ::1] prob, int n_threads=1):
+def mean_distributions(const double[:, ::1] log_weight, const double[:, ::1] prob, int n_threads=1):
     """Distributions of codes, averaged over the states: ndarray of shape (n_rows, n_categories), float64.
 
     Parameters
     ----------
-    weight : ndarray of shape (n_rows, n_states), float64
-        Probability of each state in each row.
+    log_weight : ndarray of shape (n_rows, n_states), float64
+        Up to a constant of each row.
     prob : ndarray of shape (n_categories, n_states), float64
         Of each code in each state.
     n_threads : int
     """
-    cdef int64_t n_rows = weight.shape[0], n_states = weight.shape[1], n = prob.shape[0], r, s, k
+    cdef int64_t n_rows = log_weight.shape[0], n_states = log_weight.shape[1], n = prob.shape[0], r
     result = np.zeros((n_rows, n))
-    cdef double[:, ::1] out = result
+    cdef double[:, ::1] out = result, weight = np.empty((n_threads, n_states))
     cdef const double[:, ::1] of_state = np.ascontiguousarray(np.asarray(prob).T)
+    cdef const tf_kernels *kernels = current_kernels()
     for r in prange(n_rows, nogil=True, num_threads=n_threads, use_threads_if=n_rows * n_states * n > PARALLEL_WORK):
-        for s in range(n_states):
-            for k in range(n):
-                out[r, k] = out[r, k] + weight[r, s] * of_state[s, k]
+        kernels.softmax(&log_weight[r, 0], n_states, &weight[threadid(), 0])
+        add_weighted(&weight[threadid(), 0], &of_state[0, 0], n_states, n, &out[r, 0])
     return result
+
+
+cdef void add_weighted(const double *weight, const double *parts, int64_t n_parts, int64_t n,
+                       double *out) noexcept nogil:
+    cdef int64_t s, k
+    for s in range(n_parts):
+        for k in range(n):
+            out[k] += weight[s] * parts[s * n + k]
 
 
 def predict(const double[:, ::1] z, int64_t t, const double[:, ::1] factor, const double[:, ::1] shift,
@@ -215,41 +223,56 @@ cdef double far_out(const tf_kernels *kernels, const double *log_weight, const d
     return kernels.softmax(scratch, n_states, scratch)
 
 
-def uniform(const double[:, ::1] log_weight, const double[:, ::1] before, const double[::1] own,
-            const double[:, ::1] z, double least, int n_threads=1):
-    """F(z) and 1 - F(z) of several numbers of each row: two ndarrays of shape (n_rows, n_places).
+cdef class Cumulatives:
+    """Distribution functions of mixtures of normal distributions, one for each row.
 
     Parameters
     ----------
     log_weight, before, own
         As `destroy` takes them.
-    z : ndarray of shape (n_rows, n_places), float64
     least : float
         Share of a state that is not left out.
     n_threads : int
     """
-    cdef int64_t n_rows = z.shape[0], n_places = z.shape[1], n_states = own.shape[0], n_left, r, i, k
-    below, above = np.empty((2, n_rows, n_places))
-    cdef double[:, ::1] low = below, high = above, scratch = np.empty((n_threads, 6 * n_states + 3))
-    cdef const tf_kernels *kernels = current_kernels()
-    cdef double *share
-    cdef double *told
-    for r in prange(n_rows, nogil=True, num_threads=n_threads,
-                    use_threads_if=n_rows * n_places * n_states > PARALLEL_STATES):
-        share = &scratch[threadid(), 0]
-        told = share + 6 * n_states
-        kernels.softmax(&log_weight[r, 0], n_states, share)
-        n_left = 0
-        for k in range(n_states):
-            if share[k] >= least:
-                share[n_left], share[n_states + n_left] = share[k], before[r, k]
-                share[2 * n_states + n_left] = own[k]
-                n_left = n_left + 1
-        for i in range(n_places):
-            kernels.normals(share, share + n_states, share + 2 * n_states, n_left, z[r, i],
-                            share + 3 * n_states, told)
-            low[r, i], high[r, i] = told[1], told[2]
-    return below, above
+
+    cdef double[:, :, ::1] states   # of each row, of those that are left: shares, what comes before, own multiples
+    cdef int64_t[::1] n_left
+
+    def __init__(self, const double[:, ::1] log_weight, const double[:, ::1] before, const double[::1] own,
+                 double least, int n_threads=1):
+        cdef int64_t n_rows = log_weight.shape[0], n_states = own.shape[0], r, k, n
+        self.states, self.n_left = np.empty((n_rows, 3, n_states)), np.empty(n_rows, dtype=np.int64)
+        cdef const tf_kernels *kernels = current_kernels()
+        cdef double *share
+        for r in prange(n_rows, nogil=True, num_threads=n_threads,
+                        use_threads_if=n_rows * n_states > PARALLEL_STATES):
+            share = &self.states[r, 0, 0]
+            kernels.softmax(&log_weight[r, 0], n_states, share)
+            n = 0
+            for k in range(n_states):
+                if share[k] >= least:
+                    share[n], share[n_states + n], share[2 * n_states + n] = share[k], before[r, k], own[k]
+                    n = n + 1
+            self.n_left[r] = n
+
+    def at(self, const int64_t[::1] rows, const double[:, ::1] z, int n_threads=1):
+        """F(z) and 1 - F(z) of several numbers of each of some rows: two ndarrays of shape (len(rows), n_places)."""
+        cdef int64_t n_rows = z.shape[0], n_places = z.shape[1], n_states = self.states.shape[2], n, i, k
+        below, above = np.empty((2, n_rows, n_places))
+        cdef double[:, ::1] low = below, high = above, scratch = np.empty((n_threads, 3 * n_states + 3))
+        cdef const tf_kernels *kernels = current_kernels()
+        cdef const double *share
+        cdef double *told
+        for i in prange(n_rows, nogil=True, num_threads=n_threads,
+                        use_threads_if=n_rows * n_places * n_states > PARALLEL_STATES):
+            share = &self.states[rows[i], 0, 0]
+            n = self.n_left[rows[i]]
+            told = &scratch[threadid(), 3 * n_states]
+            for k in range(n_places):
+                kernels.normals(share, share + n_states, share + 2 * n_states, n, z[i, k], &scratch[threadid(), 0],
+                                told)
+                low[i, k], high[i, k] = told[1], told[2]
+        return below, above
 
 
 def restore(const double[:, ::1] log_weight, const double[:, ::1] before, const double[:, ::1] own,

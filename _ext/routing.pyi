@@ -33,6 +33,16 @@ class Router:
         start: int = 0,
     ) -> None: ...
     def leaves(self, t: int, rows: NDArray[np.uint8], n_threads: int = 1) -> NDArray[np.int32]: ...
+    def add_digits(
+        self,
+        first: int,
+        bits: int,
+        kind: int,
+        rows: NDArray[np.uint8],
+        values: NDArray[np.float64],
+        out: NDArray[np.float64],
+        n_threads: int = 1,
+    ) -> None: ...
     def count(
         self, rows: NDArray[np.uint8], weight: NDArray[np.int32] | None = None, n_threads: int = 1
     ) -> NDArray[np.int32]: ...

@@ -4,12 +4,13 @@ import numpy as np
 
 cimport cython
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 cdef enum:
     BLOCK_BYTES = 131072    # rows of a block stay in the second-level cache while they go through all trees
     PARALLEL_WORK = 65536   # rows x columns below which waking threads costs more than it saves
     ABREAST = 8             # rows that go down a tree together
+    MOST_DIGITS = 16        # that trees tell of a number
 
 
 # A node as the loops over rows read it: whether 0 <= x[column] - low <= span, and the nodes of rows whose answer is no,
@@ -125,6 +126,24 @@ cdef class Router:
         for b in prange(n_blocks, nogil=True, num_threads=n_threads, use_threads_if=n_rows > PARALLEL_WORK):
             self.find_leaves(t, &rows[b * size, 0], min(size, n_rows - b * size), &out[b * size])
         return result
+
+    def add_digits(self, int64_t first, int bits, int kind, const uint8_t[:, ::1] rows, const double[::1] values,
+                   double[:, ::1] out, int n_threads=1):
+        """Add the probability that each binary digit is 1, whatever the digits before it are.
+
+        The trees from ``first`` on tell so many digits, each given those before it, and ``kind`` stands for the code of
+        the column before them. To ``out``, of shape (n_rows, 2**bits), at 2**t plus the number that t digits make.
+        """
+        if not 0 <= first <= first + bits <= self.n_columns or bits > MOST_DIGITS or out.shape[1] != 1 << bits:
+            raise ValueError(f"there are no {bits} digits from tree {first} on, or no place for them")
+        cdef int64_t n_rows = rows.shape[0], size = self.block_rows(), n_blocks = (n_rows + size - 1) // size, b, r
+        cdef int t
+        for b in prange(n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads,
+                        use_threads_if=n_rows * bits > PARALLEL_WORK):
+            for t in range(bits):  # a tree stays in the cache
+                for r in range(b * size, min(n_rows, (b + 1) * size)):
+                    self.digits_of_row(first, t, <uint8_t> kind, &rows[r, 0], &values[self.first_value[first + t]],
+                                       &out[r, 1 << t])
 
     def count(self, const uint8_t[:, ::1] rows, const int32_t[::1] weight=None, int n_threads=1):
         """How many rows of each category come to each leaf: ndarray of int32, arranged as the values of leaves are.
@@ -309,6 +328,46 @@ cdef class Router:
                 while v < k - 1 and u >= of[v]:
                     v = v + 1
                 out[r * self.n_columns + j] = <uint8_t> v
+
+    cdef void digits_of_row(self, int64_t first, int n_before, uint8_t kind, const uint8_t *row, const double *values,
+                            double *out) noexcept nogil:
+        """What the tree of a digit says, whatever those before it are: where it asks for one, both ways are gone."""
+        cdef const Node *nodes = self.nodes + self.first_slot[first + n_before]
+        cdef const Node *node
+        cdef int32_t n_inner = <int32_t> (self.first_node[first + n_before + 1] - self.first_node[first + n_before])
+        cdef int32_t at[MOST_DIGITS + 1]  # where ways part, and the digits on which they do and what these are
+        cdef uint32_t fixed[MOST_DIGITS + 1]
+        cdef uint32_t number[MOST_DIGITS + 1]
+        cdef uint32_t all_digits = (1 << n_before) - 1, digit, free
+        cdef int n = 1
+        cdef bint zero, one
+        cdef double p
+        at[0] = fixed[0] = number[0] = 0
+        while n > 0:
+            node = nodes + at[n - 1]
+            if at[n - 1] >= n_inner:
+                p = values[2 * (at[n - 1] - n_inner) + 1]
+                free = all_digits & ~fixed[n - 1]
+                digit = free
+                while True:  # all numbers of free digits
+                    out[number[n - 1] | digit] += p
+                    if digit == 0:
+                        break
+                    digit = (digit - 1) & free
+                n -= 1
+            elif node.column < first:
+                one = <uint8_t> ((kind if node.column == first - 1 else row[node.column]) - node.low) <= node.span
+                at[n - 1] = node.children[one]
+            else:
+                digit = 1 << (n_before - 1 - (node.column - first))
+                zero, one = <uint8_t> (0 - node.low) <= node.span, <uint8_t> (1 - node.low) <= node.span
+                if zero == one or fixed[n - 1] & digit:
+                    at[n - 1] = node.children[one if number[n - 1] & digit else zero]
+                else:
+                    at[n - 1] = node.children[zero]
+                    fixed[n - 1] |= digit
+                    at[n], fixed[n], number[n] = node.children[one], fixed[n - 1], number[n - 1] | digit
+                    n += 1
 
     cdef void find_leaves(self, int64_t t, const uint8_t *rows, int64_t n_rows, int32_t *leaves) noexcept nogil:
         """Leaf of each row in tree t. Rows go down side by side: one alone would wait for memory at every step."""

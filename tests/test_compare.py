@@ -1,6 +1,7 @@
 """What differs between two tables, against tables whose difference is known and computations by hand."""
 
 import json
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -141,6 +142,25 @@ def test_containers_and_the_order_of_columns_and_rows_do_not_matter():
     again = compare(A.sample(frac=1, random_state=0), B.sample(frac=1, random_state=1)).figures()
     assert json.dumps(but_rows(again)) == json.dumps(but_rows(expected))
     assert compare(A, B, n_jobs=2).figures() == expected
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_no_more_trees_grow_side_by_side_than_jobs(monkeypatch, n_jobs):
+    grow, lock, now, most = differences.grow, Lock(), [0], [0]
+
+    def counted(*args, n_threads, **options):
+        with lock:
+            now[0] += n_threads
+            most[0] = max(most[0], now[0])
+        try:
+            return grow(*args, n_threads=n_threads, **options)
+        finally:
+            with lock:
+                now[0] -= n_threads
+
+    monkeypatch.setattr(differences, "grow", counted)
+    compare(rows(120, 0), rows(120, 1, broken=["job"]), n_jobs=n_jobs, n_permutations=1)
+    assert most[0] == n_jobs
 
 
 def test_arrays_of_objects_and_units_of_numbers():

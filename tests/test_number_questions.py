@@ -105,7 +105,11 @@ def test_many_values_of_a_row_are_told_as_one_by_one_and_by_all_voices_as_by_tho
     for j in density.order.tolist():
         if density.numbers.is_number[j]:
             x = np.tile(density.axis(j).value_at(np.linspace(-9, 9, n)), (len(rows), 1)) + rows[:, [0]]
-            one_by_one = walk.uniform(j, x.ravel(), np.repeat(np.arange(len(rows)), n))
+            share, voices = (
+                density.number_share[j],
+                walk.number_voices(j, x.ravel(), np.repeat(np.arange(len(rows)), n)),
+            )
+            one_by_one = [np.tensordot(share[share > 0], side, 1) for side in list(zip(*voices, strict=True))[1:]]
             heard = density.telling(j).begin(len(rows))
             for i in density.order[: np.flatnonzero(density.order == j)[0]].tolist():
                 heard.observe(i, rows[:, i])

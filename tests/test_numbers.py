@@ -6,7 +6,7 @@ import pytest
 from scipy.special import logsumexp, ndtr, ndtri, softmax
 from scipy.stats import kstest, norm
 
-from treeflows._ext import gaussians, isa
+from treeflows._ext import digits, gaussians, isa
 from treeflows.densities.destructors import MarginalDestructor, uniform_of
 from treeflows.densities.digits import cell_of
 from treeflows.densities.mixed import MixedDensity
@@ -394,6 +394,59 @@ def test_posteriors_are_those_of_the_definition_bit_for_bit(threads):
     np.testing.assert_array_equal(found, told - told.max(axis=1, keepdims=True))
 
 
+def test_distribution_functions_of_digits_that_trees_tell(density):
+    """Each digit whatever those before it are, the cells of all voices together, and both tails."""
+    layout, trees, rng = density.layouts[0], density.trees[0], np.random.default_rng(0)
+    codes = density.code_tables(mixed_table(1, 20))[0]
+    for j in np.flatnonzero(density.numbers.is_number).tolist():
+        at, elsewhere, bits, n = int(layout.first[j]) + 1, int(density.n_categories[j]) - 1, layout.bits, len(codes)
+        ones, expected = np.zeros((n, 2**bits)), np.zeros((n, 2**bits))
+        trees.add_digits(at, bits, elsewhere, codes, ones, 2)
+        share = rng.dirichlet(np.ones(bits + 1))
+        known, path = codes.copy(), np.ones((n, 1))
+        known[:, at - 1] = elsewhere
+        for level in range(bits):
+            expected += share[level] * np.repeat(path, 2 ** (bits - level), axis=1) / 2 ** (bits - level)
+            one = np.empty((n, 2**level))
+            for number in range(2**level):
+                known[:, at : at + level] = [number >> (level - 1 - d) & 1 for d in range(level)]
+                one[:, number] = trees.distribution(at + level, known)[:, 1]
+            np.testing.assert_array_equal(ones[:, 2**level : 2 ** (level + 1)], one)
+            path = (path[:, :, None] * np.stack([1 - one, one], axis=2)).reshape(n, -1)
+        expected += share[bits] * path
+        cells = np.zeros((n, 2**bits))
+        digits.add_cells(ones, 1.0, share, cells)
+        np.testing.assert_allclose(cells, expected, rtol=1e-12)
+        u = np.append(rng.random((n, 30)), np.tile([0.0, 1.0, 0.5, 1e-200], (n, 1)), axis=1)
+        sides, some = np.zeros((2, *u.shape)), rng.permutation(n)
+        digits.add_uniform(digits.cumulated(cells), some, u, 1 - u, *sides)
+        edges = np.linspace(0, 1, 2**bits + 1)
+        for i, row in enumerate(some):
+            np.testing.assert_allclose(
+                sides[0, i], np.interp(u[i], edges, np.append(0, np.cumsum(expected[row]))), atol=1e-14
+            )
+        np.testing.assert_allclose(sides.sum(axis=0), 1, rtol=1e-12)
+        np.testing.assert_allclose(sides[0, :, -1], 1e-200 * 2**bits * expected[some, 0], rtol=1e-12)
+
+
+def test_a_value_on_a_lattice_is_found_between_the_edges_of_its_cell(density):
+    rows, j = mixed_table(2, 40), 3
+    walk = density.begin(len(rows))
+    for i in density.order[: np.flatnonzero(density.order == j)[0]].tolist():
+        walk.observe(i, rows[:, i])
+    lattice = np.arange(-300.0, 340.0)
+    edges = np.tile(lattice + 0.5, (len(rows), 1))
+    below, above = walk.uniform_at(j, edges, slice(None))
+    every, rng = np.arange(len(rows)), np.random.default_rng(0)
+    at_edges = every, rng.integers(310, 330, len(rows))
+    some = [(u, 1 - u) for u in (rng.random(len(rows)), np.full(len(rows), 0.02))]
+    for u, rest in (*some, (below[at_edges], above[at_edges])):
+        found = walk.number_at(j, u, rest, every)
+        np.testing.assert_array_equal(found, lattice[(below <= u[:, None]).sum(axis=1)])
+    far = walk.number_at(j, 1 - 1e-4 * above[:, 320], 1e-4 * above[:, 320], every)
+    assert (far > lattice[320]).all()
+
+
 @pytest.mark.parametrize("n_states", [1, 5, 16])
 def test_uniform_numbers_of_normal_mixtures(each_isa, n_states):
     log_weight, before, own, z = normal_mixtures(n_states)
@@ -403,9 +456,11 @@ def test_uniform_numbers_of_normal_mixtures(each_isa, n_states):
     np.testing.assert_allclose(log_density, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(below, (share * ndtr(y)).sum(axis=1), rtol=1e-11, atol=1e-280)
     np.testing.assert_allclose(above, (share * ndtr(-y)).sum(axis=1), rtol=1e-11, atol=1e-280)
-    several = gaussians.uniform(log_weight, before, own, np.column_stack([z, z + 1]), 0.0)
-    assert np.array_equal([several[0][:, 0], several[1][:, 0]], [below, above])
-    np.testing.assert_allclose(gaussians.uniform(log_weight, before, own, z[:, None], 1e-30)[0][:, 0], below)
+    some = np.arange(len(z))[::-3].copy()
+    several = gaussians.Cumulatives(log_weight, before, own, 0.0).at(some, np.column_stack([z, z + 1])[some])
+    assert np.array_equal([several[0][:, 0], several[1][:, 0]], [below[some], above[some]])
+    of_most = gaussians.Cumulatives(log_weight, before, own, 1e-30)
+    np.testing.assert_allclose(of_most.at(some, z[some][:, None])[0][:, 0], below[some])
     back = gaussians.restore(log_weight, before, own[None], below[:, None], above[:, None])[:, 0]
     told = np.minimum(below, above) > 1e-280
     assert told[4:].all()

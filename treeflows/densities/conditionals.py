@@ -78,6 +78,10 @@ class Conditionals(OrderedDensity):
         """Distribution of the column of tree t in each row: (n_rows, n_categories)."""
         return self.leaves(self.prob, t)[self._router.leaves(t, codes, threads)]
 
+    def add_digits(self, t, n, kind, codes, out, threads=1):
+        """Add to ``out``, (n_rows, 2**n), the probabilities that n digits from tree t on are 1; see `Router`."""
+        self._router.add_digits(t, n, kind, codes, self.prob, out, threads)
+
     def walk(self, codes, threads=1):
         """Column after column: its number, and its distribution in each row."""
         for t, j in enumerate(self.order.tolist()):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .mixed import MixedDensity
 
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 4096
 BELOW_ONE = np.nextafter(1.0, 0.0)
 SAME = 1e-9  # difference of two distribution functions, within which a number stays
 
@@ -64,10 +64,11 @@ def _numbers(source, target, rows, into, noise, threads):
         if j < len(distance):
             before, after, own = walk.codes_say(j), other.codes_say(j), noise[:, j]
             if source.numbers.is_number[j]:
-                kind, own[:, 0] = _parted(walk, j, rows[:, j], own[:, 0])
+                x, cells = rows[:, j], _cells(walk, j, rows[:, j])
+                kind, own[:, 0] = _parted(walk, j, x, own[:, 0], cells)
                 kind_after, own[:, 0], apart = _exchanged(before, after, kind, own[:, 0])
-                into[:, j], own[:, 1] = _moved(walk, other, j, rows[:, j], kind, kind_after, own[:, 1])
-                own[:, 0] = _joined(other, j, into[:, j], kind_after, own[:, 0])
+                into[:, j], own[:, 1], cells = _moved(walk, other, j, x, kind, kind_after, own[:, 1], cells)
+                own[:, 0] = _joined(other, j, into[:, j], kind_after, own[:, 0], cells)
             else:
                 into[:, j], own[:, 0], apart = _exchanged(before, after, rows[:, j].astype(np.intp), own[:, 0])
             distance[j] = apart.sum()
@@ -97,9 +98,9 @@ def _exchanged(p, q, code, noise):
     return there, np.clip(place / np.maximum(q[row, there], np.finfo(float).tiny), 0.0, BELOW_ONE), ends[:, -1]
 
 
-def _parted(walk, j, x, noise):
+def _parted(walk, j, x, noise, cells):
     """Of which kind numbers are, and the noise that is left: on a lattice an atom may be one of those elsewhere."""
-    kind, share, has = _share_of_atom(walk, j, x)
+    kind, share, has = _share_of_atom(walk, j, x, cells)
     is_atom = noise < share
     left = np.where(
         is_atom, noise / np.where(share > 0, share, 1.0), (noise - share) / np.where(share < 1, 1 - share, 1.0)
@@ -108,71 +109,68 @@ def _parted(walk, j, x, noise):
     return np.where(has & ~is_atom, elsewhere, kind), np.where(has, np.clip(left, 0.0, BELOW_ONE), noise)
 
 
-def _joined(walk, j, x, kind, noise):
+def _joined(walk, j, x, kind, noise, cells):
     """The noise from which `_parted` tells kinds of numbers, and what is left."""
-    _, share, has = _share_of_atom(walk, j, x)
+    _, share, has = _share_of_atom(walk, j, x, cells)
     elsewhere = kind == walk.density.n_categories[j] - 1
     told = np.where(elsewhere, share + noise * (1 - share), noise * share)
     return np.where(has, np.minimum(told, BELOW_ONE), noise)
 
 
-def _share_of_atom(walk, j, x):
+def _share_of_atom(walk, j, x, cells):
     """Kinds of numbers as they look; how probable it is that one that looks like an atom is; and which these are."""
     numbers, elsewhere = walk.density.numbers, walk.density.n_categories[j] - 1
     kind = numbers.kind_of(j, x).astype(np.intp)
     share, has = np.zeros(len(x)), (kind < elsewhere) & ~np.isnan(x) & (numbers.step[j] > 0)
-    rows = np.flatnonzero(has)
-    if len(rows):
-        said = walk.codes_say(j)[rows]
-        atom = said[np.arange(len(rows)), kind[rows]]
-        below, above = walk.uniform_at(j, _edges(walk, j, x[rows]), rows)
-        share[rows] = atom / (atom + said[:, elsewhere] * _mass(below, above))
+    if has.any():
+        said = walk.codes_say(j)[has]
+        atom = said[np.arange(len(said)), kind[has]]
+        share[has] = atom / (atom + said[:, elsewhere] * _mass(*cells)[has])
     return kind, share, has
 
 
-def _moved(walk, other, j, x, kind, kind_after, noise):
-    """Values of a column of numbers by the kinds before and after, and the noise that leads back."""
-    numbers, elsewhere = walk.density.numbers, walk.density.n_categories[j] - 1
+def _moved(walk, other, j, x, kind, kind_after, noise, cells):
+    """Values of a column of numbers by the kinds before and after, the noise that leads back, and the values' cells."""
+    on_lattice, elsewhere = walk.density.numbers.step[j] > 0, walk.density.n_categories[j] - 1
     values, left, below, above = other.of_kinds(j, kind_after), noise.copy(), noise.copy(), 1 - noise
     rows = np.flatnonzero(kind == elsewhere)
     if len(rows):
-        below[rows], above[rows] = _quantile(walk, j, x[rows], rows, noise[rows])
+        if on_lattice:  # noise says where in the cell
+            below[rows], above[rows] = (s[rows, 0] + noise[rows] * (s[rows, 1] - s[rows, 0]) for s in cells)
+        else:
+            below[rows], above[rows] = walk.uniform(j, x[rows], rows)
         left[rows] = below[rows]
     rows = np.flatnonzero(kind_after == elsewhere)
     if len(rows):
         values[rows] = other.number_at(j, below[rows], above[rows], rows)
         some = rows[kind[rows] == elsewhere]
-        stays = some[_is_at(other, j, x[some], some, below[some], above[some])] if len(some) else some
+        stays = some[_is_at(other, j, x[some], values[some], some, below[some], above[some])]
         values[stays] = x[stays]
         left[rows] = noise[rows]
-        if numbers.step[j] > 0:
-            low, high = other.uniform_at(j, _edges(other, j, values[rows]), rows)
-            within = (below[rows] - low[:, 0]) / np.maximum(_mass(low, high), np.finfo(float).tiny)
-            left[rows] = np.clip(within, 0.0, BELOW_ONE)
-    return values, left
+    cells = _cells(other, j, values)
+    if on_lattice and len(rows):
+        within = (below - cells[0][:, 0])[rows] / np.maximum(_mass(*cells)[rows], np.finfo(float).tiny)
+        left[rows] = np.clip(within, 0.0, BELOW_ONE)
+    return values, left, cells
 
 
-def _quantile(walk, j, x, rows, noise):
-    """Probabilities of less and of more than numbers; on a lattice noise says where in the cell."""
-    if walk.density.numbers.step[j] == 0:
-        return walk.uniform(j, x, rows)
-    below, above = walk.uniform_at(j, _edges(walk, j, x), rows)
-    return (side[:, 0] + noise * (side[:, 1] - side[:, 0]) for side in (below, above))
+def _is_at(walk, j, x, value, rows, below, above):
+    """Whether a number is at its quantile already, at which a value has been found."""
+    step = walk.density.numbers.step[j]
+    if step > 0 or len(rows) == 0:
+        return np.abs(x - value) < step / 2
+    less, more = walk.uniform(j, x, rows)
+    return np.minimum(np.abs(less - below), np.abs(more - above)) <= SAME * np.minimum(below, above)
 
 
-def _is_at(walk, j, x, rows, below, above):
-    """Whether a number is at its quantile already."""
-    if walk.density.numbers.step[j] == 0:
-        less, more = walk.uniform(j, x, rows)
-        return np.minimum(np.abs(less - below), np.abs(more - above)) <= SAME * np.minimum(below, above)
-    less, _ = walk.uniform_at(j, _edges(walk, j, x), rows)
-    return (less[:, 0] <= below) & (below < less[:, 1])
-
-
-def _edges(walk, j, x):
-    """The edges of the cells of numbers on a lattice, two columns."""
-    half = walk.density.numbers.step[j] / 2
-    return np.column_stack([x - half, x + half])
+def _cells(walk, j, x):
+    """Probabilities of less and of more than the edges of the cells of numbers on a lattice, (n_rows, 2) each."""
+    below, above = np.zeros((2, len(x), 2))
+    step, rows = walk.density.numbers.step[j], np.flatnonzero(~np.isnan(x))
+    if step > 0 and len(rows):
+        edges = np.column_stack([x[rows] - step / 2, x[rows] + step / 2])
+        below[rows], above[rows] = walk.uniform_at(j, edges, rows)
+    return below, above
 
 
 def _mass(below, above):

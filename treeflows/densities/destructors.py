@@ -12,7 +12,6 @@ import numpy as np
 
 from .._ext import elementary, gaussians
 from .._ext.normal import ndtr, ndtri
-from ..machine.log_sums import softmax
 from .stored import LEAST_PROBABILITY, MOST_PROBABILITY, Array, Stored
 
 MOST = 2.0**500  # a value in its column's units, further out than any is told apart, or a slope: squares are finite
@@ -152,9 +151,9 @@ class NormalStates(Stored):
         """Uniform numbers of those at place t: log-density, F(z) and 1 - F(z) given what is known."""
         return gaussians.destroy(posterior, before, self._own(t), np.ascontiguousarray(z), threads)
 
-    def uniform(self, posterior, before, t, z, threads=1):
-        """F(z) and 1 - F(z) of several numbers of each row, ndarray of shape (n_rows, n_places)."""
-        return gaussians.uniform(posterior, before, self._own(t), np.ascontiguousarray(z), NEGLIGIBLE, threads)
+    def cumulatives(self, posterior, before, t, threads=1):
+        """F of each row, to be asked about many numbers: Cumulatives."""
+        return gaussians.Cumulatives(posterior, before, self._own(t), NEGLIGIBLE, threads)
 
     def restore(self, posterior, before, t, below, above, threads=1):
         """Numbers at place t by their uniform ones."""
@@ -201,7 +200,7 @@ class GaussianMixtureDestructor(NormalStates):
     def predict_codes(self, posterior, j, threads=1):
         """Distribution of a column of codes, or of the kinds of numbers: (n_rows, n_categories)."""
         here = self.prob[self.first_category[j] : self.first_category[j + 1]]
-        return gaussians.mean_distributions(softmax(posterior), here, threads)
+        return gaussians.mean_distributions(posterior, here, threads)
 
     def observe_codes(self, posterior, j, codes):
         """Log-posterior once the codes of a column are known."""

@@ -30,6 +30,7 @@ from .stored import MOST_PROBABILITY, Array
 from .walk import MOST_UNITS, Walk
 
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
+FUNCTIONS = 8  # times as much as the posteriors are the distribution functions of each row
 GUESSES = (0.001, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.999)  # quantiles of a mixture
 MOST_HEARD = 2  # mixtures that are asked for them
 MOST_TOLD = 25_000_000  # probabilities of codes that are kept with draws, if all are
@@ -332,7 +333,7 @@ class MixedDensity(Density):
     def invert(self, told, threads=1):
         """Rows by what `transform` made of them."""
         values = np.empty(told.shape)
-        for block, walk, j in self._walks(len(told), threads):
+        for block, walk, j in self._walks(len(told), threads, FUNCTIONS):
             values[block, j] = walk.restore(j, told[block, j])
             walk.observe(j, values[block, j])
         return values
@@ -429,9 +430,9 @@ class MixedDensity(Density):
         source, trees, levels, first = [s for s in self.sources if s[3] <= number][-1]
         return source, trees, levels[number - first]
 
-    def _walks(self, n_rows, threads):
+    def _walks(self, n_rows, threads, n_each=1):
         """Block after block of rows, and column after column in order: the block, its walk, and the column."""
-        for block in self._blocks(n_rows):
+        for block in self._blocks(n_rows, n_each):
             walk = self.begin(block.stop - block.start, threads)
             for j in self.order.tolist():
                 yield block, walk, j

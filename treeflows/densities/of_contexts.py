@@ -7,7 +7,7 @@ import numpy as np
 
 from .._ext import elementary
 from ..machine.log_sums import softmax
-from .walk import number_at
+from .quantiles import number_at
 
 
 @dataclass(frozen=True, eq=False)

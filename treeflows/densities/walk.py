@@ -5,16 +5,14 @@ from copy import copy
 
 import numpy as np
 
-from .._ext import elementary
+from .._ext import digits, elementary
 from ..inference.estimates import divided
 from ..machine.log_sums import logsumexp
-from .destructors import normal_scores, uniform_of
+from .destructors import normal_scores
 from .digits import cell_of
+from .quantiles import number_at
 from .stored import LEAST_PROBABILITY
 
-BISECTIONS = 100  # at most, of steps that mostly are few
-NEAR_ENOUGH = 1e-13  # of normal scores
-FURTHEST = 37.0  # normal score where a number's inverse is looked for
 CANCELLED = 1e-12  # of a probability, below which a difference of two is rounding
 MOST_UNITS = 1e6  # standard deviations, beyond which a mixture has nothing
 LEAST_INSIDE = 1e-6  # that a mixture must have within a column's bounds, to be heard there
@@ -292,54 +290,45 @@ class Walk:
 
         What trees say of digits is told once for each row, of all cells, whatever the places.
         """
-        share, t = self.density.number_share[j], int(self.density.place[j])
         _, *plain = self.density.smooth.destroy(j, x)
-        bounded = self._within(0, j, rows, *plain)
-
-        def told_by(source, trees, levels, first):
-            own = share[first : first + len(levels)]
-            if not own.any():
-                return 0.0, 0.0
-            sides = bounded
+        bounded, scores = self._within(0, j, rows, *plain), normal_scores(*plain)[0]
+        chosen, (below, above) = np.arange(len(self.codes))[rows], np.zeros((2, *x.shape))
+        for source, states, edges in self._functions(j):
+            low, high = bounded
             if source > 0:
-                i = source - 1
-                z = normal_scores(*plain)[0] if self.density.sees_scores[i] else self.density.seen(i, j, x)
-                known = self._of_elsewhere(i, j)[rows], self._before(i, j)[rows]
-                sides = self._within(source, j, rows, *self.density.normals[i].uniform(*known, t, z, self.threads))
-                sides = self._heard(source, j, rows, sides, bounded)
-            if ("cells", first) not in self._ahead:
-                most = levels[np.flatnonzero(own)[-1]]
-                self._ahead["cells", first] = self._cells_of(j, source, trees, most)
-            cells, told = self._ahead["cells", first], [0.0, 0.0]
-            for each, level in zip(own, levels, strict=True):
-                if each > 0:
-                    for side, part in enumerate(_within_cells(cells[level][rows], *sides)):
-                        told[side] = told[side] + each * part
-            return told
+                z = scores if self.density.sees_scores[source - 1] else self.density.seen(source - 1, j, x)
+                told = self._within(source, j, rows, *states.at(chosen, z, self.threads))
+                low, high = self._heard(source, j, rows, told, bounded)
+            digits.add_uniform(edges, chosen, low, high, below, above, self.threads)
+        return below, above
 
-        return [sum(side) for side in zip(*self._of_sources(told_by, x.size), strict=True)]
+    def _functions(self, j):
+        """Where a column's uniform numbers come from, once for all numbers that are asked about.
 
-    def _of_sources(self, function, n):
-        """What a function makes of each source of voices; several at a time where that is much work."""
-        sources = zip(*self.density.sources, strict=True)
-        if self.threads == 1 or n < FEWEST_APART:
-            return list(map(function, *sources))
-        with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(function, *sources))
-
-    def _cells_of(self, j, source, trees, most):
-        """Probability of every cell by trees of digits, of none up to so many: list of (n_rows, 2**n)."""
-        layout, n_rows = self.density.layouts[min(source, 1)], len(self.codes)
-        codes, at = self._codes_of(source).copy(), int(layout.first[j]) + 1
-        codes[:, at - 1] = self.density.n_categories[j] - 1
-        told = [np.ones((n_rows, 1))]
-        for level in range(most):
-            prob = _mean(each.distribution(at + level, codes, self.threads) for each in trees)
-            told.append((told[-1][:, :, None] * prob.reshape(n_rows, -1, 2)).reshape(n_rows, -1))
-            if level + 1 < most:
-                codes = np.repeat(codes, 2, axis=0)
-                codes[1::2, at + level], codes[::2, at + level] = 1, 0
-        return told
+        A list of (0 for the marginal or one plus the number of one of `normals`, its distribution functions, and what
+        the voices say together of the cells of its uniform numbers).
+        """
+        if "functions" not in self._ahead:
+            density, n_rows, cells, found = self.density, len(self.codes), {}, []
+            for source, trees, levels, first in density.sources:
+                layout, share = density.layouts[min(source, 1)], np.zeros(density.layouts[min(source, 1)].bits + 1)
+                share[list(levels)] = density.number_share[j, first : first + len(levels)]
+                if not share.any():
+                    continue
+                ones, codes = np.zeros((n_rows, 2**layout.bits)), self._codes_of(source)
+                for each in trees if share[1:].any() else ():
+                    at, elsewhere = int(layout.first[j]) + 1, int(density.n_categories[j]) - 1
+                    each.add_digits(at, layout.bits, elsewhere, codes, ones, self.threads)
+                told = cells.setdefault(source, np.zeros(ones.shape))
+                digits.add_cells(ones, 1 / len(trees), share, told, self.threads)
+            for source, told in cells.items():
+                states, i, t = None, source - 1, int(density.place[j])
+                if source > 0:
+                    known = self._of_elsewhere(i, j), self._before(i, j)
+                    states = density.normals[i].cumulatives(*known, t, self.threads)
+                found.append((source, states, digits.cumulated(told, self.threads)))
+            self._ahead["functions"] = found
+        return self._ahead["functions"]
 
     def number_voices(self, j, x, rows):
         """What each voice that has a share says of numbers elsewhere: log-density, F(x) and 1 - F(x)."""
@@ -522,56 +511,9 @@ class Walk:
         return self._ahead["before", i]
 
 
-def number_at(walk, j, below, above, rows):
-    """Numbers elsewhere where the probabilities of less and of more are these, on the lattice if there is one.
-
-    By false position (Dowell and Jarratt, 1971) in normal scores, of which the one is nearly a linear function of the
-    other, and by bisection at every third step.
-    """
-    smooth, numbers = walk.density.smooth, walk.density.numbers
-    wanted = np.clip(normal_scores(below, above)[0], -FURTHEST, FURTHEST)
-
-    def told(z):
-        return numbers.on_lattice(j, smooth.restore(j, *uniform_of(z)))
-
-    ends = np.tile([[-FURTHEST], [FURTHEST]], len(rows))
-    gaps = ends - wanted  # at the ends, which of these are halved when the other end moves twice
-    z, left, last = wanted.copy(), np.arange(len(rows)), np.full(len(rows), -1)
-    for step in range(BISECTIONS):
-        less, more = walk.uniform(j, smooth.restore(j, *uniform_of(z[left])), rows[left])
-        gap = np.clip(normal_scores(less, more)[0], -FURTHEST, FURTHEST) - wanted[left]
-        side = (gap > 0).astype(np.intp)
-        again = side == last[left]
-        gaps[1 - side[again], left[again]] /= 2
-        ends[side, left], gaps[side, left], last[left] = z[left], gap, side
-        low, high = ends[:, left]
-        further = (np.abs(gap) > NEAR_ENOUGH) & (high - low > NEAR_ENOUGH * np.maximum(np.abs(low), 1.0))
-        if numbers.step[j] > 0:
-            further &= told(low) != told(high)
-        left = left[further]
-        if len(left) == 0:
-            break
-        (low, high), (below_it, above_it) = ends[:, left], gaps[:, left]
-        middle = (low + high) / 2
-        secant = high - above_it * (high - low) / np.maximum(above_it - below_it, np.finfo(float).tiny)
-        z[left] = middle if step % 3 == 2 else np.clip(secant, low, high)
-    return told(z)
-
-
 def _difference(below, above, further, least):
     """Probability between two numbers by the uniform ones of both: a difference of the smaller ones."""
     return np.maximum(np.where(further < above, further - below, above - least), 0.0)
-
-
-def _within_cells(prob, below, above):
-    """Uniform numbers, (n_rows, n_places), once cells of equal size have other probabilities: below and above."""
-    n, before = prob.shape[1], np.zeros((len(prob), 1))
-    cell = cell_of(below, above, n.bit_length() - 1)
-    left = np.hstack([before, np.cumsum(prob[:, :-1], axis=1)])
-    right = np.hstack([np.cumsum(prob[:, :0:-1], axis=1)[:, ::-1], before])
-    own, left, right = (np.take_along_axis(part, cell, axis=1) for part in (prob, left, right))
-    low, high = np.clip(below * n - cell, 0.0, 1.0), np.clip(above * n - (n - 1 - cell), 0.0, 1.0)
-    return left + own * low, right + own * high
 
 
 def _cells(table, columns):

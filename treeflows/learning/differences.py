@@ -6,12 +6,13 @@ over all prunings both trees have an evidence: how much more the one has that ma
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from .._ext import elementary
 from ..machine.log_sums import logsumexp
+from ..machine.progress import side_by_side
 from .costs import cost_table
 from .grown import grow
 from .growth import Growth
@@ -111,6 +112,11 @@ class CodedSides:
         return average(self.grown(*how), self.threads)
 
     @cached_property
+    def in_one_thread(self):
+        """The same, for one of several that work side by side."""
+        return replace(self, threads=1)
+
+    @cached_property
     def _cost(self):
         return cost_table(len(self.codes), 1, COST_BITS)
 
@@ -136,6 +142,7 @@ class Factors:
     def chain(self, order):
         """Log of the factors of columns, each given those before it, nats; others have 0: ndarray of (n_columns,)."""
         found = np.zeros(len(self.sides.told))
+        self._learn([(j, order[:t]) for t, j in enumerate(order)])
         for t, j in enumerate(order):
             found[j] = self.of(j, order[:t])
         return found
@@ -152,6 +159,7 @@ class Factors:
                 if not any(self.sides.asked[i] in asked for i in self._given[j] if i not in given):
                     continue
             self._given[j] = given
+        self._learn([(j, self._given[j]) for j in left])
         found = {j: self.of(j, self._given[j]) for j in left}
         worst = max(left, key=lambda j: found[j])
         return worst if found[worst] > least else None
@@ -171,16 +179,18 @@ class Factors:
         columns = self.sides.varying
         if not columns:
             return 0.0
-        dealt = None if side is None else self.sides.with_side(side)
-
-        def of(j, given):
-            if dealt is None:
-                return self.of(j, given)
-            return _evidence(dealt.grown(dealt.told[j], given, True), dealt) - self._of(j, given)[0]
-
-        chain = sum(of(j, columns[:t]) for t, j in enumerate(columns))
-        alone = np.array([of(j, []) for j in columns])
-        given_all = np.array([of(j, _without(columns, j)) for j in columns])
+        n = len(columns)
+        asked = [(j, columns[:t]) for t, j in enumerate(columns)]  # the chain
+        asked += [(j, []) for j in columns] + [(j, _without(columns, j)) for j in columns]
+        self._learn(asked)
+        if side is None:
+            found = [self.of(*each) for each in asked]
+        else:
+            dealt = self.sides.with_side(side)
+            tasks = [partial(_evidence, dealt.in_one_thread, j, given, True) for j, given in asked]
+            of_dealt = side_by_side(tasks, dealt.threads)
+            found = [asking - self._of(*each)[0] for each, (asking, _) in zip(asked, of_dealt, strict=True)]
+        chain, alone, given_all = sum(found[:n]), np.array(found[n : 2 * n]), np.array(found[2 * n :])
         of_one = [logsumexp(factors) - elementary.log(float(len(columns))) for factors in (alone, given_all)]
         return float(logsumexp(np.array([chain, *of_one])) - elementary.log(3.0))
 
@@ -188,14 +198,27 @@ class Factors:
         """Evidence of the trees that may not ask for the side, and of those that may; code columns that either ask."""
         key = j, *given
         if key not in self._known:
-            grown = [self.sides.grown(self.sides.told[j], given, asks_side) for asks_side in (False, True)]
-            asked = {column for of in grown for column in np.unique(of.shapes.column[of.shapes.left > 0]).tolist()}
-            self._known[key] = *(_evidence(of, self.sides) for of in grown), asked
+            self._known[key] = _evidences(self.sides, j, given)
         return self._known[key]
 
+    def _learn(self, asked):
+        """What `_of` has of columns and those that they are given, many side by side."""
+        new = {(j, *given): (j, given) for j, given in asked if (j, *given) not in self._known}
+        tasks = [partial(_evidences, self.sides.in_one_thread, *each) for each in new.values()]
+        self._known.update(zip(new, side_by_side(tasks, self.sides.threads), strict=True))
 
-def _evidence(grown, sides):
-    return float(average(grown, sides.threads).evidence.sum())
+
+def _evidences(sides, j, given):
+    """What `Factors` know of a column: evidence without and with questions for the side, and columns asked."""
+    (without, asked), (asking, further) = (_evidence(sides, j, given, asks_side) for asks_side in (False, True))
+    return without, asking, asked | further
+
+
+def _evidence(sides, j, given, asks_side):
+    """Evidence of a column's trees, nats, and the code columns that they ask."""
+    grown = sides.grown(sides.told[j], given, asks_side)
+    asked = np.unique(grown.shapes.column[grown.shapes.left > 0]).tolist()
+    return float(average(grown, sides.threads).evidence.sum()), set(asked)
 
 
 def columns_to_blame(factors, rng):
@@ -268,10 +291,10 @@ class Witnesses:
     """
 
     def __init__(self, sides, rng):
-        self.told, self.parts = sides.told, []
+        self.told, self.parts, self.threads = sides.told, [], sides.threads
         part = _dealt(sides, FOLDS, rng)
         for which in range(FOLDS):
-            seen, unseen = sides.rows(part != which), sides.rows(part == which)
+            seen, unseen = (sides.in_one_thread.rows(rows) for rows in (part != which, part == which))
             self.parts.append((seen, [seen.rows(seen.side == side) for side in (0, 1)], unseen))
         self.scores: dict[int, tuple] = {}  # of each column, and the columns that it is given
 
@@ -311,9 +334,14 @@ class Witnesses:
         score : float
         """
         gap, variance = np.zeros(2), np.zeros(2)
-        for seen, of_sides, unseen in self.parts:
+        tasks = [
+            partial(_forest, of, self.told[j], given, n_trees, unseen.codes)
+            for _, of_sides, unseen in self.parts
+            for of in of_sides
+        ]
+        told_by = list(side_by_side(tasks, self.threads))
+        for (seen, _, unseen), *forests in zip(self.parts, told_by[::2], told_by[1::2], strict=True):
             alone = seen.conditionals(self.told[j], [], False)
-            forests = [_forest(of, self.told[j], given, n_trees, unseen.codes) for of in of_sides]
             gain = np.zeros((2, len(unseen.codes)))
             for t, column in enumerate(self.told[j]):
                 own = unseen.codes[:, [column]].astype(np.intp)
@@ -377,13 +405,20 @@ def log_ratios(sides, order, rng):
         seen, unseen = at_most(sides.rows(part != fold), MOST_WORK, rng), sides.rows(part == fold)
         if not len(seen.codes) or not len(unseen.codes):
             continue
-        both = [unseen.with_side(side) for side in (0, 1)]
-        for t, j in enumerate(order):
-            conditionals = seen.conditionals(sides.told[j], order[:t], True)
-            if (conditionals.column == len(sides.n_categories) - 1).any():
-                told = [_log_probability(conditionals, of.codes, sides.threads) for of in both]
-                ratio[part == fold, j] = told[0] - told[1]
+        both = [unseen.with_side(side).codes for side in (0, 1)]
+        tasks = [partial(_log_ratio, seen.in_one_thread, both, j, order[:t]) for t, j in enumerate(order)]
+        for j, told in zip(order, side_by_side(tasks, sides.threads), strict=True):
+            ratio[part == fold, j] = told
     return ratio
+
+
+def _log_ratio(sides, both, j, given):
+    """Log-ratio of a column's cells in rows that are once of the one side, and once of the other; 0 if it is theirs."""
+    conditionals = sides.conditionals(sides.told[j], given, True)
+    if not (conditionals.column == len(sides.n_categories) - 1).any():
+        return 0.0
+    first, second = (_log_probability(conditionals, codes, sides.threads) for codes in both)
+    return first - second
 
 
 def _log_probability(conditionals, codes, threads):
