@@ -53,6 +53,7 @@ if __name__ == "__main__":  # processes that translate may begin with this file
                 extension("distinct"),
                 extension("encoding"),
                 extension("logistic"),
+                extension("neural"),
                 extension("normal"),
                 extension("elementary"),
                 extension("costs"),
