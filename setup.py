@@ -55,6 +55,7 @@ if __name__ == "__main__":  # processes that translate may begin with this file
                 extension("logistic"),
                 extension("latent"),
                 extension("digits"),
+                extension("neural"),
                 extension("normal"),
                 extension("elementary"),
                 extension("costs"),

@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -74,6 +75,9 @@ TF_END_TARGET
      softmax_##isa,                                                                               \
      normals_##isa,                                                                               \
      pool_slopes_##isa,                                                                           \
+     tell_##isa,                                                                                  \
+     descend_##isa,                                                                               \
+     step_##isa,                                                                                  \
      cells,                                                                                       \
      wide}
 

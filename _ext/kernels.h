@@ -13,11 +13,14 @@
 /* Candidate splits are scored this many at a time, one to a vector lane. */
 #define TF_LANES 16
 
-/* What a logarithmic pool pools: an average of three, the three by themselves, a logistic regression. And the sums of
- * its loss, of the derivatives by each exponent, and of those by each two, the first with all, the second with those
- * from the second on, and so on. */
-#define TF_VOICES 5
-#define TF_SLOPES 21
+/* What a logarithmic pool pools at most: an average of three, the three by themselves, a logistic regression, a neural
+ * network. And the sums of its loss, of the derivatives by each exponent, and of those by each two, the first with all,
+ * the second with those from the second on, and so on. */
+#define TF_VOICES 6
+#define TF_SLOPES 28
+
+/* Units of a neural network, at most. */
+#define TF_MOST_UNITS 128
 
 /* Low bits of a sum of costs that its rounding may have changed: sums that agree above them tie. */
 #define TF_TIE_BITS 12
@@ -58,6 +61,18 @@ typedef struct {
     const int32_t *wide;          /* first output and end of each column of more than one output */
     int64_t n_wide, n_cells, first_output, n_outputs;
 } tf_regression;
+
+/* A neural network that tells each place of a row by those before it, with one layer of rectified units: a unit sums
+ * what the cells of the places before say (inward), and bears upon the logits of a place's cells (outward). */
+typedef struct {
+    const float *bias;            /* per unit */
+    const float *inward;          /* [n_cells, n_units] */
+    const float *outward;         /* [n_cells, n_units] */
+    const float *constant;        /* per cell */
+    const int32_t *first;         /* where the cells of each place start; one more at the end */
+    const uint8_t *told;          /* per place: whether its logits are wanted */
+    int64_t n_places, n_units;    /* n_units: a multiple of TF_LANES */
+} tf_network;
 
 /* States with a normal distribution of the numbers and independent distributions of the codes: y = factor z - shift are
  * a state's independent normal numbers. */
@@ -147,11 +162,25 @@ typedef struct {
                     double *scratch, double *out);
 
     /* What a column's rows add to the loss of a logarithmic pool, minus the log-probability of their values, and to its
-     * derivatives: by each exponent, and by each two, TF_SLOPES sums. said, [n_others, TF_VOICES, stride]: how much
-     * likelier, in logarithms, each voice thinks each other value than the row's own; stride: a multiple of TF_LANES,
-     * and from n_rows on there is 0. scratch: (1 + n_others) * TF_LANES. */
-    void (*pool_slopes)(const double *said, int64_t n_others, int64_t n_rows, int64_t stride, const double *exponent,
-                        double *scratch, double *sums);
+     * derivatives: by each exponent, and by each two. n_voices: TF_VOICES, or one less. said, [n_others, n_voices,
+     * stride]: how much likelier, in logarithms, each voice thinks each other value than the row's own; stride: a multiple
+     * of TF_LANES, and from n_rows on there is 0. scratch: (1 + n_others) * TF_LANES. */
+    void (*pool_slopes)(const double *said, int64_t n_voices, int64_t n_others, int64_t n_rows, int64_t stride,
+                        const double *exponent, double *scratch, double *sums);
+
+    /* Logits of some cells, from the first to before the end, of a place whose units have got these sums. */
+    void (*tell)(const tf_network *of, const float *sums, int64_t first, int64_t end, float *logits);
+
+    /* What rows, [n_rows, n_places] cells or -1 for none, add to the gradient of their negative log-likelihood: bias,
+     * inward, outward and constant in one array. scratch: (n_places + 3) * n_units + n_cells, and as many places. */
+    void (*descend)(const tf_network *of, const int32_t *cells, int64_t n_rows, float *scratch, int32_t *held_at,
+                    float *gradient);
+
+    /* One step of Adam (Kingma and Ba 2015) for parameters from the first to before the end. gradients: n_parts arrays,
+     * n apart, that are summed one after the other and scaled, and zero afterwards; mean and square: their moments. The
+     * first n_drawn parameters are drawn to 0 by so much of them. */
+    void (*step)(float *parameter, float *mean, float *square, float *gradients, int64_t n_parts, int64_t n,
+                 int64_t first, int64_t end, float scale, int64_t n_drawn, float pull, float rate);
 
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;

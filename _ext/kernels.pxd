@@ -11,6 +11,7 @@ cdef extern from "kernels.h" nogil:
         TF_LANES
         TF_VOICES
         TF_SLOPES
+        TF_MOST_UNITS
 
     ctypedef struct tf_node:
         const int32_t *table
@@ -45,6 +46,16 @@ cdef extern from "kernels.h" nogil:
         int64_t n_cells
         int64_t first_output
         int64_t n_outputs
+
+    ctypedef struct tf_network:
+        const float *bias
+        const float *inward
+        const float *outward
+        const float *constant
+        const int32_t *first
+        const uint8_t *told
+        int64_t n_places
+        int64_t n_units
 
     ctypedef struct tf_gaussians:
         const double *base
@@ -83,8 +94,12 @@ cdef extern from "kernels.h" nogil:
         double (*softmax)(const double *, int64_t, double *) noexcept nogil
         void (*normals)(const double *, const double *, const double *, int64_t, double, double *,
                         double *) noexcept nogil
-        void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, const double *, double *,
+        void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, int64_t, const double *, double *,
                             double *) noexcept nogil
+        void (*tell)(const tf_network *, const float *, int64_t, int64_t, float *) noexcept nogil
+        void (*descend)(const tf_network *, const int32_t *, int64_t, float *, int32_t *, float *) noexcept nogil
+        void (*step)(float *, float *, float *, float *, int64_t, int64_t, int64_t, int64_t, float, int64_t,
+                     float, float) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

@@ -890,20 +890,21 @@ static void TF_NAME(normals)(const double *weight, const double *before, const d
 
 /* ---- logarithmic pools ------------------------------------------------------------------------------------------ */
 
-static void TF_NAME(pool_slopes)(const double *said, int64_t n_others, int64_t n_rows, int64_t stride,
-                                 const double *exponent, double *scratch, double *sums)
+static inline void TF_NAME(slopes_of)(const double *said, const int n_voices, int64_t n_others, int64_t n_rows,
+                                      int64_t stride, const double *exponent, double *scratch, double *sums)
 {
+    const int n_sums = 1 + n_voices + n_voices * (n_voices + 1) / 2;
     double sum[TF_SLOPES][TF_LANES] = {{0}};
     double *total = scratch, *p = scratch + TF_LANES;
     for (int64_t r = 0; r < stride; r += TF_LANES) {
         double most[TF_LANES] = {0}, mean[TF_VOICES][TF_LANES] = {{0}};
         for (int64_t v = 0; v < n_others; v++) {
-            const double *of = said + v * TF_VOICES * stride + r;
+            const double *of = said + v * n_voices * stride + r;
             double *z = p + v * TF_LANES;
             TF_SIMD
             for (int l = 0; l < TF_LANES; l++)
                 z[l] = exponent[0] * of[l];
-            for (int e = 1; e < TF_VOICES; e++)
+            for (int e = 1; e < n_voices; e++)
                 TF_SIMD
                 for (int l = 0; l < TF_LANES; l++)
                     z[l] += exponent[e] * of[e * stride + l];
@@ -929,34 +930,163 @@ static void TF_NAME(pool_slopes)(const double *said, int64_t n_others, int64_t n
             total[l] = 1.0 / total[l];
         }
         for (int64_t v = 0; v < n_others; v++) {
-            const double *of = said + v * TF_VOICES * stride + r;
-            int h = 1 + TF_VOICES;
-            for (int e = 0; e < TF_VOICES; e++) {
+            const double *of = said + v * n_voices * stride + r;
+            int h = 1 + n_voices;
+            for (int e = 0; e < n_voices; e++) {
                 double both[TF_LANES];
                 TF_SIMD
                 for (int l = 0; l < TF_LANES; l++) {
                     both[l] = p[v * TF_LANES + l] * total[l] * of[e * stride + l];
                     mean[e][l] += both[l];
                 }
-                for (int f = e; f < TF_VOICES; f++, h++)
+                for (int f = e; f < n_voices; f++, h++)
                     TF_SIMD
                     for (int l = 0; l < TF_LANES; l++)
                         sum[h][l] += both[l] * of[f * stride + l];
             }
         }
-        for (int e = 0, h = 1 + TF_VOICES; e < TF_VOICES; e++) {
+        for (int e = 0, h = 1 + n_voices; e < n_voices; e++) {
             TF_SIMD
             for (int l = 0; l < TF_LANES; l++)
                 sum[1 + e][l] += mean[e][l];
-            for (int f = e; f < TF_VOICES; f++, h++)
+            for (int f = e; f < n_voices; f++, h++)
                 TF_SIMD
                 for (int l = 0; l < TF_LANES; l++)
                     sum[h][l] -= mean[e][l] * mean[f][l];
         }
     }
-    for (int h = 0; h < TF_SLOPES; h++)
+    for (int h = 0; h < n_sums; h++)
         for (int l = 0; l < TF_LANES; l++)
             sums[h] += sum[h][l];
+}
+
+/* With a number of voices that the compiler knows. */
+static void TF_NAME(pool_slopes)(const double *said, int64_t n_voices, int64_t n_others, int64_t n_rows, int64_t stride,
+                                 const double *exponent, double *scratch, double *sums)
+{
+    if (n_voices == TF_VOICES)
+        TF_NAME(slopes_of)(said, TF_VOICES, n_others, n_rows, stride, exponent, scratch, sums);
+    else
+        TF_NAME(slopes_of)(said, TF_VOICES - 1, n_others, n_rows, stride, exponent, scratch, sums);
+}
+
+/* ---- neural networks of one layer ------------------------------------------------------------------------------- */
+
+/* Inner product in TF_LANES sums, then by halves: the same on every processor. */
+static inline float TF_NAME(inner)(const float *a, const float *b, int64_t n)
+{
+    float sum[TF_LANES] = {0};
+    for (int64_t i = 0; i < n; i += TF_LANES)
+        TF_SIMD
+        for (int l = 0; l < TF_LANES; l++)
+            sum[l] += a[i + l] * b[i + l];
+    for (int step = TF_LANES / 2; step > 0; step /= 2)
+        for (int l = 0; l < step; l++)
+            sum[l] += sum[l + step];
+    return sum[0];
+}
+
+static inline void TF_NAME(rectify)(const float *sums, int64_t n, float *units)
+{
+    TF_SIMD
+    for (int64_t i = 0; i < n; i++)
+        units[i] = sums[i] > 0.0f ? sums[i] : 0.0f;
+}
+
+static inline void TF_NAME(add)(const float *of, int64_t n, float *to)
+{
+    TF_SIMD
+    for (int64_t i = 0; i < n; i++)
+        to[i] += of[i];
+}
+
+static void TF_NAME(tell)(const tf_network *of, const float *sums, int64_t first, int64_t end, float *logits)
+{
+    float units[TF_MOST_UNITS];
+    TF_NAME(rectify)(sums, of->n_units, units);
+    for (int64_t q = first; q < end; q++)
+        logits[q - first] = of->constant[q] + TF_NAME(inner)(of->outward + q * of->n_units, units, of->n_units);
+}
+
+static void TF_NAME(descend)(const tf_network *of, const int32_t *cells, int64_t n_rows, float *scratch,
+                             int32_t *held_at, float *gradient)
+{
+    const int64_t n = of->n_units, n_places = of->n_places, n_cells = of->first[n_places];
+    float *sums = scratch, *to_sums = sums + n, *to_units = to_sums + n, *units = to_units + n;
+    float *row = units + n_places * n;
+    float *bias = gradient, *inward = bias + n, *outward = inward + n_cells * n, *constant = outward + n_cells * n;
+    for (int64_t r = 0; r < n_rows; r++) {
+        const int32_t *cell = cells + r * n_places;
+        int32_t held = -1; /* the units change only where a cell has come in */
+        memcpy(sums, of->bias, (size_t)n * sizeof(float));
+        for (int64_t t = 0; t < n_places; t++) {
+            if (t == 0 || cell[t - 1] >= 0)
+                TF_NAME(rectify)(sums, n, units + ++held * n);
+            held_at[t] = held;
+            for (int32_t q = of->first[t]; q < of->first[t + 1]; q++)
+                row[q] = of->told[t] ? of->constant[q] + TF_NAME(inner)(of->outward + q * n, units + held * n, n) : 0.0f;
+            if (cell[t] >= 0)
+                TF_NAME(add)(of->inward + (int64_t)cell[t] * n, n, sums);
+        }
+        TF_SIMD
+        for (int64_t q = 0; q < n_cells; q++) /* cut where a float's exponential still has room for sums */
+            row[q] = TF_NAME(exp_negative)(row[q] > 60.0f ? 60.0f : row[q]);
+        for (int64_t t = 0; t < n_places; t++) {
+            float total = 1.0f;
+            for (int32_t q = of->first[t]; q < of->first[t + 1]; q++)
+                total += row[q];
+            for (int32_t q = of->first[t]; q < of->first[t + 1]; q++)
+                row[q] /= total;
+            if (cell[t] >= 0)
+                row[cell[t]] -= 1.0f;
+        }
+        memset(to_sums, 0, (size_t)(2 * n) * sizeof(float)); /* and what goes to the units */
+        for (int64_t t = n_places - 1; t >= 0; t--) {
+            const float *unit = units + (int64_t)held_at[t] * n;
+            if (of->told[t])
+                for (int32_t q = of->first[t]; q < of->first[t + 1]; q++) {
+                    const float error = row[q], *from = of->outward + q * n;
+                    float *to = outward + q * n;
+                    constant[q] += error;
+                    TF_SIMD
+                    for (int64_t i = 0; i < n; i++) {
+                        to[i] += error * unit[i];
+                        to_units[i] += error * from[i];
+                    }
+                }
+            if (t == 0 || cell[t - 1] >= 0) {
+                TF_SIMD
+                for (int64_t i = 0; i < n; i++) {
+                    to_sums[i] += unit[i] > 0.0f ? to_units[i] : 0.0f;
+                    to_units[i] = 0.0f;
+                }
+                TF_NAME(add)(to_sums, n, t == 0 ? bias : inward + (int64_t)cell[t - 1] * n);
+            }
+        }
+    }
+}
+
+static void TF_NAME(step)(float *parameter, float *mean, float *square, float *gradients, int64_t n_parts, int64_t n,
+                          int64_t first, int64_t end, float scale, int64_t n_drawn, float pull, float rate)
+{
+    for (int64_t b = 1; b < n_parts; b++) {
+        float *part = gradients + b * n;
+        TF_SIMD
+        for (int64_t i = first; i < end; i++) {
+            gradients[i] += part[i];
+            part[i] = 0.0f;
+        }
+    }
+    TF_SIMD
+    for (int64_t i = first; i < end; i++) {
+        const float slope = gradients[i] * scale + (i < n_drawn ? pull * parameter[i] : 0.0f);
+        const float m = 0.9f * mean[i] + 0.1f * slope, s = 0.999f * square[i] + 0.001f * (slope * slope);
+        /* what has faded is nothing, before it is too small for a float's full precision */
+        mean[i] = m < 1e-15f && m > -1e-15f ? 0.0f : m;
+        square[i] = s < 1e-30f ? 0.0f : s;
+        parameter[i] -= rate * mean[i] / (sqrtf(square[i]) + 1e-8f);
+        gradients[i] = 0.0f;
+    }
 }
 
 #undef TF_PREPARE

@@ -1,7 +1,8 @@
 """The logarithmic pool of the voices at every column: p(v) proportional to the product of powers of what they say.
 
 Three voices give distributions: tree, further trees and hidden column. Their average, shared out by column, is a voice
-too, and so is the logistic regression, whose logits z stand for exp(z): whatever normalises them cancels.
+too, and so are the logistic regression and the neural network, whose logits z stand for exp(z): whatever normalises
+them cancels.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from _ext.kernels cimport TF_LANES, TF_SLOPES, TF_VOICES, current_kernels, tf_kernels
+from _ext.kernels cimport TF_LANES, TF_VOICES, current_kernels, tf_kernels
 
 cdef extern from "elementary.h" nogil:
     double tf_exp(double)
@@ -81,7 +82,7 @@ def pooled_values(const double[:, ::1] tree, const double[:, ::1] forest, const 
     return result
 
 
-def apart(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const int32_t[::1] cell,
+def apart(const double[:, :, ::1] log_prob, const float[:, :, ::1] logits, const int32_t[::1] cell,
           const int32_t[::1] first, const uint8_t[:, ::1] values):
     """How much likelier each voice thinks each other value than the row's own, in logarithms: all that `slopes` asks.
 
@@ -89,17 +90,19 @@ def apart(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const in
     ----------
     log_prob : ndarray of shape (4, n_rows, n_values), float64
         Logarithms of what the average and the three say; the others are as `pooled` takes them.
+    logits : ndarray of shape (1 or 2, n_rows, n_outputs), float32
+        Of the regressions, and of the network.
     values : ndarray of shape (n_rows, n_columns), uint8
         Of each row, by column.
 
     Returns
     -------
-    said : ndarray of shape (n_values - n_columns, 5, stride), float64
+    said : ndarray of shape (n_values - n_columns, n_voices, stride), float64
         Column after column; rows up to a multiple of what the engine wants, of zeros.
     """
     cdef int64_t n_rows = values.shape[0], n_columns = values.shape[1], b, r, t, start, at, own, other
-    cdef int32_t v, e
-    result = np.zeros((log_prob.shape[2] - n_columns, TF_VOICES, (n_rows + TF_LANES - 1) // TF_LANES * TF_LANES))
+    cdef int32_t v, e, n = log_prob.shape[0], n_added = logits.shape[0]
+    result = np.zeros((log_prob.shape[2] - n_columns, n + n_added, (n_rows + TF_LANES - 1) // TF_LANES * TF_LANES))
     cdef double[:, :, ::1] out = result
     with nogil:
         for b in range((n_rows + APART_ROWS - 1) // APART_ROWS):
@@ -109,10 +112,11 @@ def apart(const double[:, :, ::1] log_prob, const float[:, ::1] logits, const in
                     own = first[t] + values[r, t]
                     for v in range(first[t + 1] - first[t] - 1):
                         other = first[t] + v + (first[t] + v >= own)
-                        for e in range(TF_VOICES - 1):
+                        for e in range(n):
                             out[at + v, e, r] = log_prob[e, r, other] - log_prob[e, r, own]
-                        out[at + v, TF_VOICES - 1, r] = (logit(&logits[r, 0], cell[other])
-                                                         - logit(&logits[r, 0], cell[own]))
+                        for e in range(n_added):
+                            out[at + v, n + e, r] = (logit(&logits[e, r, 0], cell[other])
+                                                     - logit(&logits[e, r, 0], cell[own]))
                 at += first[t + 1] - first[t] - 1
     return result
 
@@ -123,25 +127,26 @@ def slopes(const double[:, :, ::1] said, const int32_t[::1] first, int64_t n_row
 
     Parameters
     ----------
-    said : ndarray of shape (n_values - n_columns, 5, stride), float64
+    said : ndarray of shape (n_values - n_columns, n_voices, stride), float64
         As `apart` gives it.
     first : ndarray of shape (n_columns + 1,), int32
         Where the values of each column start.
     n_rows : int
-    exponent : ndarray of shape (n_columns, 5), float64
+    exponent : ndarray of shape (n_columns, n_voices), float64
     asked : ndarray of shape (n_columns,), uint8
         Which columns to tell of.
     n_threads : int
 
     Returns
     -------
-    sums : ndarray of shape (n_columns, 21), float64
+    sums : ndarray of shape (n_columns, 1 + n_voices + n_voices * (n_voices + 1) / 2), float64
         The sum over rows; by each exponent; by each two of them, the first with all, the second with those from the
         second on, and so on; nats. Zeros of columns that are not asked about.
     """
     cdef int64_t n_columns = exponent.shape[0], stride = said.shape[2], t, others
     cdef const tf_kernels *kernels = current_kernels()
-    result = np.zeros((n_columns, TF_SLOPES))
+    cdef int64_t n_voices = exponent.shape[1]
+    result = np.zeros((n_columns, 1 + n_voices + n_voices * (n_voices + 1) // 2))
     if said.size == 0:
         return result
     cdef double[:, ::1] sums = result, scratch = np.empty((n_threads, WIDEST * TF_LANES))
@@ -149,7 +154,7 @@ def slopes(const double[:, :, ::1] said, const int32_t[::1] first, int64_t n_row
                     use_threads_if=said.shape[0] * stride > PARALLEL_WORK):
         others = first[t + 1] - first[t] - 1
         if asked[t] and others > 0:
-            kernels.pool_slopes(&said[first[t] - t, 0, 0], others, n_rows, stride, &exponent[t, 0],
+            kernels.pool_slopes(&said[first[t] - t, 0, 0], n_voices, others, n_rows, stride, &exponent[t, 0],
                                 &scratch[threadid(), 0], &sums[t, 0])
     return result
 
@@ -197,36 +202,36 @@ def least_quadratic(const double[:, ::1] sums, const double[:, ::1] exponent, co
 
     Parameters
     ----------
-    sums : ndarray of shape (n_columns, 21), float64
+    sums : ndarray of shape (n_columns, 1 + n_voices + n_voices * (n_voices + 1) / 2), float64
         As `slopes` gives them; the curvatures of each column are positive definite.
-    exponent : ndarray of shape (n_columns, 5), float64
+    exponent : ndarray of shape (n_columns, n_voices), float64
         Where they are of.
-    free : ndarray of shape (5,), uint8
+    free : ndarray of shape (n_voices,), uint8
         Whether each exponent may change.
 
     Returns
     -------
-    least : ndarray of shape (n_columns, 5), float64
+    least : ndarray of shape (n_columns, n_voices), float64
     """
-    cdef int64_t n_columns = exponent.shape[0], t, e, f, h
+    cdef int64_t n_columns = exponent.shape[0], n_voices = exponent.shape[1], t, e, f, h
     cdef double[TF_VOICES][TF_VOICES] curve
     cdef double slope, new, most
     result = np.array(exponent)
     cdef double[:, ::1] at = result
     with nogil:
         for t in range(n_columns):
-            h = 1 + TF_VOICES
-            for e in range(TF_VOICES):
-                for f in range(e, TF_VOICES):
+            h = 1 + n_voices
+            for e in range(n_voices):
+                for f in range(e, n_voices):
                     curve[e][f] = curve[f][e] = sums[t, h]
                     h += 1
             for _ in range(SWEEPS):
                 most = 0.0
-                for e in range(TF_VOICES):
+                for e in range(n_voices):
                     if not free[e]:
                         continue
                     slope = sums[t, 1 + e]
-                    for f in range(TF_VOICES):
+                    for f in range(n_voices):
                         slope += curve[e][f] * (at[t, f] - exponent[t, f])
                     new = max(at[t, e] - slope / curve[e][e], 0.0)
                     most = max(most, abs(new - at[t, e]))

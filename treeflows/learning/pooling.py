@@ -108,32 +108,67 @@ def learn_exponents(log_prob, logits, number, first, values, threads=1):
 
     Returns
     -------
-    exponent : ndarray of shape (n_columns, 5), float64
+    exponent : ndarray of shape (n_columns, n_voices), float64
     """
     n_rows, n_columns = values.shape
-    said, every = pooling.apart(log_prob, logits, number, first, values), np.ones(len(AVERAGE_ALONE), dtype=np.uint8)
+    said = pooling.apart(log_prob, logits, number, first, values)
+    slopes = _slopes_of(said, first, n_rows, threads)
+    alone, all_columns = AVERAGE_ALONE[: said.shape[1]], np.ones(n_columns, dtype=np.uint8)
+    common = _common(slopes, n_rows, n_columns, np.ones(len(alone), dtype=np.uint8))
+    best = exponent = np.repeat(common, n_columns, axis=0)
+    free, most = (common[0] > 0).astype(np.uint8), -np.inf
+    for strength in STRENGTHS[::-1]:
+        exponent, evidence = _newton(slopes, common, strength, exponent, free, ENOUGH * n_rows)
+        if evidence <= most:
+            break
+        best, most = exponent, evidence
+    status_quo = np.tile(alone, (n_columns, 1))
+    gain = slopes(status_quo, all_columns)[:, 0] - slopes(best, all_columns)[:, 0]
+    # a column that gains nothing costs nothing
+    return np.where((gain > 0)[:, None], np.minimum(best, MOST_EXPONENT), status_quo)
+
+
+def gain_by_last(log_prob, logits, number, first, values, threads=1):
+    """What the last voice adds to the log-likelihood of held-out rows where all columns share their exponents.
+
+    Parameters
+    ----------
+    log_prob, logits, number, first, values, threads
+        As `learn_exponents` takes them.
+
+    Returns
+    -------
+    gain, loss : float
+        Nats of all rows; the second is minus the log-likelihood without it.
+    """
+    n_rows, n_columns = values.shape
+    said = pooling.apart(log_prob, logits, number, first, values)
+    slopes = _slopes_of(said, first, n_rows, threads)
+    loss = []
+    for last in (0, 1):
+        free = np.append(np.ones(said.shape[1] - 1), last).astype(np.uint8)
+        common = np.repeat(_common(slopes, n_rows, n_columns, free), n_columns, axis=0)
+        loss.append(float(slopes(common, np.ones(n_columns, dtype=np.uint8))[:, 0].sum()))
+    return loss[0] - loss[1], loss[0]
+
+
+def _slopes_of(said, first, n_rows, threads):
+    """`pooling.slopes` of exponents and columns asked about."""
 
     def slopes(exponent, asked):
         return pooling.slopes(said, first, n_rows, exponent, asked, threads)
 
-    all_columns = np.ones(n_columns, dtype=np.uint8)
+    return slopes
+
+
+def _common(slopes, n_rows, n_columns, free):
+    """The exponents that are best for all columns together: ndarray of shape (1, n_voices)."""
+    all_columns, alone = np.ones(n_columns, dtype=np.uint8), AVERAGE_ALONE[None, : len(free)]
 
     def shared(exponent, _):
         return slopes(np.repeat(exponent, n_columns, axis=0), all_columns).sum(axis=0, keepdims=True)
 
-    enough = ENOUGH * n_rows
-    common, _ = _newton(shared, AVERAGE_ALONE[None], DOUBT, AVERAGE_ALONE[None], every, enough)
-    best = exponent = np.repeat(common, n_columns, axis=0)
-    free, most = (common[0] > 0).astype(np.uint8), -np.inf
-    for strength in STRENGTHS[::-1]:
-        exponent, evidence = _newton(slopes, common, strength, exponent, free, enough)
-        if evidence <= most:
-            break
-        best, most = exponent, evidence
-    status_quo = np.tile(AVERAGE_ALONE, (n_columns, 1))
-    gain = slopes(status_quo, all_columns)[:, 0] - slopes(best, all_columns)[:, 0]
-    # a column that gains nothing costs nothing
-    return np.where((gain > 0)[:, None], np.minimum(best, MOST_EXPONENT), status_quo)
+    return _newton(shared, alone, DOUBT, alone, free, ENOUGH * n_rows)[0]
 
 
 def _newton(slopes, centre, strength, exponent, free, enough):

@@ -6,25 +6,23 @@ from functools import partial
 import numpy as np
 
 from .._ext import elementary
-from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool, average_in
+from ..densities.logarithmic import LogarithmicPool, average_in
 from ..densities.pool import Pool, trees_say
-from ..densities.trees import starts
 from ..machine.parts import together
 from ..machine.progress import progress_bar
+from .adding import add_voices
 from .em import CountedStates, Learner
 from .grown import GrownTrees
-from .logistic import MOST_CELLS, LogisticLearner, choose_penalties
+from .logistic import MOST_CELLS
 from .multisets import Fold, at_most, distinct, repeated
-from .pooling import learn_exponents, learn_shares
+from .pooling import learn_shares
 from .prunings import average
 
 MOST_ROWS = 50_000  # that EM learns from
-MOST_REGRESSED = 100_000_000  # cells of rows that regressions are learned from
 LEAST_SHARE = 0.15  # of further trees, unless they gain so much:
 LEAST_GAIN = 3.0  # nats on the rows held out
 FEWEST_TREES, MOST_TREES = 8, 24  # of each column, that "auto" grows
 SHORT_OF_ALL = 2e-3  # of the negative log-likelihood, that an average of further trees may be short of endlessly many
-MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
 
 
 def learn_voices(
@@ -48,7 +46,7 @@ def learn_voices(
     numbers : list of int
         Numbers of states to try in turn, each twice the one before it.
     regressed : bool
-        Whether there are logistic regressions.
+        Whether there are logistic regressions and a neural network.
     seed : int
         Of what EM draws.
     threads, verbose : int
@@ -105,7 +103,7 @@ def learn_voices(
     trees, improved = together([partial(grow, codes, weight, n_trees, splitting), improve])
     whole = pool(trees, improved.by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
-        whole, known = _with_regressions(codes, weight, parts, whole, known, seed, threads, told)
+        whole, known = add_voices(codes, weight, parts, whole, known, seed, threads, told)
     return whole, known if held_out else []
 
 
@@ -168,50 +166,6 @@ def _choose_states(learners, numbers, grown, say, seed, verbose):
 
 def _score(tried):
     return tried[0]
-
-
-def _with_regressions(codes, weight, parts, whole, known, seed, threads, told):
-    """Averages, of all rows and of each fold, pooled with logistic regressions of as many rows.
-
-    They are as they were if those are of no use.
-    """
-    order, k = whole.order, whole.n_categories
-    common = [np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())]
-    told = np.ones(len(k), dtype=bool) if told is None else told
-    places = told[order]
-
-    def learner(rows, weight):
-        if rows.size > MOST_REGRESSED:  # distinct ones: of many repetitions none costs anything
-            rows, weight = at_most(rows, weight, MOST_REGRESSED // len(k), np.random.default_rng([seed, 0]))
-        return LogisticLearner(rows, k, order, np.array(common, dtype=np.uint8), threads, weight, told)
-
-    learners = [learner(part.seen, part.weight) for part in parts]
-    regressions = choose_penalties(learners, [part.unseen for part in parts])
-    voices = [learner.density(r) for learner, r in zip(learners, regressions, strict=True)]
-    asked, few = np.tile(np.where(places, 2, 0).astype(np.uint8), (3, 1)), MOST_HEARD // int(k.sum())
-    heard, values = [], []
-    for pool, voice, part in zip(known, voices, parts, strict=True):
-        rows = part.unseen[:few]
-        heard.append((*pool.distributions(rows, asked, threads), voice.logits(rows, threads)))
-        values.append(np.take(rows, order, axis=1))
-    *said, logits = _heard(heard)
-    shares = np.repeat(whole.share[order].T, k[order], axis=1)
-    said = np.stack([sum(s * part for s, part in zip(shares, said, strict=True)), *said])
-    exponent, cells = np.tile(AVERAGE_ALONE, (len(k), 1)), np.repeat(places, k[order])
-    exponent[order[places]] = learn_exponents(
-        elementary.log(np.ascontiguousarray(said[:, :, cells])),
-        logits,
-        voices[0].number_in_order[cells],
-        starts(k[order[places]]).astype(np.int32),
-        np.ascontiguousarray(np.concatenate(values)[:, places]),
-        threads,
-    )
-    if not exponent[:, 1:].any():
-        return whole, known
-    final = learner(codes, weight)
-    voice = final.density(final.finish(regressions[0]))
-    known = [LogarithmicPool(k, average, v, exponent) for average, v in zip(known, voices, strict=True)]
-    return LogarithmicPool(k, whole, voice, exponent), known
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ class CountedFlow(CategoricalFlow):
         """Learn from the first rows as ``fit`` does, and count all later ones.
 
         The first call fixes what is structure: the domain, the order of the columns and what the trees ask; of a
-        `TreeFlowMixture` also shares, exponents and logistic regressions. Every later call counts its rows in all nodes
+        `TreeFlowMixture` also shares, exponents, regressions and network. Every later call counts its rows in all nodes
         of all trees; the prunings are averaged anew when the model is next asked something, and the concentrations
         chosen anew. The hidden column of a mixture takes one step of EM from where the
         first call left it, by all rows so far. Later rows give the same model, byte for byte, in any order and however

@@ -33,23 +33,25 @@ LEAST_HEARD = 0.1  # of the hidden column in the column that it tells most of
 
 
 class TreeFlowMixture(DefaultPart, CountedFlow):
-    """Tree flow with several voices a column: trees, a hidden column, logistic regressions.
+    """Tree flow with several voices a column: trees, a hidden column, logistic regressions, a neural network.
 
     At every column, several voices say what it may be given the columns before it:
 
     - the column's tree, and the average of further trees whose splits see drawn columns alone;
     - a hidden column: a mixture of products (latent class model) explains a row by an unobserved state in which the
       columns are independent, and its states have a posterior given the columns so far;
-    - a multinomial logistic regression on all columns before, for dependence that adds up where the others average.
+    - a multinomial logistic regression on all columns before, for dependence that adds up where the others average;
+    - where held-out rows say that it is worth its time, a neural network of one hidden layer that all columns share.
 
     Trees and hidden column are averaged, ``q(x_j | before) = sum over the three of share_je p_e(x_j | before)``. The
-    average, each of the three by itself and the logistic regression are multiplied, ``p(x_j | before)`` proportional to
-    the product over these five of ``p_e(x_j | before) ** exponent_je``, summing to one over the values of the column.
+    average, each of the three by itself, the logistic regression and the network are multiplied, ``p(x_j | before)``
+    proportional to the product over these six of ``p_e(x_j | before) ** exponent_je``, summing to one over the values
+    of the column.
     Shares and exponents are those of highest likelihood on rows that the voices have not seen: a tenth (at most
     10,000), or in a table of at most 300,000 cells a fifth and then the next, until there are 120 rows for each
     category or all were held out. Afterwards all voices are learned from all rows, but the states from 50,000 at most,
-    and the logistic regressions from as many as have 100,000,000 cells. A small share of further trees that may be
-    chance is none, and they stay roots. So each column is told by whoever tells it best, and the model is an exact,
+    and logistic regressions and network from as many as have 100,000,000 cells. A small share of further trees that may
+    be chance is none, and they stay roots. So each column is told by whoever tells it best, and the model is an exact,
     invertible density like the tree flow.
 
     Parameters
@@ -65,9 +67,10 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         the estimator's ``max_features``) and five times its ``prior_split``. "auto" is 8, or up to 24 where held-out
         rows say that the average of more would be worth it.
     logistic : bool, default=True
-        Whether there are logistic regressions. Each column's penalty on the squares of the coefficients is the one of
-        highest held-out likelihood. Without them the average is all. There are none where the categories of all
-        columns, less one each, are more than 10,000.
+        Whether there are logistic regressions, and a neural network if that gains enough. Each column's penalty on the
+        squares of the coefficients is the one of highest held-out likelihood. Without them the average is all. There
+        are none where the categories of all columns, less one each, are more than 10,000, and no network where they are
+        more than 2,000.
     categories : "auto" or list of array-like, default="auto"
         The values that each column can take. "auto": what a pandas categorical dtype declares, else what fit sees.
     missing : "category", "marginalize" or "error", default="category"
@@ -104,9 +107,9 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         Probability of each state, the largest first.
     share_ : ndarray of shape (n_columns, 3), float64
         In each column's average, the share of its tree, of the further trees, and of the hidden column.
-    exponent_ : ndarray of shape (n_columns, 5), float64
-        Of each column's average, of its tree, the further trees and the hidden column by themselves, and of its
-        logistic regression; not negative, and 0 where a voice has no say.
+    exponent_ : ndarray of shape (n_columns, 6), float64
+        Of each column's average, of its tree, the further trees and the hidden column by themselves, of its logistic
+        regression and of the neural network; not negative, and 0 where a voice has no say.
     validation_score_ : dict of int to float
         For each number of states that was tried, the mean log-likelihood of the held-out rows, nats; 0 stands for the
         trees alone.
@@ -122,7 +125,9 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
     Any pool of conditional distributions that sums to one at every column leaves the whole exact. The hidden column is
     learned by EM (Dempster, Laird, Rubin, Journal of the Royal Statistical Society B 39, 1977). The product of powers
     is a logarithmic opinion pool (Genest, Zidek, Statistical Science 1, 1986); rows held out in turn are
-    cross-validation (Stone, Journal of the Royal Statistical Society B 36, 1974).
+    cross-validation (Stone, Journal of the Royal Statistical Society B 36, 1974). The network is a neural
+    autoregressive distribution estimator (Larochelle, Murray, AISTATS 2011) of rectified units, learned by Adam
+    (Kingma, Ba, ICLR 2015).
 
     Examples
     --------
@@ -200,9 +205,10 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
 
     @property
     def exponent_(self):
-        """Exponents of average, tree, further trees, hidden column, regression: (n_columns, 5) ndarray, float64."""
+        """Exponents of average, tree, further trees, hidden column, regression, network: (n_columns, 6) ndarray."""
         if isinstance(self.distribution_, LogarithmicPool):
-            return self.distribution_.exponent[: len(self.domain_.columns)]
+            exponent = self.distribution_.exponent[: len(self.domain_.columns)]
+            return np.pad(exponent, ((0, 0), (0, len(VOICES) - exponent.shape[1])))
         return np.tile(AVERAGE_ALONE, (len(self.share_), 1))
 
     @property

@@ -1,0 +1,208 @@
+"""What adds up where averages do not: logistic regressions and a neural network, pooled with a mixture's average."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .._ext import elementary
+from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
+from ..densities.trees import starts
+from ..machine.parts import together
+from .logistic import LogisticLearner, choose_penalties
+from .multisets import at_most, n_parts_of, n_rows
+from .neural import MOST_CELLS, MOST_PASSES, VISITS, density_of, learn_network
+from .pooling import gain_by_last, learn_exponents
+
+MOST_REGRESSED = 100_000_000  # cells of rows that regressions and networks are learned from
+MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
+ENOUGH_TRIED = 500  # held-out rows, by which the steps of a network are chosen
+LEAST_GAIN = 3.0  # nats on these, that the shortest must gain, and a longer one more,
+LEAST_MORE = 1e-4  # and of their negative log-likelihood,
+LEAST_OF_LOSS = 5e-4  # of which the one that is chosen must have gained so much
+MOST_MORE = 2e-3  # gained more by one, below which a still longer one is not worth its time
+
+
+def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
+    """Averages, of all rows and of each fold, pooled with regressions and networks that are learned from as many rows.
+
+    They are as they were if those are of no use.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_distinct, n_columns), uint8
+    weight : ndarray of shape (n_distinct,), int32
+        As `distinct` gives them.
+    parts : list of Fold
+    whole : Pool
+        Learned from all rows.
+    known : list of Pool
+        Of each fold, learned from the rows outside it.
+    seed, threads : int
+    told : ndarray of shape (n_columns,), bool, or None
+        Columns that are to be told; None for all.
+
+    Returns
+    -------
+    whole : Pool or LogarithmicPool
+    known : list of the same
+    """
+    order, k = whole.order, whole.n_categories
+    reference = np.array([np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())], np.uint8)
+    told = np.ones(len(k), dtype=bool) if told is None else told
+    tables = [_as_many_as_are_enough(part.seen, part.weight, seed) for part in parts]
+
+    def learner(rows, weight):
+        return LogisticLearner(rows, k, order, reference, threads, weight, told)
+
+    learners = [learner(*table) for table in tables]
+    regressions = choose_penalties(learners, [part.unseen for part in parts])
+    voices = [of.density(r) for of, r in zip(learners, regressions, strict=True)]
+    heard = _Heard.of(known, voices, [part.unseen[: MOST_HEARD // int(k.sum())] for part in parts], told, threads)
+    networks = _Networks(k, order, reference, told, seed, threads)
+    parameters, visits = _choose_visits(heard, networks, tables)
+    exponent = heard.exponents([networks.density(each, told) for each in parameters])
+    if not exponent[:, 1:].any():
+        return whole, known
+    everything = _as_many_as_are_enough(codes, weight, seed)
+    final = learner(*everything)
+    voice = final.density(final.finish(regressions[0]))
+    if not exponent[:, 5:].any():
+        known = [LogarithmicPool(k, *of, exponent[:, :5].copy()) for of in zip(known, voices, strict=True)]
+        return LogarithmicPool(k, whole, voice, exponent[:, :5].copy()), known
+    parameters += networks.learned([everything], visits)
+    *of_parts, of_whole = [(networks.density(each, exponent[:, 5] > 0),) for each in parameters]
+    known = [
+        LogarithmicPool(k, average, voice, exponent, network)
+        for average, voice, network in zip(known, voices, of_parts, strict=True)
+    ]
+    return LogarithmicPool(k, whole, voice, exponent, of_whole), known
+
+
+def _as_many_as_are_enough(rows, weight, seed):
+    """Rows with their weights; not all distinct ones if these are very many."""
+    if rows.size <= MOST_REGRESSED:  # of many repetitions none costs anything
+        return rows, weight
+    return at_most(rows, weight, MOST_REGRESSED // rows.shape[1], np.random.default_rng([seed, 0]))
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """What networks of a table have in common; their parameters are those of `learn_network`."""
+
+    n_categories: np.ndarray
+    order: np.ndarray
+    reference: np.ndarray
+    told: np.ndarray
+    seed: int
+    threads: int
+
+    def learned(self, tables, visits):
+        """A network's parameters from each table of rows and weights, by so many visits of rows: list."""
+
+        def learn(rows, weight):
+            of = rows, self.n_categories, self.order, self.reference, self.told
+            return learn_network(*of, visits, self.seed, self.threads, weight)
+
+        return together([partial(learn, *table) for table in tables])
+
+    def density(self, parameter, heard):
+        """The network of these parameters, that says something of the columns in which it is heard."""
+        return density_of(parameter, self.n_categories, self.order, self.reference, heard)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What voices say of rows held out, fold after fold: as `pooling.apart` takes it.
+
+    Attributes
+    ----------
+    order : ndarray of shape (n_told,), int32
+        Columns that are told, in order.
+    n_columns : int
+        Of the table.
+    unseen : list of ndarray of shape (n_rows, n_columns), uint8
+    log_prob : list of ndarray of shape (4, n_rows, n_values), float64
+    logits : list of ndarray of shape (n_rows, n_cells), float32
+        Of the regressions.
+    values : list of ndarray of shape (n_rows, n_told), uint8
+    number : ndarray of shape (n_values,), int32
+    first : ndarray of shape (n_told + 1,), int32
+    threads : int
+    """
+
+    order: np.ndarray
+    n_columns: int
+    unseen: list
+    log_prob: list
+    logits: list
+    values: list
+    number: np.ndarray
+    first: np.ndarray
+    threads: int
+
+    @classmethod
+    def of(cls, pools, regressions, unseen, told, threads):
+        """What the average and the regressions of each fold say of its rows, in columns ``told``."""
+        order, k = pools[0].order, pools[0].n_categories
+        places = told[order]
+        asked, own = np.tile(np.where(places, 2, 0).astype(np.uint8), (3, 1)), np.repeat(places, k[order])
+        shares = np.repeat(pools[0].share[order].T, k[order], axis=1)
+        log_prob, logits = [], []
+        for pool, voice, rows in zip(pools, regressions, unseen, strict=True):
+            said = pool.distributions(rows, asked, threads)
+            said = np.stack([sum(s * part for s, part in zip(shares, said, strict=True)), *said])
+            log_prob.append(elementary.log(np.ascontiguousarray(said[:, :, own])))
+            logits.append(voice.logits(rows, threads)[:, : voice.cells.n])
+        told_in_order = order[places]
+        values = [np.take(rows, told_in_order, axis=1) for rows in unseen]
+        number, first = regressions[0].number_in_order[own], starts(k[told_in_order]).astype(np.int32)
+        return cls(told_in_order, len(k), unseen, log_prob, logits, values, number, first, threads)
+
+    @property
+    def n_cells(self):
+        """Cells of the table."""
+        return self.logits[0].shape[1]
+
+    def exponents(self, networks):
+        """Exponents by rows of all folds, with a network of each, or none: (n_columns, n_voices)."""
+        exponent = np.tile(AVERAGE_ALONE[: 6 if networks else 5], (self.n_columns, 1))
+        log_prob, logits, values = self._with(networks, len(self.unseen))
+        of = log_prob, logits, self.number, self.first, values
+        exponent[self.order] = learn_exponents(*of, self.threads)
+        return exponent
+
+    def gain(self, networks):
+        """What networks of the first folds add to the log-likelihood of their rows, and its negative without them."""
+        log_prob, logits, values = self._with(networks, len(networks))
+        return gain_by_last(log_prob, logits, self.number, self.first, values, self.threads)
+
+    def _with(self, networks, n):
+        """Of the first n folds, what is said by the voices that average, by those that add up; and the values."""
+        added = [[of] for of in self.logits[:n]]
+        for said, network, rows in zip(added, networks, self.unseen, strict=False):
+            said.append(network.logits(rows, self.threads))
+        log_prob = np.concatenate(self.log_prob[:n], axis=1)
+        values = np.ascontiguousarray(np.concatenate(self.values[:n]))
+        return log_prob, np.concatenate(list(map(np.stack, added)), axis=1), values
+
+
+def _choose_visits(heard, networks, tables):
+    """A network's parameters from each table, or none, and how many visits of rows were worth their time.
+
+    Ever more are tried while that gains enough on rows of the first folds.
+    """
+    n, most = n_parts_of(heard.unseen, ENOUGH_TRIED), MOST_PASSES * n_rows(*tables[0])
+    chosen, visits, gained, least, enough = [], 0, 0.0, 0.0, heard.n_cells == 0 or heard.n_cells > MOST_CELLS
+    for more in VISITS:
+        if enough or min(more, most) < 2 * visits:
+            break
+        tried = networks.learned(tables[:n], min(more, most))
+        gain, loss = heard.gain([networks.density(each, networks.told) for each in tried])
+        if gain - gained < max(LEAST_GAIN, LEAST_MORE * loss):
+            break
+        enough = visits > 0 and gain - gained < MOST_MORE * loss
+        chosen, visits, gained, least = tried, min(more, most), gain, LEAST_OF_LOSS * loss
+    if gained < least:
+        chosen = []
+    return chosen + (networks.learned(tables[n:], visits) if chosen else []), visits
