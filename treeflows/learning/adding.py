@@ -182,7 +182,8 @@ class _Heard:
         added = [[of] for of in self.logits[:n]]
         for said, network, rows in zip(added, networks, self.unseen, strict=False):
             said.append(network.logits(rows, self.threads))
-        log_prob = np.concatenate(self.log_prob[:n], axis=1)
+        # one fold is a large table's, of which a copy may be a gigabyte
+        log_prob = self.log_prob[0] if n == 1 else np.concatenate(self.log_prob[:n], axis=1)
         values = np.ascontiguousarray(np.concatenate(self.values[:n]))
         return log_prob, np.concatenate(list(map(np.stack, added)), axis=1), values
 
