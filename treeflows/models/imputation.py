@@ -68,6 +68,12 @@ def multiply_impute(X, estimator=None, *, n_draws=20, sample_weight=None, contex
     --------
     pool_estimates : One estimate from those of all tables.
 
+    Notes
+    -----
+    In simulations 95 % intervals held the truth in 94 to 97 of 100 tables on average where all columns are categories.
+    Of a few hundred rows with numbers, slopes between numbers come out too flat, by a tenth, and their intervals hold
+    the truth too seldom.
+
     References
     ----------
     D. B. Rubin, "Multiple imputation for nonresponse in surveys", 1987. Parameters by the bootstrap: B. Efron, "Missing
