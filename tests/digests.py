@@ -33,13 +33,15 @@ MODELS_OF_NUMBERS = {
 
 
 def tables():
-    """Small tables by name: few rows and many values, binary columns, and one with missing cells."""
+    """Small tables by name: few rows and many values, binary columns, missing cells, and what a network tells."""
     rng = np.random.default_rng(0)
     hidden = rng.integers(0, 4, (2000, 1))
     few = (hidden[:300] + (rng.random((300, 6)) < 0.3) * rng.integers(0, 9, (300, 6))) % 9
     binary = ((hidden + np.arange(12)) % 4 < 2) ^ (rng.random((2000, 12)) < 0.2)
+    many = rng.integers(0, 2, (2000, 12))
+    many[:, -1] = (abs(many[:, :-1].sum(axis=1) - 5) < 2) ^ (rng.random(2000) < 0.05)
     holes = np.where(rng.random(few.shape) < 0.1, np.nan, few)
-    return {"few": few.astype(float), "binary": binary.astype(float), "holes": holes}
+    return {"few": few.astype(float), "binary": binary.astype(float), "holes": holes, "many": many.astype(float)}
 
 
 def table_of_numbers():

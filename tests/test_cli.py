@@ -686,7 +686,7 @@ def test_a_report_asks_for_what_it_needs(refused, data, tmp_path, monkeypatch):
 def test_pictures_in_a_page_have_its_colours(numbers):
     model = treeflows.load(numbers / "m")
     display = treeflows.PairDisplay.from_estimator(model, pd.read_parquet(numbers / "t.parquet"), random_state=0)
-    told = inline(display, "one")
+    told = inline(display.figure_, "one")
     assert told.startswith("<svg ")
     assert told.rstrip().endswith("</svg>")
     assert "currentColor" in told
@@ -694,7 +694,7 @@ def test_pictures_in_a_page_have_its_colours(numbers):
     assert 'id="one-figure_1"' in told
     assert told.count("url(#") == told.count("url(#one-")
     assert "DejaVu" not in told
-    assert told == inline(treeflows.PairDisplay(display.data, display.samples, display.names).plot(), "one")
+    assert told == inline(treeflows.PairDisplay(display.data, display.samples, display.names).plot().figure_, "one")
 
 
 def test_privacy_is_told_by_the_cells(said, tmp_path, monkeypatch):
