@@ -10,7 +10,7 @@ from .._ext import elementary
 from .._ext.routing import Router
 from ..machine.draws import uniform_blocks
 from .density import OrderedDensity
-from .stored import LEAST_PROBABILITY, MOST_NATS, MOST_PROBABILITY, Array
+from .stored import LEAST_PROBABILITY, MOST_NATS, MOST_PROBABILITY, Array, check_order
 from .trees import check_tree, starts
 
 
@@ -175,8 +175,7 @@ class Conditionals(OrderedDensity):
         """Raise ValueError unless the arrays make trees on earlier columns, and distributions at their leaves."""
         super().check()
         n_columns = len(self.order)
-        if not np.array_equal(np.sort(self.order), np.arange(n_columns)):
-            raise ValueError("the order is no permutation of the columns")
+        check_order(self.order)
         n_inner = np.diff(self.first_node)
         if (np.diff(self.first_leaf) != n_inner + 1).any():
             raise ValueError("the leaves of the trees do not follow each other")

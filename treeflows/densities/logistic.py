@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from .._ext import logistic
-from .stored import Array, Stored
+from .stored import Array, Stored, check_order
 from .trees import starts
 
 LANES = 16  # of which the engine wants the number of outputs
@@ -56,6 +56,13 @@ class Cells:
     def bears_from(self):
         """The first cell of the columns after each cell's own: ndarray of int64."""
         return self.first[self.place + 1]
+
+
+def check_cells(n_categories, order, reference):
+    """Raise ValueError unless there are cells of columns in this order, with these references; for files."""
+    check_order(order)
+    if (reference >= n_categories).any():
+        raise ValueError("a reference is no category of its column")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +126,6 @@ class LogisticConditionals(Stored):
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""
         super().check()
-        if not np.array_equal(np.sort(self.order), np.arange(len(self.order))):
-            raise ValueError("the order is no permutation of the columns")
-        if (self.reference >= self.n_categories).any():
-            raise ValueError("a reference is no category of its column")
+        check_cells(self.n_categories, self.order, self.reference)
         if len(self.constant) != self.cells.n or len(self.coefficient) != (self.cells.n - self.cells.bears_from).sum():
             raise ValueError("there are too few or too many coefficients")

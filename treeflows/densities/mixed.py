@@ -26,7 +26,7 @@ from .digits import (
 from .logarithmic import LogarithmicPool
 from .numbers import NumberColumns
 from .pool import Pool
-from .stored import MOST_PROBABILITY, Array
+from .stored import MOST_PROBABILITY, Array, check_order
 from .walk import MOST_UNITS, Walk
 
 BLOCK_VALUES = 2_000_000  # of the states' posteriors, at a time
@@ -458,9 +458,8 @@ class MixedDensity(Density):
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""
         super().check()
-        n_columns, n_mixtures = len(self.order), len(self.mixtures)
-        if not np.array_equal(np.sort(self.order), np.arange(n_columns)):
-            raise ValueError("the order is no permutation of the columns")
+        n_mixtures = len(self.mixtures)
+        check_order(self.order)
         if not self.trees or len(self.residuals) != len(self.normals) or len(self.of_scores) != n_mixtures:
             raise ValueError("a mixed density lacks trees")
         if (np.diff(self.smooth.first_knot) == 0)[self.numbers.is_number == 1].any():

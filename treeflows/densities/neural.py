@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from .._ext import neural
-from .logistic import MOST_COEFFICIENT, Cells
+from .logistic import MOST_COEFFICIENT, Cells, check_cells
 from .stored import Array, Stored
 
 LANES = 16  # of which the engine wants the number of units
@@ -77,10 +77,7 @@ class NeuralConditionals(Stored):
     def check(self):
         """Raise ValueError unless the parts fit each other; for what comes from a file."""
         super().check()
-        if not np.array_equal(np.sort(self.order), np.arange(len(self.order))):
-            raise ValueError("the order is no permutation of the columns")
-        if (self.reference >= self.n_categories).any():
-            raise ValueError("a reference is no category of its column")
+        check_cells(self.n_categories, self.order, self.reference)
         if len(self.constant) != self.cells.n:
             raise ValueError("there are too few or too many cells")
         if len(self.bias) % LANES or not 0 < len(self.bias) <= neural.MOST_UNITS:

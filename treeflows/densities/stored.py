@@ -12,6 +12,12 @@ MOST_NATS = 1e30  # sums of which are still numbers
 MOST_SCORE = 1e-3  # of a mean log-likelihood, which is at most 0 but for rounding
 
 
+def check_order(order):
+    """Raise ValueError unless an order has every column once; for what comes from a file."""
+    if not np.array_equal(np.sort(order), np.arange(len(order))):
+        raise ValueError("the order is no permutation of the columns")
+
+
 class Array:
     """What an array must be; stands beside the type of a field.
 
