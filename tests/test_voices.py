@@ -172,9 +172,10 @@ def test_the_gradient_is_the_same_on_every_path_and_that_of_the_formula(first_ou
 def test_blocks_of_columns_learn_what_all_together_do(monkeypatch):
     codes = random_table(5, 400, K).astype(np.uint8)
     learner = LogisticLearner(codes, K, ORDER, np.zeros(5, dtype=np.uint8))
-    together = learner.finish(learner.start())
+    start = Regressions(learner.start().parameter, np.full(5, 100.0))
+    together = learner.finish(start)
     monkeypatch.setattr("treeflows.learning.logistic.BLOCK_COEFFICIENTS", 1)
-    apart = learner.finish(learner.start())
+    apart = learner.finish(start)
     np.testing.assert_allclose(apart.parameter, together.parameter, atol=1e-3)
 
 
@@ -257,6 +258,26 @@ def test_a_penalty_is_chosen_by_all_folds(repeat):
     for one in found[1:]:
         np.testing.assert_array_equal(one.penalty, found[0].penalty)
     assert found[0].penalty.min() < found[0].penalty.max()  # what depends is penalised less
+
+
+def test_noise_is_given_no_penalty_but_an_infinite_one():
+    codes = np.random.default_rng(8).integers(0, K, (600, 5)).astype(np.uint8)
+    learner = LogisticLearner(codes[:40], K, ORDER, np.zeros(5, dtype=np.uint8))
+    (found,) = choose_penalties([learner], [codes[40:]])
+    assert np.isinf(found.penalty).all()
+    np.testing.assert_array_equal(found.parameter, learner.start().parameter)
+
+
+def test_a_column_of_infinite_penalty_keeps_the_frequencies_of_all_rows():
+    codes = random_table(8, 60, K).astype(np.uint8)
+    of = K, ORDER, np.zeros(5, dtype=np.uint8)
+    start = LogisticLearner(codes[:40], *of).start()
+    found = Regressions(start.parameter, np.array([1.0, np.inf, 10.0, np.inf, 1.0]))
+    learner = LogisticLearner(codes, *of)
+    whole, apart = learner.finish(found), np.isinf(found.penalty)[learner.cells.place]
+    np.testing.assert_array_equal(whole.parameter[:, apart], learner.start().parameter[:, apart])
+    assert not whole.parameter[1:, apart].any()
+    assert whole.parameter[1:, ~apart].any()
 
 
 # ---- the pool ----

@@ -41,7 +41,10 @@ NOT_CONVERGED = (
 
 @dataclass(frozen=True)
 class Regressions:
-    """Constants ``parameter[0]`` and coefficients ``parameter[1:]`` of all cells; by place in the order, penalties."""
+    """Constants ``parameter[0]`` and coefficients ``parameter[1:]`` of all cells; by place in the order, penalties.
+
+    An infinite penalty leaves a column its constants alone.
+    """
 
     parameter: np.ndarray
     penalty: np.ndarray
@@ -128,11 +131,13 @@ class LogisticLearner:
         marginal = self.rows.marginal
         reference = 1 - np.bincount(place, marginal, len(self.order))
         parameter[0] = elementary.log(marginal) - elementary.log(reference)[place]
-        return Regressions(parameter, np.full(len(self.order), PENALTIES[0]))
+        return Regressions(parameter, np.full(len(self.order), np.inf))
 
     def improve(self, regressions, most_passes):
         """Regressions from where others are, with their penalties; whether all got to the end."""
-        improved, blocks = Regressions(regressions.parameter.copy(), regressions.penalty), self.blocks()
+        told, start = np.isfinite(regressions.penalty)[self.cells.place], self.start().parameter
+        improved = Regressions(np.where(told, regressions.parameter, start), regressions.penalty)
+        blocks = self.blocks(np.isfinite(regressions.penalty))
         there = together([partial(self._improve, improved, columns, most_passes) for columns in blocks])
         return improved, all(there)
 
@@ -168,10 +173,13 @@ class LogisticLearner:
             parameter[1:][np.arange(n) >= bears[:, None]],
         )
 
-    def blocks(self):
-        """Columns that are regressed and have cells, in order: runs without gaps, of not too many coefficients."""
+    def blocks(self, among=True):
+        """Columns that are regressed and have cells, in order: runs without gaps, of not too many coefficients.
+
+        Only those ``among`` them, by place in the order, if that is told.
+        """
         first, runs, run = self.cells.first, [], []
-        for t in np.flatnonzero((np.diff(first) > 0) & self.regressed).tolist():
+        for t in np.flatnonzero((np.diff(first) > 0) & self.regressed & among).tolist():
             apart = run and first[t] > first[run[-1] + 1]
             if apart or (run and (first[t + 1] - first[run[0]]) * first[t + 1] > BLOCK_COEFFICIENTS):
                 runs.append(np.array(run))

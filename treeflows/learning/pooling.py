@@ -8,7 +8,7 @@ from ..densities.logarithmic import AVERAGE_ALONE, MOST_EXPONENT
 SHARED = 20.0  # rows' worth of the whole table in the share of each column
 HALVINGS = 24  # of the interval that has the share, at most
 ENOUGH_OF_A_SHARE = 1e-6  # that a step must move it
-DOUBT = 10.0  # rows' worth of the average alone in the exponents that all columns share
+DOUBT = 1.0  # rows' worth, of each column, of the average alone in the exponents that all share
 STRENGTHS = 10.0 ** np.arange(1, 5)  # rows' worth of the shared exponents in each column's, of which evidence chooses
 STEPS = 30
 MOST_ROUNDS = 100  # of EM for the shares of many voices
@@ -168,7 +168,7 @@ def _common(slopes, n_rows, n_columns, free):
     def shared(exponent, _):
         return slopes(np.repeat(exponent, n_columns, axis=0), all_columns).sum(axis=0, keepdims=True)
 
-    return _newton(shared, alone, DOUBT, alone, free, ENOUGH * n_rows)[0]
+    return _newton(shared, alone, DOUBT * n_columns, alone, free, ENOUGH * n_rows)[0]
 
 
 def _newton(slopes, centre, strength, exponent, free, enough):
