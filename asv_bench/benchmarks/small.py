@@ -1,7 +1,7 @@
 """A mixture of few rows beside what is simpler: ``python -m benchmarks.small FOLDER`` in asv_bench/.
 
-Random rows, 30 to 300, of each table's train and valid are learned from, and as many as 2,000 others told. The mixture has
-its defaults; independent columns and the Chow-Liu tree are those of ``treeflows evaluate``, each column smoothed as
+Random rows, 30 to 300, of each table's train and valid are learned from, and as many as 2,000 others told. The mixture
+has its defaults; independent columns and the Chow-Liu tree are those of ``treeflows evaluate``, each column smoothed as
 leave-one-out likelihood has it.
 """
 
