@@ -20,6 +20,7 @@ import pyarrow as pa
 import pytest
 from conftest import random_table, whole_domain
 from pyarrow import parquet
+from sklearn.base import clone
 
 import treeflows
 from treeflows.command.commands import COMMANDS, one_line
@@ -199,6 +200,42 @@ def test_standard_input(data, said, refused, tmp_path, monkeypatch):
     for command in ("score", "impute"):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"colour\nred\n")))
         assert "standard input has no column" in refused(command, "model.treeflow", "-")
+
+
+def test_tables_filled_several_times(said, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"who": range(200), "sex": rng.choice(["f", "m"], 200), "age": rng.integers(18, 80, 200)})
+    X["vote"] = np.where((rng.random(200) < 0.8) == (X["sex"] == "f"), "yes", "no")
+    holed = X.assign(**{name: X[name].astype(object).mask(rng.random(200) < 0.3) for name in ("age", "vote")})
+    holed.to_csv("h.csv", index=False)
+    holed.astype({"age": "Int64"}).to_parquet("h.parquet")
+    said("fit", "h.csv", "-o", "m", "--model", "tree", "--drop", "who")
+    n = int(holed.isna().sum().sum())
+    printed = said("impute", "m", "h.csv", "--draws", 3, "-o", "three.csv")
+    assert printed.startswith(f"filled {n} cells of ")
+    assert printed.endswith("in each of 3 tables, wrote three.csv\n")
+    three = pd.read_csv("three.csv")
+    assert list(three) == [".imp", ".id", *X]
+    assert not three.isna().any(axis=None)
+    tables = [table.drop(columns=[".imp", ".id"]) for _, table in three.groupby(".imp")]
+    assert three[".imp"].tolist() == sorted([1, 2, 3] * 200)
+    assert three[".id"].tolist() == list(range(200)) * 3
+    for table in tables:
+        assert table.reset_index(drop=True)[holed.notna()].astype(object).equals(X[holed.notna()].astype(object))
+    assert (tables[0].to_numpy() != tables[1].to_numpy()).any()
+    like = treeflows.load("m").set_params(missing="marginalize", n_jobs=1)
+    read, _ = for_model(like, read_file("h.csv"), "h.csv")
+    first = treeflows.multiply_impute(read, clone(like), n_draws=3, random_state=0)[0]
+    assert first["vote"].tolist() == tables[0]["vote"].tolist()
+    said("impute", "m", "h.parquet", "--draws", 3, "-o", "three.parquet")
+    assert (pd.read_parquet("three.parquet").astype(str) == three.astype(str)).all(axis=None)
+    assert said("impute", "m", "h.csv", "--draws", 3) == (tmp_path / "three.csv").read_text()
+    assert said("impute", "m", "h.csv", "--draws", 1, "--seed", 1).count("\n") == 201
+
+    said("fit", "h.csv", "-o", "within", "--model", "tree", "--drop", "who", "--context", "sex")
+    assert said("impute", "within", "h.csv", "--draws", 2).count("\n") == 401
+    assert "takes no --draws" in refused("impute", "m", "h.csv", "--draws", "2", "--sweeps", "2")
+    assert "three.csv has '.imp' already" in refused("impute", "m", "three.csv", "--draws", "2")
 
 
 def test_missing_cells(said, refused, tmp_path):

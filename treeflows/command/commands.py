@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import clone
 
 from ..files.models import load, save
 from ..files.numbers import numbers_of, odd_cell
@@ -48,6 +49,7 @@ from ..models.base import check_model, learn_density, read_given, read_to_learn
 from ..models.baselines import INDEPENDENT
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
+from ..models.imputation import multiply_impute
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
 from ..report.evaluation import check_held_out, evaluate
@@ -77,6 +79,7 @@ SPELLED = {
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
 # what writes a table, which standard output takes too
 TABLES = ("sample", "score", "impute", "predict", "query", "groups")
+NUMBERING = (".imp", ".id")  # of several filled tables in one, as mice has it and reads it
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
@@ -414,21 +417,46 @@ def _explain(arguments):
 def _impute(arguments):
     model = _load(arguments)
     table = _table_of_cells(model, arguments)
-    names = list(model.domain_.column_names)
     read, context = for_model(model, table, called(arguments.data))
-    options = {"draw": arguments.draw, "n_sweeps": arguments.sweeps, "random_state": arguments.seed}
-    filled = model.impute(read, **options, context=context)
-    holes = table[names].isna()
-    filled = to_frame(filled, names)
-    for name in names:  # Parquet's own columns hold no others' text
-        table[name] = (
-            table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
-        )
+    holes = table[list(model.domain_.column_names)].isna()
+    options = {"random_state": arguments.seed, "context": context}
+    if arguments.draws is None:
+        sweeps = {} if arguments.sweeps is None else {"n_sweeps": arguments.sweeps}
+        filled = [_with_filled(table, holes, model.impute(read, draw=arguments.draw, **sweeps, **options))]
+    else:
+        if arguments.sweeps is not None:
+            raise ValueError("--sweeps is for one table, and takes no --draws")
+        for name in NUMBERING:
+            if name in table:
+                told = f"--draws numbers tables and rows in columns {listing(NUMBERING)}"
+                raise ValueError(f"{told}: {called(arguments.data)} has {name!r} already")
+        like = clone(model).set_params(missing="marginalize")
+        tables = multiply_impute(read, like, n_draws=arguments.draws, **options)
+        filled = [_numbered(_with_filled(table, holes, each), draw) for draw, each in enumerate(tables, 1)]
     with writing(arguments.output) as append:
-        append(table)
+        for each in filled:
+            append(each)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
-        print(f"filled {cells:,} cell{'s' * (cells != 1)} of {rows:,} row{'s' * (rows != 1)}, wrote {arguments.output}")
+        told = f"filled {cells:,} cell{'s' * (cells != 1)} of {rows:,} row{'s' * (rows != 1)}"
+        often = "" if arguments.draws is None else f" in each of {arguments.draws:,} tables"
+        print(f"{told}{often}, wrote {arguments.output}")
+
+
+def _with_filled(table, holes, filled):
+    """A table of a file whose holes have the cells of another; Parquet's own columns hold no others' text."""
+    filled = to_frame(filled, holes.columns)
+    cells = {
+        name: table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
+        for name in holes.columns
+    }
+    return table.assign(**cells)
+
+
+def _numbered(table, draw):
+    """A table with its number and those of its rows before its columns, as all of several in one file have them."""
+    numbers = dict(zip(NUMBERING, (draw, np.arange(len(table))), strict=True))
+    return table.assign(**numbers)[[*NUMBERING, *table.columns]]
 
 
 def _anomalies(arguments):
