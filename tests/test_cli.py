@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -1183,7 +1184,25 @@ def test_columns_that_rows_are_conditioned_on(said, refused):
     layers = ["fit", "t.csv", "-o", "layers", "--model", "dtf", "--drop", "x", "--context", "group"]
     assert json.loads(said(*layers, "--drop", "year", "--json"))["columns"] == 1
     assert "takes one column of context" in refused(*layers, "--context", "year")
-    assert "tells rows given 'group', 'year'" in refused("plot", "m", "t.csv", "--what", "marginals", "-o", "p.png")
+    plot = ["plot", "m", "t.csv", "-o", "p.png", "--what"]
+    assert "given 'group', 'year': of DATA, only --what graph is drawn" in refused(*plot, "marginals")
+    assert "--what graph needs DATA" in refused("plot", "m", "-o", "p.png", "--what", "graph")
+    said(*plot, "graph")
+    table.assign(id=range(600), year=2000).to_csv("other.csv", index=False)
+    figures = json.loads(said("report", "m", "t.csv", "--against", "other.csv", "-o", "page.html", "--json"))
+    assert {(each["column"], each["depends_on"]) for each in figures["dependence"]["found"]} == {
+        ("x", "group"),
+        ("size", "year"),
+    }
+    own = figures["fit"]["models"]["AutoregressiveTreeFlow"]
+    assert own["nll"] == pytest.approx(-scored["log_likelihood"], abs=1e-9)
+    assert figures["fit"]["gain"] > 10 * figures["fit"]["gain_standard_error"]
+    assert figures["columns"] == 2
+    assert "year" in figures["differences"]["blamed"]
+    html = Path("page.html").read_text(encoding="utf-8")
+    assert "tells of this table, given group, year</p>" in html
+    assert "know nothing of group, year" in html
+    assert html.count("<svg") >= 3
 
 
 def _without(table, name):

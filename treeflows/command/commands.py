@@ -567,12 +567,14 @@ def _compare(arguments):
     return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
 
 
-def _compared(arguments, first, second, **options):
-    """What differs between the tables of two files."""
+def _compared(arguments, first, second, columns=None, **options):
+    """What differs between the tables of two files, in some columns or in all."""
     from ..models.comparison import compare
 
     how, numeric = _format(arguments), _numeric_named(arguments)
     tables = [read_file(path, how, arguments.drop) for path in (first, second)]
+    if columns is not None:
+        tables = [table[[name for name in table if name in columns]] for table in tables]
     both = typed_alike(tables, numeric, [called(first), called(second)])
     return compare(*both, numeric=numeric, random_state=arguments.seed, n_jobs=arguments.jobs, **options)
 
@@ -581,17 +583,21 @@ def _report(arguments):
     from ..report.differences import Against
     from ..report.page import report, report_fitted
 
-    name, against = Path(called(arguments.data)).name, None
-    if arguments.against is not None:
-        found = _compared(arguments, arguments.against, arguments.data)
-        against = Against(found, Path(called(arguments.against)).name)
-    if arguments.model is None:
-        model, table = _to_learn(arguments, _read_to_learn(arguments))
-        page, figures = report(model, table, name, seed=arguments.seed, against=against)
-    else:
+    name, columns = Path(called(arguments.data)).name, None
+    how = {"seed": arguments.seed, "against": None}
+    if arguments.model is not None:
         _refuse_learning(arguments)
         model = _load(arguments)
-        page, figures = report_fitted(model, _table_for(model, arguments), name, seed=arguments.seed, against=against)
+        table, how["context"] = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+        columns = model.all_names
+    if arguments.against is not None:
+        found = _compared(arguments, arguments.against, arguments.data, columns)
+        how["against"] = Against(found, Path(called(arguments.against)).name)
+    if arguments.model is None:
+        model, table = _to_learn(arguments, _read_to_learn(arguments))
+        page, figures = report(model, table, name, **how)
+    else:
+        page, figures = report_fitted(model, table, name, **how)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
@@ -655,7 +661,15 @@ def _plot(arguments):
     model = _load(arguments)
     if arguments.what not in ("curve", "tree", "graph") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
-    X = None if arguments.data is None else _table_for(model, arguments)
+    X = context = None
+    if arguments.data is not None:
+        X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+    if model.context_ is not None:
+        given = listing(model.context_.column_names, 20)
+        if X is None and arguments.what == "graph":
+            raise ValueError(f"{arguments.model} tells rows given {given}: --what graph needs DATA, which has them")
+        if X is not None and arguments.what != "graph":
+            raise ValueError(f"{arguments.model} tells rows given {given}: of DATA, only --what graph is drawn")
     options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}
     if arguments.what != "tree":
         for name, value in options.items():
@@ -663,7 +677,8 @@ def _plot(arguments):
                 raise ValueError(f"--{name} is an option of --what tree")
     if arguments.columns is not None and arguments.what != "pair":
         raise ValueError("--columns is an option of --what pair")
-    save_picture(arguments.output, arguments.what, model, X, seed=arguments.seed, columns=arguments.columns, **options)
+    options |= {"context": context, "seed": arguments.seed, "columns": arguments.columns}
+    save_picture(arguments.output, arguments.what, model, X, **options)
     print(f"wrote {arguments.output}")
 
 
@@ -676,15 +691,6 @@ def _density(arguments):
     """The model of a file; of a classifier, its density of rows with their labels."""
     model = load(arguments.model)
     return getattr(model, "density_", model)
-
-
-def _table_for(model, arguments):
-    """A table to draw a model of; there are no pictures of rows given others' columns."""
-    if model.context_ is not None:
-        raise ValueError(
-            f"{arguments.model} tells rows given {listing(model.context_.column_names, 20)}: no picture does"
-        )
-    return for_model(model, _table_of_cells(model, arguments), called(arguments.data))[0]
 
 
 def _table_of_cells(model, arguments):
