@@ -419,6 +419,8 @@ def test_groups(said, refused, tmp_path):
     assert [each["n_groups"] for each in figures["criteria"]] == [1, 2]
     assert len(figures["profiles"]["a"]) == len(figures["weight"]) == 2
     assert figures["weight_interval"] is None
+    tested = json.loads(said("groups", "m", "t.csv", "--weight", "n", "-n", 2, "--simulations", 9, "--json"))
+    assert [each["p_value"] for each in tested["criteria"]] == [None, 0.1]
     said("groups", "m", "t.csv", "--weight", "n", "-n", 2, "-o", "who.csv")
     who = pd.read_csv(tmp_path / "who.csv")
     assert list(who) == ["group", "group 0", "group 1"]

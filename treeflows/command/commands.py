@@ -485,9 +485,8 @@ def _groups(arguments):
     if arguments.weight is not None:
         table, weight = _weighed(table, arguments.weight)
     X = for_model(model, table, called(arguments.data))[0]
-    found = model.find_groups(
-        X, arguments.groups, n_bootstrap=arguments.bootstrap, sample_weight=weight, random_state=arguments.seed
-    )
+    drawn = {"n_bootstrap": arguments.bootstrap, "n_simulations": arguments.simulations}
+    found = model.find_groups(X, arguments.groups, **drawn, sample_weight=weight, random_state=arguments.seed)
     if arguments.output is not None:
         told = to_frame(found.probability, [f"group {i}" for i in range(len(found.weight))])
         told.insert(0, "group", found.group)

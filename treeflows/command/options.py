@@ -230,6 +230,8 @@ def parser():
     groups.add_argument("-n", "--groups", type=_whole(1, 256), nargs="+", metavar="N", help=told)
     told = "learn them so often from rows drawn with replacement, for intervals (default: %(default)s)"
     groups.add_argument("--bootstrap", type=_whole(0), default=0, metavar="N", help=told)
+    told = "test each number against one fewer by N tables drawn from that, as 99 (default: %(default)s)"
+    groups.add_argument("--simulations", type=_whole(0), default=0, metavar="N", help=told)
     told = "a column that says how many rows each row stands for"
     groups.add_argument("--weight", metavar="COLUMN", help=told)
     groups.add_argument("-o", "--output", metavar="OUT", help="write each row's group, and the probability of each")
