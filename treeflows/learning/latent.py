@@ -248,15 +248,15 @@ class ClassLearner:
         n_classes, found = len(classes.weight), np.empty(n)
         for i in range(n):
             drawn = self.drawn(classes, rng)
-            _, fewer, *_ = drawn.learn(n_classes, rng, [classes])
-            _, more, *_ = drawn.learn(n_classes + 1, rng)
-            found[i] = 2 * max(more - fewer, 0.0)
+            fewer = drawn.learn(n_classes, rng, [classes])[1]
+            found[i] = 2 * max(drawn.learn(n_classes + 1, rng)[1] - fewer, 0.0)
         return found
 
     def drawn(self, classes, rng):
         """A learner of rows drawn from classes, one for each, with cells missing where they are missing here."""
         holes = np.repeat(self.cells == self.first_category[-1], self.weight, axis=0)
-        group = np.searchsorted(np.cumsum(classes.weight), rng.random(len(holes)) * classes.weight.sum(), side="right")
+        ends = np.cumsum(classes.weight)
+        group = np.searchsorted(ends[:-1], rng.random(len(holes)) * ends[-1], side="right")
         codes = np.empty(holes.shape, dtype=np.uint8)
         for j, part in enumerate(map(slice, self.first_category[:-1], self.first_category[1:])):
             below = np.cumsum(classes.prob[part], axis=0)
@@ -264,8 +264,8 @@ class ClassLearner:
             codes[:, j] = (x >= below[:-1, group]).sum(axis=0)
         codes[holes] = 0
         rows, weight = distinct(np.hstack([codes, ~holes]))
-        observed = rows[:, codes.shape[1] :] == 1
-        cells = cells_of(rows[:, : codes.shape[1]], observed, self.n_categories)
+        n = len(self.n_categories)
+        cells = cells_of(rows[:, :n], rows[:, n:] == 1, self.n_categories)
         return ClassLearner(cells, weight, self.n_categories, self.n_starts, self.threads)
 
     def _likeliest(self, n_classes, row_weight, prior, rng):

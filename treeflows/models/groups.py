@@ -455,7 +455,7 @@ def _each_number(learner, n_groups, n_simulations, rng, seed):
         # by a stream of its own, whatever other numbers are tried
         drawn = np.random.default_rng((seed, n))
         told, others = learner.held_out(n, row, parts, drawn) if parts else (math.nan, [])
-        classes, score, *runs = learner.learn(n, drawn, others)
+        classes, score, n_best, n_followed = learner.learn(n, drawn, others)
         penalty, entropy = classes.n_parameters, _entropy(classes.posterior(learner.cells), learner.weight)
         bic = penalty * math.log(learner.n_rows) - 2 * score
         aic = 2 * penalty - 2 * score
@@ -467,7 +467,8 @@ def _each_number(learner, n_groups, n_simulations, rng, seed):
                 by_chance = learner.ratios(found[n - 1][1], n_simulations, drawn)
                 p_value = (1 + int(np.count_nonzero(by_chance >= ratio))) / (1 + n_simulations)
         told *= learner.n_rows
-        criteria = GroupCriteria(n, score, penalty, aic, bic, told, entropy, *runs, ratio, p_value)
+        of = n, score, penalty, aic, bic, told, entropy, n_best, n_followed, ratio, p_value
+        criteria = GroupCriteria(*of)
         worse = 0 if not found or bic < min(each.bic for each, _ in found.values()) else worse + 1
         found[n] = criteria, classes
         if n_groups is None and worse == WORSE:
