@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pytest
 from conftest import random_table, whole_domain
 from pyarrow import parquet
+from sklearn.base import clone
 
 import treeflows
 from treeflows.command.commands import COMMANDS, one_line
@@ -199,6 +201,42 @@ def test_standard_input(data, said, refused, tmp_path, monkeypatch):
     for command in ("score", "impute"):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"colour\nred\n")))
         assert "standard input has no column" in refused(command, "model.treeflow", "-")
+
+
+def test_tables_filled_several_times(said, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"who": range(200), "sex": rng.choice(["f", "m"], 200), "age": rng.integers(18, 80, 200)})
+    X["vote"] = np.where((rng.random(200) < 0.8) == (X["sex"] == "f"), "yes", "no")
+    holed = X.assign(**{name: X[name].astype(object).mask(rng.random(200) < 0.3) for name in ("age", "vote")})
+    holed.to_csv("h.csv", index=False)
+    holed.astype({"age": "Int64"}).to_parquet("h.parquet")
+    said("fit", "h.csv", "-o", "m", "--model", "tree", "--drop", "who")
+    n = int(holed.isna().sum().sum())
+    printed = said("impute", "m", "h.csv", "--draws", 3, "-o", "three.csv")
+    assert printed.startswith(f"filled {n} cells of ")
+    assert printed.endswith("in each of 3 tables, wrote three.csv\n")
+    three = pd.read_csv("three.csv")
+    assert list(three) == [".imp", ".id", *X]
+    assert not three.isna().any(axis=None)
+    tables = [table.drop(columns=[".imp", ".id"]) for _, table in three.groupby(".imp")]
+    assert three[".imp"].tolist() == sorted([1, 2, 3] * 200)
+    assert three[".id"].tolist() == list(range(200)) * 3
+    for table in tables:
+        assert table.reset_index(drop=True)[holed.notna()].astype(object).equals(X[holed.notna()].astype(object))
+    assert (tables[0].to_numpy() != tables[1].to_numpy()).any()
+    like = treeflows.load("m").set_params(missing="marginalize", n_jobs=1)
+    read, _ = for_model(like, read_file("h.csv"), "h.csv")
+    first = treeflows.multiply_impute(read, clone(like), n_draws=3, random_state=0)[0]
+    assert first["vote"].tolist() == tables[0]["vote"].tolist()
+    said("impute", "m", "h.parquet", "--draws", 3, "-o", "three.parquet")
+    assert (pd.read_parquet("three.parquet").astype(str) == three.astype(str)).all(axis=None)
+    assert said("impute", "m", "h.csv", "--draws", 3) == (tmp_path / "three.csv").read_text()
+    assert said("impute", "m", "h.csv", "--draws", 1, "--seed", 1).count("\n") == 201
+
+    said("fit", "h.csv", "-o", "within", "--model", "tree", "--drop", "who", "--context", "sex")
+    assert said("impute", "within", "h.csv", "--draws", 2).count("\n") == 401
+    assert "takes no --draws" in refused("impute", "m", "h.csv", "--draws", "2", "--sweeps", "2")
+    assert "three.csv has '.imp' already" in refused("impute", "m", "three.csv", "--draws", "2")
 
 
 def test_missing_cells(said, refused, tmp_path):
@@ -381,6 +419,8 @@ def test_groups(said, refused, tmp_path):
     assert [each["n_groups"] for each in figures["criteria"]] == [1, 2]
     assert len(figures["profiles"]["a"]) == len(figures["weight"]) == 2
     assert figures["weight_interval"] is None
+    tested = json.loads(said("groups", "m", "t.csv", "--weight", "n", "-n", 2, "--simulations", 9, "--json"))
+    assert [each["p_value"] for each in tested["criteria"]] == [None, 0.1]
     said("groups", "m", "t.csv", "--weight", "n", "-n", 2, "-o", "who.csv")
     who = pd.read_csv(tmp_path / "who.csv")
     assert list(who) == ["group", "group 0", "group 1"]
@@ -1146,7 +1186,25 @@ def test_columns_that_rows_are_conditioned_on(said, refused):
     layers = ["fit", "t.csv", "-o", "layers", "--model", "dtf", "--drop", "x", "--context", "group"]
     assert json.loads(said(*layers, "--drop", "year", "--json"))["columns"] == 1
     assert "takes one column of context" in refused(*layers, "--context", "year")
-    assert "tells rows given 'group', 'year'" in refused("plot", "m", "t.csv", "--what", "marginals", "-o", "p.png")
+    plot = ["plot", "m", "t.csv", "-o", "p.png", "--what"]
+    assert "given 'group', 'year': of DATA, only --what graph is drawn" in refused(*plot, "marginals")
+    assert "--what graph needs DATA" in refused("plot", "m", "-o", "p.png", "--what", "graph")
+    said(*plot, "graph")
+    table.assign(id=range(600), year=2000).to_csv("other.csv", index=False)
+    figures = json.loads(said("report", "m", "t.csv", "--against", "other.csv", "-o", "page.html", "--json"))
+    assert {(each["column"], each["depends_on"]) for each in figures["dependence"]["found"]} == {
+        ("x", "group"),
+        ("size", "year"),
+    }
+    own = figures["fit"]["models"]["AutoregressiveTreeFlow"]
+    assert own["nll"] == pytest.approx(-scored["log_likelihood"], abs=1e-9)
+    assert figures["fit"]["gain"] > 10 * figures["fit"]["gain_standard_error"]
+    assert figures["columns"] == 2
+    assert "year" in figures["differences"]["blamed"]
+    html = Path("page.html").read_text(encoding="utf-8")
+    assert "tells of this table, given group, year</p>" in html
+    assert "know nothing of group, year" in html
+    assert html.count("<svg") >= 3
 
 
 def _without(table, name):

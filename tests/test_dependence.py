@@ -131,6 +131,12 @@ def test_columns_may_depend_on_a_context(kind):
         assert graph.asked.tolist() == [True, True, False]
         assert [pair[:2] for pair in graph.pairs()] == [(0, 2)]
         assert set(graph.to_frame()["column"]) == {"b", "noise"}
+    drawn = DependenceGraphDisplay.from_estimator(
+        model, own[1500:], context=context[1500:], random_state=0, ax=Figure().subplots()
+    )
+    assert [pair[:2] for pair in drawn.pairs_] == [(0, 2)]
+    markers = dict(zip(drawn.columns_, (line.get_marker() for line in drawn.ax_.lines), strict=True))
+    assert markers == {0: "o", 1: "o", 2: "s"}
     constant = model.dependence_graph(context=context[:1], random_state=0)  # within one, nothing depends on it
     assert constant.of("b") == []
     for told, words in (((), "must be given"), ((own, context[:7]), "7 rows")):

@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+import warnings
 
 import matplotlib
 import numpy as np
@@ -151,9 +152,64 @@ def test_the_same_whatever_the_order_the_threads_and_the_form(carcinoma, found):
     other = model.find_groups(rows, [3, 1], n_bootstrap=100)
     assert other.weight.tobytes() == found.weight.tobytes()
     assert other.resampled_weight.tobytes() == found.resampled_weight.tobytes()
-    assert [each for each in found.criteria if each.n_groups in (1, 3)] == other.criteria
+    told = pd.DataFrame([each for each in found.criteria if each.n_groups in (1, 3)])
+    of_one_fewer = {"likelihood_ratio": np.nan}  # which was not tried
+    pd.testing.assert_frame_equal(told.assign(**of_one_fewer), pd.DataFrame(other.criteria))
     np.testing.assert_array_equal(found.predict(rows), other.group)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)).predict(rows), other.group)
+
+
+def test_tables_drawn_from_classes_are_like_them():
+    rng, k = np.random.default_rng(0), np.array([2, 3, 4], dtype=np.int32)
+    codes, observed = rng.integers(0, k, (12, 3)).astype(np.uint8), rng.random((12, 3)) < 0.8
+    times, prob = np.full(12, 2000, dtype=np.int32), np.vstack([rng.dirichlet(np.ones(m), 2).T for m in k])
+    classes = LatentClasses(k, np.array([0.7, 0.3]), prob)
+    cells, n = cells_of(codes, observed, k), k.sum()
+    drawn = ClassLearner(cells, times, k, 1, 1).drawn(classes, rng)
+    before, after = (
+        np.repeat(each == n, w, axis=0) @ [1, 2, 4] for each, w in ((cells, times), (drawn.cells, drawn.weight))
+    )
+    assert np.bincount(before).tolist() == np.bincount(after).tolist()
+    whole = (drawn.cells < n).all(axis=1)
+    joint = np.zeros(k)
+    joint[tuple((drawn.cells[whole] - [0, 2, 5]).T)] = drawn.weight[whole] / drawn.weight[whole].sum()
+    told = np.einsum("ag,bg,cg,g->abc", prob[:2], prob[2:5], prob[5:], classes.weight)
+    np.testing.assert_allclose(joint, told, atol=0.01)
+
+
+def test_one_group_fewer_is_refused_as_often_as_said():
+    """Where there is one fewer, p-values are uniform, on 1/20, 2/20, …; where there is not, they are least."""
+    rng, found = np.random.default_rng(0), []
+    for seed in range(20):
+        X = (rng.random((60, 4)) < 0.4).astype(int)
+        model = AutoregressiveTreeFlow(random_state=0, n_jobs=1).fit(X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            told = model.find_groups(X, 2, n_starts=5, n_simulations=19, random_state=seed).criteria
+        found.append(told[1].p_value)
+        assert told[1].likelihood_ratio == pytest.approx(2 * (told[1].log_likelihood - told[0].log_likelihood))
+    assert 0.35 < np.mean(found) < 0.7
+    assert np.mean(np.array(found) <= 0.1) <= 0.25
+
+
+def test_each_number_is_tested_against_one_fewer(carcinoma, found):
+    assert all(math.isnan(each.p_value) for each in found.criteria)
+    X, weight = carcinoma
+    model = AutoregressiveTreeFlow(random_state=0, n_jobs=1).fit(X, sample_weight=weight)
+    few = model.find_groups(X, 3, sample_weight=weight, n_simulations=19)
+    assert [each.n_groups for each in few.criteria] == [1, 2, 3]
+    assert [each.p_value for each in few.criteria[1:]] == [0.05, 0.05]
+    assert math.isnan(few.criteria[0].p_value)
+    assert few.weight.tobytes() == found.weight.tobytes()
+    assert "entropy  p of one fewer\n" in few.to_text()
+    assert "p of one fewer" not in found.to_text()
+    rows = X.loc[np.repeat(X.index, weight)].sample(frac=1, random_state=1)
+    other = model.set_params(n_jobs=2).find_groups(rows, 4, n_simulations=19)
+    assert other.criteria[-1].p_value > 0.05
+    again = model.set_params(n_jobs=1).find_groups(X, 4, sample_weight=weight, n_simulations=19)
+    assert again.criteria[-1] == other.criteria[-1]
+    with pytest.raises(ValueError, match="n_simulations"):
+        model.find_groups(X, 2, n_simulations=-1)
 
 
 def test_held_out_likelihood_of_one_class():

@@ -51,6 +51,15 @@ def test_tables_come_back_as_they_went_in():
     assert not differ.to_numpy()[kept].any()
 
 
+def test_one_column_of_numbers_beside_few_categories_with_holes():
+    """Whether numbers count rows is not asked of rows whose categories are unknown."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.choice(["x", "y"], 40), "b": rng.choice(list("uvw"), 40), "n": np.arange(40) * 3})
+    X.loc[3, "a"] = None
+    tables = multiply_impute(X, n_draws=2, random_state=0)
+    assert all(set(table["a"]) == {"x", "y"} for table in tables)
+
+
 def test_tables_depend_on_the_seed_alone():
     X, kept = holed()
     X = X.drop(columns="cents").where(kept[:, :3])

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import clone
 
 from ..files.models import load, save
 from ..files.numbers import numbers_of, odd_cell
@@ -48,6 +49,7 @@ from ..models.base import check_model, learn_density, read_given, read_to_learn
 from ..models.baselines import INDEPENDENT
 from ..models.discrete import DiscreteTreeFlow
 from ..models.ensemble import TreeFlowEnsemble
+from ..models.imputation import multiply_impute
 from ..models.mixture import TreeFlowMixture
 from ..models.questions import log_likelihood
 from ..report.evaluation import check_held_out, evaluate
@@ -77,6 +79,7 @@ SPELLED = {
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
 # what writes a table, which standard output takes too
 TABLES = ("sample", "score", "impute", "predict", "query", "groups")
+NUMBERING = (".imp", ".id")  # of several filled tables in one, as mice has it and reads it
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
 
@@ -414,21 +417,46 @@ def _explain(arguments):
 def _impute(arguments):
     model = _load(arguments)
     table = _table_of_cells(model, arguments)
-    names = list(model.domain_.column_names)
     read, context = for_model(model, table, called(arguments.data))
-    options = {"draw": arguments.draw, "n_sweeps": arguments.sweeps, "random_state": arguments.seed}
-    filled = model.impute(read, **options, context=context)
-    holes = table[names].isna()
-    filled = to_frame(filled, names)
-    for name in names:  # Parquet's own columns hold no others' text
-        table[name] = (
-            table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
-        )
+    holes = table[list(model.domain_.column_names)].isna()
+    options = {"random_state": arguments.seed, "context": context}
+    if arguments.draws is None:
+        sweeps = {} if arguments.sweeps is None else {"n_sweeps": arguments.sweeps}
+        filled = [_with_filled(table, holes, model.impute(read, draw=arguments.draw, **sweeps, **options))]
+    else:
+        if arguments.sweeps is not None:
+            raise ValueError("--sweeps is for one table, and takes no --draws")
+        for name in NUMBERING:
+            if name in table:
+                told = f"--draws numbers tables and rows in columns {listing(NUMBERING)}"
+                raise ValueError(f"{told}: {called(arguments.data)} has {name!r} already")
+        like = clone(model).set_params(missing="marginalize")
+        tables = multiply_impute(read, like, n_draws=arguments.draws, **options)
+        filled = [_numbered(_with_filled(table, holes, each), draw) for draw, each in enumerate(tables, 1)]
     with writing(arguments.output) as append:
-        append(table)
+        for each in filled:
+            append(each)
     if arguments.output not in (None, STDOUT):
         cells, rows = int(holes.to_numpy().sum()), int(holes.any(axis=1).sum())
-        print(f"filled {cells:,} cell{'s' * (cells != 1)} of {rows:,} row{'s' * (rows != 1)}, wrote {arguments.output}")
+        told = f"filled {cells:,} cell{'s' * (cells != 1)} of {rows:,} row{'s' * (rows != 1)}"
+        often = "" if arguments.draws is None else f" in each of {arguments.draws:,} tables"
+        print(f"{told}{often}, wrote {arguments.output}")
+
+
+def _with_filled(table, holes, filled):
+    """A table of a file whose holes have the cells of another; Parquet's own columns hold no others' text."""
+    filled = to_frame(filled, holes.columns)
+    cells = {
+        name: table[name].where(~holes[name], written(filled[name])) if table[name].dtype == object else filled[name]
+        for name in holes.columns
+    }
+    return table.assign(**cells)
+
+
+def _numbered(table, draw):
+    """A table with its number and those of its rows before its columns, as all of several in one file have them."""
+    numbers = dict(zip(NUMBERING, (draw, np.arange(len(table))), strict=True))
+    return table.assign(**numbers)[[*NUMBERING, *table.columns]]
 
 
 def _anomalies(arguments):
@@ -457,9 +485,8 @@ def _groups(arguments):
     if arguments.weight is not None:
         table, weight = _weighed(table, arguments.weight)
     X = for_model(model, table, called(arguments.data))[0]
-    found = model.find_groups(
-        X, arguments.groups, n_bootstrap=arguments.bootstrap, sample_weight=weight, random_state=arguments.seed
-    )
+    drawn = {"n_bootstrap": arguments.bootstrap, "n_simulations": arguments.simulations}
+    found = model.find_groups(X, arguments.groups, **drawn, sample_weight=weight, random_state=arguments.seed)
     if arguments.output is not None:
         told = to_frame(found.probability, [f"group {i}" for i in range(len(found.weight))])
         told.insert(0, "group", found.group)
@@ -539,12 +566,14 @@ def _compare(arguments):
     return int(arguments.threshold is not None and found.bayes_factor > arguments.threshold)
 
 
-def _compared(arguments, first, second, **options):
-    """What differs between the tables of two files."""
+def _compared(arguments, first, second, columns=None, **options):
+    """What differs between the tables of two files, in some columns or in all."""
     from ..models.comparison import compare
 
     how, numeric = _format(arguments), _numeric_named(arguments)
     tables = [read_file(path, how, arguments.drop) for path in (first, second)]
+    if columns is not None:
+        tables = [table[[name for name in table if name in columns]] for table in tables]
     both = typed_alike(tables, numeric, [called(first), called(second)])
     return compare(*both, numeric=numeric, random_state=arguments.seed, n_jobs=arguments.jobs, **options)
 
@@ -553,17 +582,21 @@ def _report(arguments):
     from ..report.differences import Against
     from ..report.page import report, report_fitted
 
-    name, against = Path(called(arguments.data)).name, None
-    if arguments.against is not None:
-        found = _compared(arguments, arguments.against, arguments.data)
-        against = Against(found, Path(called(arguments.against)).name)
-    if arguments.model is None:
-        model, table = _to_learn(arguments, _read_to_learn(arguments))
-        page, figures = report(model, table, name, seed=arguments.seed, against=against)
-    else:
+    name, columns = Path(called(arguments.data)).name, None
+    how = {"seed": arguments.seed, "against": None}
+    if arguments.model is not None:
         _refuse_learning(arguments)
         model = _load(arguments)
-        page, figures = report_fitted(model, _table_for(model, arguments), name, seed=arguments.seed, against=against)
+        table, how["context"] = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+        columns = model.all_names
+    if arguments.against is not None:
+        found = _compared(arguments, arguments.against, arguments.data, columns)
+        how["against"] = Against(found, Path(called(arguments.against)).name)
+    if arguments.model is None:
+        model, table = _to_learn(arguments, _read_to_learn(arguments))
+        page, figures = report(model, table, name, **how)
+    else:
+        page, figures = report_fitted(model, table, name, **how)
     with whole_file(arguments.output) as file:
         file.write(page.encode())
     if arguments.json:
@@ -627,7 +660,15 @@ def _plot(arguments):
     model = _load(arguments)
     if arguments.what not in ("curve", "tree", "graph") and arguments.data is None:
         raise ValueError(f"--what {arguments.what} needs DATA, a table to draw the model beside")
-    X = None if arguments.data is None else _table_for(model, arguments)
+    X = context = None
+    if arguments.data is not None:
+        X, context = for_model(model, _table_of_cells(model, arguments), called(arguments.data))
+    if model.context_ is not None:
+        given = listing(model.context_.column_names, 20)
+        if X is None and arguments.what == "graph":
+            raise ValueError(f"{arguments.model} tells rows given {given}: --what graph needs DATA, which has them")
+        if X is not None and arguments.what != "graph":
+            raise ValueError(f"{arguments.model} tells rows given {given}: of DATA, only --what graph is drawn")
     options = {name: getattr(arguments, name) for name in ("column", "layer", "depth", "full")}
     if arguments.what != "tree":
         for name, value in options.items():
@@ -635,7 +676,8 @@ def _plot(arguments):
                 raise ValueError(f"--{name} is an option of --what tree")
     if arguments.columns is not None and arguments.what != "pair":
         raise ValueError("--columns is an option of --what pair")
-    save_picture(arguments.output, arguments.what, model, X, seed=arguments.seed, columns=arguments.columns, **options)
+    options |= {"context": context, "seed": arguments.seed, "columns": arguments.columns}
+    save_picture(arguments.output, arguments.what, model, X, **options)
     print(f"wrote {arguments.output}")
 
 
@@ -648,15 +690,6 @@ def _density(arguments):
     """The model of a file; of a classifier, its density of rows with their labels."""
     model = load(arguments.model)
     return getattr(model, "density_", model)
-
-
-def _table_for(model, arguments):
-    """A table to draw a model of; there are no pictures of rows given others' columns."""
-    if model.context_ is not None:
-        raise ValueError(
-            f"{arguments.model} tells rows given {listing(model.context_.column_names, 20)}: no picture does"
-        )
-    return for_model(model, _table_of_cells(model, arguments), called(arguments.data))[0]
 
 
 def _table_of_cells(model, arguments):

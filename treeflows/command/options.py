@@ -55,7 +55,8 @@ EXAMPLES = {
         treeflows sample people.treeflow --given sex=F --given age=30..40""",
     "impute": """
         treeflows impute people.treeflow holes.csv -o filled.csv
-        treeflows impute people.treeflow holes.csv --draw --seed 1 -o drawn_1.csv""",
+        treeflows impute people.treeflow holes.csv --draw --seed 1 -o drawn_1.csv
+        treeflows impute people.treeflow holes.csv --draws 20 -o twenty.csv""",
     "query": """
         treeflows query people.treeflow vote --given sex=F --given age=30..40
         treeflows query people.treeflow vote --by education
@@ -208,9 +209,13 @@ def parser():
     explain.add_argument("--cells", type=_whole(0), default=5, metavar="N", help=told)
 
     impute = command("impute", "fill missing cells", model, data, seed, jobs)
+    how = impute.add_mutually_exclusive_group()
     told = "draw each cell given the rest of its row (default: its most probable value)"
-    impute.add_argument("--draw", action="store_true", help=told)
-    impute.add_argument("--sweeps", type=int, default=20, metavar="N", help="of Gibbs sampling (default: %(default)s)")
+    how.add_argument("--draw", action="store_true", help=told)
+    told = "multiple imputation: N tables one below the other, numbered in .imp and their rows in .id, each drawn by a "
+    told += "model like MODEL that is learned from rows of DATA drawn anew"
+    how.add_argument("--draws", type=_whole(1), metavar="N", help=told)
+    impute.add_argument("--sweeps", type=int, metavar="N", help="of Gibbs sampling (default: 20)")
     impute.add_argument("-o", "--output", metavar="OUT", help="file to write (default: standard output)")
 
     anomalies = command("anomalies", "rows of lowest likelihood, and why", model, data, jobs, as_json, rows)
@@ -225,6 +230,8 @@ def parser():
     groups.add_argument("-n", "--groups", type=_whole(1, 256), nargs="+", metavar="N", help=told)
     told = "learn them so often from rows drawn with replacement, for intervals (default: %(default)s)"
     groups.add_argument("--bootstrap", type=_whole(0), default=0, metavar="N", help=told)
+    told = "test each number against one fewer by N tables drawn from that, as 99 (default: %(default)s)"
+    groups.add_argument("--simulations", type=_whole(0), default=0, metavar="N", help=told)
     told = "a column that says how many rows each row stands for"
     groups.add_argument("--weight", metavar="COLUMN", help=told)
     groups.add_argument("-o", "--output", metavar="OUT", help="write each row's group, and the probability of each")

@@ -14,6 +14,7 @@ from .._ext import elementary, latent
 from ..densities.stored import LEAST_PROBABILITY
 from ..densities.trees import starts
 from ..machine.log_sums import logsumexp, softmax
+from .multisets import distinct
 
 SHORT_STEPS = 10  # from every start, by at most so many rows that differ:
 MOST_SHORT_ROWS = 20_000
@@ -228,6 +229,44 @@ class ClassLearner:
         each, prior = np.arange(len(weight), dtype=np.int32), np.zeros((len(weight), self.first_category[-1]))
         self._climb(self.cells, weight, each, prior, start)
         return [self._classes(one).matched(classes) for one in start]
+
+    def ratios(self, classes, n, rng):
+        """What one class more gains where there is none: of tables drawn from classes (McLachlan 1987).
+
+        Parameters
+        ----------
+        classes : LatentClasses
+        n : int
+            Of tables, each of as many rows as there are, with cells missing where they are missing here.
+        rng : Generator
+
+        Returns
+        -------
+        ratio : ndarray of shape (n,), float64
+            Twice the difference of the log-likelihoods of one class more and of as many, nats.
+        """
+        n_classes, found = len(classes.weight), np.empty(n)
+        for i in range(n):
+            drawn = self.drawn(classes, rng)
+            fewer = drawn.learn(n_classes, rng, [classes])[1]
+            found[i] = 2 * max(drawn.learn(n_classes + 1, rng)[1] - fewer, 0.0)
+        return found
+
+    def drawn(self, classes, rng):
+        """A learner of rows drawn from classes, one for each, with cells missing where they are missing here."""
+        holes = np.repeat(self.cells == self.first_category[-1], self.weight, axis=0)
+        ends = np.cumsum(classes.weight)
+        group = np.searchsorted(ends[:-1], rng.random(len(holes)) * ends[-1], side="right")
+        codes = np.empty(holes.shape, dtype=np.uint8)
+        for j, part in enumerate(map(slice, self.first_category[:-1], self.first_category[1:])):
+            below = np.cumsum(classes.prob[part], axis=0)
+            x = rng.random(len(codes)) * below[-1, group]
+            codes[:, j] = (x >= below[:-1, group]).sum(axis=0)
+        codes[holes] = 0
+        rows, weight = distinct(np.hstack([codes, ~holes]))
+        n = len(self.n_categories)
+        cells = cells_of(rows[:, :n], rows[:, n:] == 1, self.n_categories)
+        return ClassLearner(cells, weight, self.n_categories, self.n_starts, self.threads)
 
     def _likeliest(self, n_classes, row_weight, prior, rng):
         """Of each weighting of the rows, the likeliest classes, and the scores of all runs that were followed."""

@@ -50,6 +50,11 @@ class GroupCriteria:
         Relative: 1 if every row is surely of its group, 0 if all are equally likely of all.
     n_best, n_followed : int
         How many runs of EM came to this likelihood, of those that were followed to the end.
+    likelihood_ratio : float
+        Twice what the log-likelihood is above that of one group fewer, nats; NaN unless that was tried.
+    p_value : float
+        Of the hypothesis that there is one group fewer: how often tables that are drawn from these have as great a
+        likelihood ratio (parametric bootstrap: McLachlan 1987); NaN without ``n_simulations``.
     """
 
     n_groups: int
@@ -61,6 +66,8 @@ class GroupCriteria:
     entropy: float
     n_best: int
     n_followed: int
+    likelihood_ratio: float
+    p_value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,12 +334,13 @@ class Groups:
         """
         n = len(self.weight)
         lines = ["no groups: one group tells these rows as well as several" if self.means_nothing else f"{n} groups"]
-        lines.append("groups  log-likelihood  parameters         AIC         BIC    held out  entropy")
-        lines.extend(
-            f"{each.n_groups:>6}{each.log_likelihood:>16.1f}{each.n_parameters:>12}{each.aic:>12.1f}{each.bic:>12.1f}"
-            f"{each.held_out:>12.1f}{each.entropy:>9.3f}"
-            for each in self.criteria
-        )
+        tested = any(each.p_value == each.p_value for each in self.criteria)
+        head = "groups  log-likelihood  parameters         AIC         BIC    held out  entropy"
+        lines.append(head + "  p of one fewer" * tested)
+        for each in self.criteria:
+            line = f"{each.n_groups:>6}{each.log_likelihood:>16.1f}{each.n_parameters:>12}{each.aic:>12.1f}"
+            line += f"{each.bic:>12.1f}{each.held_out:>12.1f}{each.entropy:>9.3f}"
+            lines.append(line + (f"{each.p_value:>16.3f}" if each.p_value == each.p_value else ""))
         low, high = self.weight_interval()
         for i, weight in enumerate(self.weight) if n > 1 else ():
             interval = f" ({low[i]:.1%} to {high[i]:.1%})" if len(self.resampled_weight) else ""
@@ -351,7 +359,9 @@ class Groups:
         return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
-def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, threads, context=None, index=None):
+def learn_groups(
+    model, rows, weight, n_groups, *, n_starts, n_bootstrap, n_simulations, rng, threads, context=None, index=None
+):
     """Groups of rows.
 
     Parameters
@@ -362,7 +372,7 @@ def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, t
     weight : ndarray of shape (n_rows,), float64, or None
     n_groups : list of int, or None
         Numbers of groups, of which the criterion chooses; None for all from one on, until the criterion is worse.
-    n_starts, n_bootstrap : int
+    n_starts, n_bootstrap, n_simulations : int
     rng : Generator
     threads : int
     context : Table, default=None
@@ -388,7 +398,7 @@ def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, t
     which = np.searchsorted(hashes(differing), hashes(whole))
     cells = cells_of(differing[:, : len(k)], differing[:, len(k) :] == 1, k)
     learner, seed = ClassLearner(cells, counted, k, n_starts, threads), int(rng.integers(2**62))
-    found = _each_number(learner, n_groups, rng, seed)
+    found = _each_number(learner, n_groups, n_simulations, rng, seed)
     _, best = min((each.bic, n) for n, (each, _) in found.items() if n_groups is None or n in n_groups)
     classes = found[best][1]
     if context is not None:
@@ -432,9 +442,11 @@ def learn_groups(model, rows, weight, n_groups, *, n_starts, n_bootstrap, rng, t
     )
 
 
-def _each_number(learner, n_groups, rng, seed):
+def _each_number(learner, n_groups, n_simulations, rng, seed):
     """Criteria and classes by number of groups: dict of int to (GroupCriteria, LatentClasses)."""
     numbers = _numbers(n_groups, len(learner.cells), learner.n_categories)
+    if n_simulations:
+        numbers = [*numbers, *(n - 1 for n in numbers if n > 1)]
     row = rng.permutation(np.repeat(np.arange(len(learner.cells)), learner.weight))
     parts = held_out_parts(learner.n_rows, len(learner.n_categories))
     found: dict = {}
@@ -443,11 +455,20 @@ def _each_number(learner, n_groups, rng, seed):
         # by a stream of its own, whatever other numbers are tried
         drawn = np.random.default_rng((seed, n))
         told, others = learner.held_out(n, row, parts, drawn) if parts else (math.nan, [])
-        classes, score, *runs = learner.learn(n, drawn, others)
+        classes, score, n_best, n_followed = learner.learn(n, drawn, others)
         penalty, entropy = classes.n_parameters, _entropy(classes.posterior(learner.cells), learner.weight)
         bic = penalty * math.log(learner.n_rows) - 2 * score
         aic = 2 * penalty - 2 * score
-        criteria = GroupCriteria(n, score, penalty, aic, bic, told * learner.n_rows, entropy, *runs)
+        ratio = p_value = math.nan
+        if n - 1 in found:
+            ratio = 2 * (score - found[n - 1][0].log_likelihood)
+            if n_simulations:
+                drawn = np.random.default_rng((seed, n, 1))
+                by_chance = learner.ratios(found[n - 1][1], n_simulations, drawn)
+                p_value = (1 + int(np.count_nonzero(by_chance >= ratio))) / (1 + n_simulations)
+        told *= learner.n_rows
+        of = n, score, penalty, aic, bic, told, entropy, n_best, n_followed, ratio, p_value
+        criteria = GroupCriteria(*of)
         worse = 0 if not found or bic < min(each.bic for each, _ in found.values()) else worse + 1
         found[n] = criteria, classes
         if n_groups is None and worse == WORSE:

@@ -1050,6 +1050,7 @@ class TableModel(DensityMixin, BaseEstimator):
         *,
         n_starts=N_STARTS,
         n_bootstrap=0,
+        n_simulations=0,
         context=None,
         sample_weight=None,
         random_state=None,
@@ -1074,6 +1075,11 @@ class TableModel(DensityMixin, BaseEstimator):
         n_bootstrap : int, default=0
             How often to learn the groups anew from as many rows drawn with replacement, for standard errors and
             intervals: 200 for these, 1,000 for intervals of 0.95.
+        n_simulations : int, default=0
+            How many tables to draw from one group fewer, for the bootstrap likelihood-ratio test of each number of
+            groups (McLachlan, "On bootstrapping the likelihood ratio test statistic for the number of components in a
+            normal mixture", 1987): 99 for a level of 0.05. ``criteria`` has the p-values. What is chosen does not
+            depend on them.
         context : array-like of shape (n_rows,) or (n_rows, n_context), series or dataframe, default=None
             What else is known of the rows, which groups are not made of: its effects on which one a row is in are the
             ``membership`` of what is returned. It need not be what the model was fitted to.
@@ -1109,7 +1115,8 @@ class TableModel(DensityMixin, BaseEstimator):
                [0.78, 0.29]])
         """
         check_is_fitted(self)
-        for name, value, least in (("n_starts", n_starts, 1), ("n_bootstrap", n_bootstrap, 0)):
+        counts = ("n_starts", n_starts, 1), ("n_bootstrap", n_bootstrap, 0), ("n_simulations", n_simulations, 0)
+        for name, value, least in counts:
             check_number(value, name, Integral, min_val=least)
         if n_groups is not None:
             numbers: list = [n_groups] if isinstance(n_groups, Number) else list(n_groups)
@@ -1126,6 +1133,7 @@ class TableModel(DensityMixin, BaseEstimator):
             n_groups,
             n_starts=n_starts,
             n_bootstrap=n_bootstrap,
+            n_simulations=int(n_simulations),
             rng=generator(self.random_state if random_state is None else random_state),
             threads=n_threads(self.n_jobs),
             context=None if context is None else read_context(context, table.n_rows),

@@ -18,6 +18,7 @@ class DependenceGraphDisplay:
 
     Lines are the wider, the more nats of information the one column tells of the other, of the two directions the
     stronger, and only those are drawn that are told from chance. Columns that depend on each other are near each other.
+    Squares are columns of which it was not asked what they depend on, such as those of a context.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class DependenceGraphDisplay:
         self.graph = graph
 
     @classmethod
-    def from_estimator(cls, model, X=None, *, random_state=None, ax=None):
+    def from_estimator(cls, model, X=None, *, context=None, random_state=None, ax=None):
         """Draw what the columns tell of each other.
 
         Parameters
@@ -57,6 +58,8 @@ class DependenceGraphDisplay:
         model : fitted model of this package
         X : ndarray or DataFrame of shape (n_rows, n_columns), default=None
             Rows that the model has not seen, to tell dependence from chance; None tells what the model believes.
+        context : array-like of shape (n_rows,) or (n_rows, n_context), default=None
+            Of a model that was fitted to one, what the rows are conditioned on; without rows those to draw them within.
         random_state : int, RandomState or None, default=None
             Draws rows; None continues with the estimator's own.
         ax : matplotlib Axes, default=None
@@ -67,7 +70,7 @@ class DependenceGraphDisplay:
         display : DependenceGraphDisplay
         """
         fitted_domain(model)
-        return cls(model.dependence_graph(X, random_state=random_state)).plot(ax=ax)
+        return cls(model.dependence_graph(X, context, random_state=random_state)).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the graph.
@@ -101,7 +104,8 @@ class DependenceGraphDisplay:
             self.ax_.add_patch(PathPatch(line, facecolor="none", edgecolor=MODEL, linewidth=width, alpha=opacity))
         linked = {j for pair in self.pairs_ for j in pair[:2]}
         for j, (x, y) in place.items():
-            self.ax_.plot(x, y, "o", color=MODEL if j in linked else "0.6", markersize=6)
+            marker = "o" if self.graph.asked[j] else "s"
+            self.ax_.plot(x, y, marker, color=MODEL if j in linked else "0.6", markersize=6)
             turned = np.degrees(np.arctan2(y, x))
             is_left = x < -1e-9
             self.ax_.text(

@@ -15,7 +15,9 @@ FORMATS = ("png", "svg", "pdf")
 DPI = 130
 
 
-def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth=None, full=False, columns=None):
+def save_picture(
+    path, what, model, X, *, context=None, seed=0, column=None, layer=None, depth=None, full=False, columns=None
+):
     """Draw one picture of a model into a file.
 
     Parameters
@@ -26,6 +28,8 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
     model : fitted model of this package
     X : DataFrame or None
         The table to draw the model beside.
+    context : DataFrame, default=None
+        Of a graph, what the rows of the table are conditioned on.
     seed : int, default=0
         Draws the samples.
     column, layer, depth, full
@@ -46,7 +50,7 @@ def save_picture(path, what, model, X, *, seed=0, column=None, layer=None, depth
         bounded = {} if depth is None and not full else {"max_depth": depth}
         display = TreeDisplay.from_estimator(model, column=column, layer=layer, full=full, **bounded)
     elif what == "graph":
-        display = DependenceGraphDisplay.from_estimator(model, X, random_state=seed)
+        display = DependenceGraphDisplay.from_estimator(model, X, context=context, random_state=seed)
     elif what == "anomalies":
         display = AnomaliesDisplay.from_estimator(model, X)
     elif what == "pair":

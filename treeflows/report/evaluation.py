@@ -182,10 +182,11 @@ def evaluate_split(model, domain, rows, seen, held_out, given=None, codes=None):
     return found
 
 
-def evaluate_fitted(model, rows, drawn):
+def evaluate_fitted(model, rows, drawn, codes=None):
     """HeldOutScores of a fitted model on rows, beside those of the two baselines, learned from what is ``drawn`` of it.
 
-    They know the frequencies that the model knows: what it gains over them is what it knows of dependence.
+    They know the frequencies that the model knows: what it gains over them is what it knows of dependence, on a context
+    too, whose ``codes`` those of the rows are; the baselines know none.
     """
     threads, found, domain = n_threads(model.n_jobs), HeldOutScores({}, {}), model.domain_
     for what, each in baselines(domain).items():
@@ -194,7 +195,7 @@ def evaluate_fitted(model, rows, drawn):
         found.seconds[what] = time.perf_counter() - start
         found.scores[what] = log_likelihood(learned, rows, threads)[0]
     found.seconds[type(model).__name__] = 0.0
-    found.scores[type(model).__name__] = log_likelihood(model.distribution_, rows, threads)[0]
+    found.scores[type(model).__name__] = log_likelihood(model.distribution_, model.conditioned(rows, codes), threads)[0]
     return found
 
 

@@ -21,6 +21,7 @@ from ..pictures.saving import inline, use_no_window
 from ..tables.bins import Bins
 from ..tables.containers import is_missing
 from ..tables.intervals import as_codes, n_codes
+from ..tables.policy import TablePolicy
 from ..tables.writing import to_frame
 from .differences import section
 from .evaluation import INDEPENDENT, evaluate_fitted, evaluate_split, read_domain
@@ -97,13 +98,12 @@ def report(model, table, name, *, seed=0, against=None):
     return _page(template, model, table, rows, drawn, (graph, folds), fit, privacy, name, seed, against)
 
 
-def report_fitted(model, table, name, *, seed=0, against=None):
+def report_fitted(model, table, name, *, seed=0, against=None, context=None):
     """Say on one page what a fitted model tells of a table.
 
     Parameters
     ----------
     model : fitted model of this package
-        Without a context.
     table : DataFrame
         With the columns of the model, as it takes them.
     name : str
@@ -112,6 +112,8 @@ def report_fitted(model, table, name, *, seed=0, against=None):
         Draws the samples.
     against : Against, default=None
         As `report` takes it.
+    context : DataFrame, default=None
+        Of a model that was fitted to one, what the rows are conditioned on; rows are drawn within the same.
 
     Returns
     -------
@@ -130,13 +132,19 @@ def report_fitted(model, table, name, *, seed=0, against=None):
     template = _template()
     if len(table) < 2:
         raise ValueError(f"{name} has {len(table)} rows; a report needs at least 2")
-    rows = model.read(table)
-    drawn = model.sample(len(table), random_state=seed)
+    codes = model.given_codes(context, len(table))
+    rows = _read(model, table)
+    drawn = model.sample(len(table), random_state=seed, context=context)
     kind = type(model).__name__
     fit = {"kind": kind, "seen": None, "held_out": len(table)}
-    fit |= evaluate_fitted(model, rows, model.read(drawn)).figures(kind)
-    dependence = model.dependence_graph(table, random_state=seed), 1
-    return _page(template, model, table, rows, drawn, dependence, fit, None, name, seed, against)
+    fit |= evaluate_fitted(model, rows, _read(model, drawn), codes).figures(kind)
+    dependence = model.dependence_graph(table, context, random_state=seed), 1
+    return _page(template, model, table, rows, drawn, dependence, fit, None, name, seed, against, context)
+
+
+def _read(model, table):
+    """What a table says in terms of the columns that a model tells, and not of its context: Rows."""
+    return TablePolicy.of(model).encode(model.domain_, model.table_of(table), n_threads(model.n_jobs))
 
 
 def _without(model, domain, rows, part, table, seed):
@@ -147,7 +155,7 @@ def _without(model, domain, rows, part, table, seed):
     return apart.take(domain, learned).dependence_graph(table.iloc[part], random_state=seed)
 
 
-def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, seed, against):
+def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, seed, against, context=None):
     """The page, and its figures; ``dependence`` is a graph, and in how many folds it was measured."""
     graph, folds = dependence
     domain, n_rows, threads = model.domain_, len(table), n_threads(model.n_jobs)
@@ -155,10 +163,11 @@ def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, s
         data = numbers_to_learn_from(rows.codes, rows.observed, None, domain, generator(seed), threads)
     else:
         data, _ = rows_to_learn_from(rows.codes, rows.observed, None, domain.n_categories, generator(seed), threads)
-    samples = model.filled_codes(drawn)
+    samples = model.filled_codes(drawn, context)[:, : len(domain.columns)]
     marginals = MarginalsDisplay.of_tables(domain, data, samples)
-    anomalies = model.anomalies(table, ANOMALIES)
+    anomalies = model.anomalies(table, ANOMALIES, context)
     frame = to_frame(table, domain.column_names)
+    given = None if context is None else to_frame(context, model.context_.column_names)
     missing = _missing(frame)
     figures = {
         "rows": n_rows,
@@ -182,7 +191,8 @@ def _page(template, model, table, rows, drawn, dependence, fit, privacy, name, s
         version=__version__,
         independent=INDEPENDENT,
         times=_times(fit["gain"]),
-        differs=None if against is None else section(against, frame),
+        differs=None if against is None else section(against, frame if given is None else frame.join(given)),
+        given=[] if given is None else list(given.columns),
         missing_told=_missing_told(missing, model, frame.size),
         n_numbers=int(domain.numeric.sum()),
         cards=_cards(frame, domain, rows.codes, marginals),

@@ -95,7 +95,7 @@ class TablePolicy:
                         UserWarning,
                         stacklevel=2,
                     )
-            if len(numeric) == 1 and counts_rows(table, numeric[0], domain):
+            if len(numeric) == 1 and counts_rows(table, numeric[0], domain, self.missing):
                 warnings.warn(
                     f"{table.column(numeric[0])} may count rows: whole numbers beside most combinations of the other "
                     "columns' values, each of which is there once; if so, make weights of them: treeflows.from_counts, "
@@ -190,7 +190,7 @@ def names_rows(table, j, quantity):
     return n_values == table.n_rows > MOST_FEW and len(np.unique(cells)) == table.n_rows
 
 
-def counts_rows(table, j, domain):
+def counts_rows(table, j, domain, missing):
     """Whether a quantity may say how many rows each row stands for, as a contingency table that is written out has it.
 
     Of the combinations of the other columns' categories at least half are there, and none twice.
@@ -199,8 +199,10 @@ def counts_rows(table, j, domain):
     is_whole = quantity.tick[0] > 0 and quantity.tick[1] == 1 and not (quantity.is_time or quantity.is_duration)
     if not is_whole or quantity.low < 0 or not 2 <= math.prod(column.n_codes for column in others) <= 2 * table.n_rows:
         return False
-    codes = np.delete(domain.encode(table, ignore=(j,)).codes, j, axis=1)
-    return len(np.unique(codes, axis=0)) == table.n_rows
+    rows = domain.encode(table, missing=missing, ignore=(j,))
+    if not np.delete(rows.observed, j, axis=1).all():
+        return False
+    return len(np.unique(np.delete(rows.codes, j, axis=1), axis=0)) == table.n_rows
 
 
 def _named(numeric, names, n_columns):
