@@ -11,6 +11,7 @@ import treeflows
 from treeflows import AutoregressiveTreeFlow, DiscreteTreeFlow, TreeFlowEnsemble, TreeFlowMixture
 from treeflows._ext import isa, products
 from treeflows.densities.products import ProductMixture
+from treeflows.learning import voices
 from treeflows.learning.em import Learner
 from treeflows.learning.pooling import learn_shares
 from treeflows.learning.voices import FEWEST_TREES, MOST_TREES, _enough_trees
@@ -191,6 +192,23 @@ def test_as_many_trees_as_held_out_rows_ask_for():
     assert _enough_trees(*same) == FEWEST_TREES
     assert FEWEST_TREES < _enough_trees(*noisy) <= MOST_TREES
     assert _enough_trees(*[(np.ones((5, 2)), np.ones((5, 2)), n) for n in (3, 7)]) == FEWEST_TREES
+
+
+def test_further_trees_in_two_steps_are_those_of_one(monkeypatch):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, (900, 6)).astype(np.uint8)
+    for j in range(2, 6):  # noisy sums, that trees of drawn columns tell better together
+        noise = rng.integers(0, 3, 900) * (rng.random(900) < 0.3)
+        codes[:, j] = (codes[:, j - 1] + codes[:, j - 2] + noise) % 3
+    options = {"categories": declared([3] * 6), "random_state": 0}
+    at_once = TreeFlowMixture(n_trees=5, **options).fit(codes)
+    assert (at_once.share_[:, 1] > 0).all()
+    monkeypatch.setattr(voices, "FEWEST_TREES", 3)
+    monkeypatch.setattr(voices, "_enough_trees", lambda fewer, more: 5)
+    in_two = TreeFlowMixture(**options).fit(codes)
+    for name in ("share_", "exponent_"):
+        np.testing.assert_array_equal(getattr(in_two, name), getattr(at_once, name))
+    np.testing.assert_array_equal(in_two.score_samples(codes), at_once.score_samples(codes))
 
 
 def test_the_model_is_the_shares_of_its_parts():

@@ -39,8 +39,8 @@ def learn_voices(
         As `folds` gives them. If there are none, all rows say what the voices know that have seen them.
     n_categories, order : ndarray of shape (n_columns,), int32
     grow : callable
-        Of rows, their weights, how many trees, and which columns' further trees may split: the trees in this order,
-        that of the tree flow and further ones.
+        Of rows, their weights, which trees, a range, and which columns' further trees may split: these trees in this
+        order; 0 is that of the tree flow.
     n_trees : int or None
         Of each column; None for as many as help.
     numbers : list of int
@@ -68,7 +68,7 @@ def learn_voices(
         heard = _heard(trees_say(of, part.unseen, threads) for of, part in zip(trees, parts, strict=True))
         return [np.ascontiguousarray(said[:, places]) for said in heard]
 
-    trees = together([partial(grow, part.seen, part.weight, n_trees or FEWEST_TREES) for part in parts])
+    trees = together([partial(grow, part.seen, part.weight, range(n_trees or FEWEST_TREES)) for part in parts])
     tree, forest = hear(trees)
     of_forest = _shares_of_forest(tree, forest) if len(trees[0]) > 1 else np.zeros(tree.shape[1])
     if n_trees is None:
@@ -77,6 +77,12 @@ def learn_voices(
     splitting = np.zeros(len(order), dtype=np.uint8)
     splitting[order[places]] = of_forest > 0
     trees = [(one, *(other.with_roots(splitting) for other in further)) for one, *further in trees]
+    more = range(len(trees[0]), n_trees)
+    if more:  # exponents of fewer trees than the whole has would be too small
+        others = together([partial(grow, part.seen, part.weight, more, splitting) for part in parts])
+        trees = [of + its for of, its in zip(trees, others, strict=True)]
+        forest = hear(trees)[1]
+        of_forest = np.where(of_forest > 0, learn_shares(tree, forest), 0.0)
     grown = (1 - of_forest) * tree + of_forest * forest
 
     def learner(codes, weight):
@@ -100,7 +106,7 @@ def learn_voices(
     known = [pool(*of) for of in zip(trees, products, strict=True)]
     # rows that were held out come in: trees afresh, states from where they are
     improve = partial(learner(codes, weight).improve, products[0])
-    trees, improved = together([partial(grow, codes, weight, n_trees, splitting), improve])
+    trees, improved = together([partial(grow, codes, weight, range(n_trees), splitting), improve])
     whole = pool(trees, improved.by_weight())
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
         whole, known = add_voices(codes, weight, parts, whole, known, seed, threads, told)

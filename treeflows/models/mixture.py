@@ -407,11 +407,13 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         (first,) = in_order([learn(estimator, codes, weight, seeds[0])])
         flow, further = self._voices(first.order)
 
-        def grow(rows, weight, n, splitting=None):
-            others = [partial(learn, further, rows, weight, seed, splitting) for seed in seeds[1:n]]
+        def grow(rows, weight, which, splitting=None):
+            learned = [partial(learn, further, rows, weight, seeds[i], splitting) for i in which if i > 0]
+            if 0 not in which:
+                return in_order(together(learned))
             if rows is codes:
-                return first, *in_order(together(others))
-            return in_order(together([partial(learn, flow, rows, weight, seeds[0]), *others]))
+                return first, *in_order(together(learned))
+            return in_order(together([partial(learn, flow, rows, weight, seeds[0]), *learned]))
 
         numbers = [FEWEST * 2**i for i in range((MOST // FEWEST).bit_length())]
         if self.n_components != "auto":
