@@ -73,6 +73,7 @@ TABLES = {
     "plot_9_groups.py": (["csv/law_school.csv"], None),
     "plot_9b_years.py": (["csv/bank.csv"], None),
     "plot_9c_batches.py": (["snp805.npz"], None),
+    "plot_9d_classes.py": None,
 }
 
 

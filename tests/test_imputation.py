@@ -60,6 +60,16 @@ def test_one_column_of_numbers_beside_few_categories_with_holes():
     assert all(set(table["a"]) == {"x", "y"} for table in tables)
 
 
+def test_the_one_row_with_a_hole_need_not_be_drawn():
+    """It is not, in every third table: then nothing is to be filled where the model is learned."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.choice(["x", "y"], 60), "n": rng.integers(0, 60, 60)})
+    X.loc[3, "a"] = None
+    assert all(table["a"].isin(["x", "y"]).all() for table in multiply_impute(X, n_draws=6, random_state=0))
+    X["a"] = pd.Series(rng.choice(["x", "y"], 60)).mask(X.index == 3)
+    assert all(table["a"].notna().all() for table in multiply_impute(X[["a"]], n_draws=6, random_state=0))
+
+
 def test_tables_depend_on_the_seed_alone():
     X, kept = holed()
     X = X.drop(columns="cents").where(kept[:, :3])

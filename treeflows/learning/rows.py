@@ -116,7 +116,7 @@ def numbers_to_learn_from(values, observed, weight, domain, rng, threads):
             raise ValueError("sample_weight sums to less than one row")
         row = np.repeat(order, times)
         values, observed = values[row], None if observed is None else observed[row]
-    if observed is None:
+    if observed is None or observed.all():  # those that lack a cell may weigh nothing
         return values
     return _filled_numbers(values, observed, domain, rng, threads)
 
