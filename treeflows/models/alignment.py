@@ -49,7 +49,7 @@ class SlicedAligner(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     n_layers_ : int
         Steps that were kept.
-    validation_distance_ : ndarray of shape (n_layers_, 2), float64
+    validation_distance_ : ndarray of shape (n_kept, 2), float64
         How far the groups of held-out rows were from their barycentre along the directions of each step, before it and
         after: a sliced Wasserstein distance, in standard deviations.
     n_groups_ : int
