@@ -8,6 +8,7 @@ from .files.packing import pack
 from .machine.errors import PartError
 from .machine.parts import parts
 from .machine.versions import show_versions
+from .models.alignment import SlicedAligner
 from .models.autoregressive import AutoregressiveTreeFlow
 from .models.classifier import TreeFlowClassifier
 from .models.comparison import Comparison, Difference, compare
@@ -70,6 +71,7 @@ __all__ = [
     "PooledEstimates",
     "QueryResult",
     "RotationDestructor",
+    "SlicedAligner",
     "SyntheticQuality",
     "Translation",
     "Translator",

@@ -20,4 +20,4 @@ def nearest(named, known):
 
     written = {each.casefold(): each for each in known if isinstance(each, str)}
     near = get_close_matches(named.casefold(), written, 1) if isinstance(named, str) else []
-    return f" (did you mean {written[near[0]]!r}?)" if near else ""
+    return f" (did you mean {str(written[near[0]])!r}?)" if near else ""
