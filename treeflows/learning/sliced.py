@@ -15,9 +15,7 @@ from .._ext.normal import ndtri
 SCORED = 200  # quantiles of a column that normal scores are told of, and its ends
 MOST_KNOTS = 100  # of a quantile function,
 ROWS_OF_KNOT = 4  # each of which so many rows of the smallest group stand for
-SLOPE = (
-    0.01  # standard deviations in all that a quantile function rises at least, so that values which recur have a place
-)
+SLOPE = 0.01  # standard deviations that a quantile function rises at least, in all: values which recur have a place
 MOST_SORTED = 2000  # rows of a group that directions are sought with
 MOST_STEPS = 100  # of the search
 FIRST_STEP, LAST_STEP = 0.5, 1e-3  # of the search, relative to the directions' length

@@ -13,6 +13,7 @@ from ..densities.weighted import WeightedMean
 from ..learning.growth import MIN_ROWS
 from ..learning.multisets import distinct, folds, held_out_parts
 from ..learning.numbers import MOST_CROSSED, shuffled
+from ..learning.voices import FEWEST_TREES
 from ..machine.errors import check_number
 from ..machine.log_sums import logsumexp
 from ..machine.parts import on_workers
@@ -40,7 +41,8 @@ class TreeFlowEnsemble(DefaultPart, CategoricalDensity):
     Parameters
     ----------
     estimator : estimator or list of them, default=None
-        What to fit; None is a `TreeFlowMixture`, the first in the order of most evidence, the others in random orders.
+        What to fit; None is a `TreeFlowMixture`, the first in the order of most evidence, the others in random orders and
+        of eight trees a column.
         Any model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes.
         A list has one for each member.
     n_estimators : int, default=10
@@ -291,7 +293,8 @@ class TreeFlowEnsemble(DefaultPart, CategoricalDensity):
         -------
         estimator : TreeFlowMixture
         """
-        return TreeFlowMixture(AutoregressiveTreeFlow(order="random", min_samples_leaf=least_leaf))
+        tree = AutoregressiveTreeFlow(order="random", min_samples_leaf=least_leaf)
+        return TreeFlowMixture(tree, n_trees=FEWEST_TREES)  # the members average already what more would
 
     def check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range, tables' own excepted."""
