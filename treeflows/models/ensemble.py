@@ -41,9 +41,9 @@ class TreeFlowEnsemble(DefaultPart, CategoricalDensity):
     Parameters
     ----------
     estimator : estimator or list of them, default=None
-        What to fit; None is a `TreeFlowMixture`, the first in the order of most evidence, the others in random orders and
-        of eight trees a column.
-        Any model of this package, or an estimator with ``fit``, ``score_samples`` and ``sample`` on arrays of codes.
+        What to fit; None is a `TreeFlowMixture`, the first in the order of most evidence, the others in random orders,
+        of eight trees a column. Any model of this package, or an estimator with ``fit``, ``score_samples`` and
+        ``sample`` on arrays of codes.
         A list has one for each member.
     n_estimators : int, default=10
         Number of members, at most: with weights "held-out", no more are added once two together have gained less than
