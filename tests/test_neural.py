@@ -98,7 +98,7 @@ def slopes(parameter, rows, told):
 def test_steps_are_those_of_adam(each_isa):
     rng = np.random.default_rng(0)
     rows, told = random_table(0, 50, K).astype(np.uint8), np.array([1, 1, 0, 1, 1], dtype=np.uint8)
-    n, units, pull, n_batch = CELLS.n, 16, 0.1, 10
+    n, units, pull, n_batch = CELLS.n, 16, 0.1, 16
     start = rng.normal(size=units + 2 * n * units + n).astype(np.float32)
     visited, rate = rng.integers(0, 50, 6 * n_batch), np.linspace(0.1, 0.02, 6)
 
@@ -121,6 +121,36 @@ def test_steps_are_those_of_adam(each_isa):
     moved = (slope != 0) | (start != expected)
     np.testing.assert_allclose(found[moved], expected[moved], atol=2e-3)
     np.testing.assert_array_equal(found, train(3))
+
+
+def test_steps_of_few_cells_and_of_wrong_batches():
+    """Of fewer cells than parts of them, the units move once a step."""
+    rng = np.random.default_rng(0)
+    rows, order, number = (
+        rng.integers(0, 2, (8, 2), dtype=np.uint8),
+        np.arange(2, dtype=np.int32),
+        np.array([-1, 0, -1, 1]),
+    )
+    start = rng.normal(size=16 * 5 + 2).astype(np.float32)
+
+    def train(n_batch):
+        parameter, moments = start.copy(), np.zeros((2, len(start)), np.float32)
+        of = (
+            order,
+            starts([2, 2]).astype(np.int32),
+            number.astype(np.int32),
+            np.arange(3, dtype=np.int32),
+            np.ones(2, np.uint8),
+        )
+        neural.train(rows, np.arange(n_batch) % 8, np.array([0.1]), *of, 16, 0.0, parameter, moments, np.ones(2))
+        return parameter
+
+    moved = np.abs(train(8) - start)
+    assert (moved < 0.1 + 1e-6).all()  # the first step of Adam goes by the rate, whatever the slope
+    assert (moved[:16] > 0.09).any()
+    for wrong in (10, 136):
+        with pytest.raises(ValueError, match=f"steps of {wrong} rows"):
+            train(wrong)
 
 
 def test_slopes_are_derivatives_of_the_loss():

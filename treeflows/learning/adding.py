@@ -8,6 +8,7 @@ import numpy as np
 from .._ext import elementary
 from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
 from ..densities.trees import starts
+from ..inference.estimates import blocks
 from ..machine.parts import together
 from .logistic import LogisticLearner, choose_penalties
 from .multisets import at_most, n_parts_of, n_rows
@@ -16,6 +17,7 @@ from .pooling import gain_by_last, learn_exponents
 
 MOST_REGRESSED = 100_000_000  # cells of rows that regressions and networks are learned from
 MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
+BLOCK_VALUES = 2_000_000  # of which that is told at a time: all of a wide table would be a gigabyte
 ENOUGH_TRIED = 500  # held-out rows, by which the steps of a network are chosen
 LEAST_GAIN = 3.0  # nats on these, that the shortest must gain, and a longer one more,
 LEAST_MORE = 1e-4  # and of their negative log-likelihood,
@@ -23,10 +25,11 @@ LEAST_OF_LOSS = 5e-4  # of which the one that is chosen must have gained so much
 MOST_MORE = 2e-3  # gained more by one, below which a still longer one is not worth its time
 
 
-def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
-    """Averages, of all rows and of each fold, pooled with regressions and networks that are learned from as many rows.
+def add_voices(codes, weight, parts, known, seed, threads, told=None):
+    """Averages of folds pooled with regressions and networks that are learned from as many rows, and what adds these.
 
-    They are as they were if those are of no use.
+    Pools are as they were if those are of no use. They are heard before there is an average of all rows, which takes as
+    much memory.
 
     Parameters
     ----------
@@ -34,8 +37,6 @@ def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
     weight : ndarray of shape (n_distinct,), int32
         As `distinct` gives them.
     parts : list of Fold
-    whole : Pool
-        Learned from all rows.
     known : list of Pool
         Of each fold, learned from the rows outside it.
     seed, threads : int
@@ -44,10 +45,11 @@ def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
 
     Returns
     -------
-    whole : Pool or LogarithmicPool
-    known : list of the same
+    known : list of Pool or LogarithmicPool
+    add : callable or None
+        Makes of a Pool that is learned from all rows what it is with others, learned from all rows too.
     """
-    order, k = whole.order, whole.n_categories
+    order, k = known[0].order, known[0].n_categories
     reference = np.array([np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())], np.uint8)
     told = np.ones(len(k), dtype=bool) if told is None else told
     tables = [_as_many_as_are_enough(part.seen, part.weight, seed) for part in parts]
@@ -63,20 +65,22 @@ def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
     parameters, visits = _choose_visits(heard, networks, tables)
     exponent = heard.exponents([networks.density(each, told) for each in parameters])
     if not exponent[:, 1:].any():
-        return whole, known
-    everything = _as_many_as_are_enough(codes, weight, seed)
-    final = learner(*everything)
-    voice = final.density(final.finish(regressions[0]))
+        return known, None
     if not exponent[:, 5:].any():
-        known = [LogarithmicPool(k, *of, exponent[:, :5].copy()) for of in zip(known, voices, strict=True)]
-        return LogarithmicPool(k, whole, voice, exponent[:, :5].copy()), known
-    parameters += networks.learned([everything], visits)
-    *of_parts, of_whole = [(networks.density(each, exponent[:, 5] > 0),) for each in parameters]
-    known = [
-        LogarithmicPool(k, average, voice, exponent, network)
-        for average, voice, network in zip(known, voices, of_parts, strict=True)
-    ]
-    return LogarithmicPool(k, whole, voice, exponent, of_whole), known
+        exponent, parameters = exponent[:, :5].copy(), []
+
+    def pooled(average, voice, parameters):
+        added = tuple(networks.density(each, exponent[:, 5] > 0) for each in parameters)
+        return LogarithmicPool(k, average, voice, exponent, added)
+
+    def add(whole):
+        everything = _as_many_as_are_enough(codes, weight, seed)
+        final = learner(*everything)
+        voice = final.density(final.finish(regressions[0]))
+        return pooled(whole, voice, networks.learned([everything], visits) if parameters else [])
+
+    of_folds = [[each] for each in parameters] or [[]] * len(known)
+    return [pooled(*of) for of in zip(known, voices, of_folds, strict=True)], add
 
 
 def _as_many_as_are_enough(rows, weight, seed):
@@ -150,9 +154,13 @@ class _Heard:
         shares = np.repeat(pools[0].share[order].T, k[order], axis=1)
         log_prob, logits = [], []
         for pool, voice, rows in zip(pools, regressions, unseen, strict=True):
-            said = pool.distributions(rows, asked, threads)
-            said = np.stack([sum(s * part for s, part in zip(shares, said, strict=True)), *said])
-            log_prob.append(elementary.log(np.ascontiguousarray(said[:, :, own])))
+            heard = np.empty((4, len(rows), int(own.sum())))
+            for block in blocks(len(rows), len(own), BLOCK_VALUES):
+                said = pool.distributions(rows[block], asked, threads)
+                average = sum(s * part for s, part in zip(shares, said, strict=True))
+                for to, prob in zip(heard, (average, *said), strict=True):
+                    to[block] = elementary.log(np.ascontiguousarray(prob[:, own]))
+            log_prob.append(heard)
             logits.append(voice.logits(rows, threads)[:, : voice.cells.n])
         told_in_order = order[places]
         values = [np.take(rows, told_in_order, axis=1) for rows in unseen]
