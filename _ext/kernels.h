@@ -78,8 +78,8 @@ typedef struct {
     int64_t n_places, n_units;    /* n_units: a multiple of TF_LANES */
 } tf_network;
 
-/* TF_ROWS rows that a network is learned from, which go through it side by side, place after place: what a place needs of
- * the parameters is then read once for all of them. The units of a row change only where a cell has come in, and only
+/* TF_ROWS rows that a network is learned from, which go through it side by side, place after place: what a place needs
+ * of the parameters is then read once for all of them. The units of a row change only where a cell has come in, and only
  * then are they written down. */
 typedef struct {
     int32_t *cell;                /* [n_places, TF_ROWS], -1 for none */

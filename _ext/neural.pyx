@@ -62,7 +62,7 @@ def train(const uint8_t[:, ::1] rows, const int64_t[::1] visited, const double[:
     cdef tf_batch parts[MOST_PARTS]
     cdef float by
     if n_batch % TF_ROWS or n_batch > MOST_PARTS * TF_ROWS:
-        raise ValueError(f"steps of {n_batch} rows; they must be a multiple of {TF_ROWS}, at most {MOST_PARTS * TF_ROWS}")
+        raise ValueError(f"steps of {n_batch} rows: not a multiple of {TF_ROWS}, or more than {MOST_PARTS * TF_ROWS}")
     n_parts = n_batch // TF_ROWS
     cdef int32_t[:, :, :, ::1] whole = np.empty((2, n_parts, n_columns, TF_ROWS), dtype=np.int32)
     # as large as rows could ask for, of which most is never touched
