@@ -20,7 +20,7 @@
 #define TF_SLOPES 28
 
 /* Units of a neural network, at most. */
-#define TF_MOST_UNITS 512
+#define TF_MOST_UNITS 256
 
 /* Rows that a network is learned from side by side. */
 #define TF_ROWS 8

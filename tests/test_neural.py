@@ -170,7 +170,7 @@ def test_what_is_learned_is_of_the_multiset_and_of_the_seed(each_isa, request):
     codes, weight = distinct(rows)
 
     def learn(codes, weight, seed=0, threads=1):
-        return learn_network(codes, K, ORDER, REFERENCE, told, 2000, seed, threads, weight)
+        return learn_network(codes, K, ORDER, REFERENCE, told, 2000, 3.0, seed, threads, weight)
 
     found = learn(codes, weight)
     np.testing.assert_array_equal(found, learn(repeated(codes, weight), None, threads=2))
@@ -191,7 +191,7 @@ def test_a_network_tells_what_no_sum_tells():
     rows[:, 3] = rows[:, 0] ^ rows[:, 1] ^ rows[:, 2]
     k, order, reference = np.full(4, 2, np.int32), np.arange(4, dtype=np.int32), np.zeros(4, np.uint8)
     every = np.ones(4, dtype=bool)
-    parameter = learn_network(rows, k, order, reference, every, 40_000, 0)
+    parameter = learn_network(rows, k, order, reference, every, 40_000, 3.0, 0)
     logits = density_of(parameter, k, order, reference, every).logits(whole_domain(k).astype(np.uint8))
     parity = whole_domain(k)[:, :3].sum(axis=1) % 2
     assert ((logits[:, 3] > 3) == (parity == 1)).all()
@@ -211,6 +211,45 @@ def test_the_gain_is_that_of_a_voice_that_knows():
     np.testing.assert_allclose(gain, loss - reached, rtol=0.02)
     gain, _ = gain_by_last(log_prob, np.stack([known, noise]), number, first, values)
     assert abs(gain) < 3
+
+
+class Tried:
+    """What `_choose_networks` asks of voices that are heard, and of networks: gains by visits and precision."""
+
+    told = None
+
+    def __init__(self, n_cells, gains):
+        self.n_cells, self.gains, self.unseen, self.asked = n_cells, gains, [np.empty((600, 1))], []
+
+    def learned(self, tables, visits, precision):
+        return [(visits, precision) for _ in tables]
+
+    def density(self, parameter, heard):
+        return parameter
+
+    def gain(self, networks):
+        self.asked += networks
+        return self.gains[networks[0]], 1000.0
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "gains", "asked", "chosen"),
+    [
+        (100, {(40_000, 3.0): 2.0}, 1, None),
+        (100, {(40_000, 3.0): 9.0, (90_000, 3.0): 9.5}, 2, (40_000, 3.0)),
+        (600, {(40_000, 3.0): 9.0, (90_000, 3.0): 9.5, (90_000, 30.0): 9.4}, 3, (40_000, 3.0)),
+        (600, {(40_000, 3.0): 9.0, (90_000, 3.0): 19.0, (90_000, 30.0): 20.0}, 3, (90_000, 30.0)),
+        (3_000, {}, 0, None),
+        (0, {}, 0, None),
+    ],
+)
+def test_more_visits_and_the_stronger_prior_must_pay(n_cells, gains, asked, chosen):
+    tried = Tried(n_cells, gains)
+    table = np.empty((4500, 1)), np.ones(4500, dtype=np.int32)
+    parameters, visits, precision = adding._choose_networks(tried, tried, [table])
+    assert len(tried.asked) == asked
+    assert parameters == ([chosen] if chosen else [])
+    assert not chosen or (visits, precision) == chosen
 
 
 # ---- the model ----

@@ -12,12 +12,13 @@ from ..inference.estimates import blocks
 from ..machine.parts import together
 from .logistic import LogisticLearner, choose_penalties
 from .multisets import at_most, n_parts_of, n_rows
-from .neural import MOST_CELLS, MOST_PASSES, VISITS, density_of, learn_network
+from .neural import FEW_CELLS, MORE_PRECISION, MOST_CELLS, MOST_PASSES, PRECISION, VISITS, density_of, learn_network
 from .pooling import gain_by_last, learn_exponents
 
 MOST_REGRESSED = 100_000_000  # cells of rows that regressions and networks are learned from
 MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
 BLOCK_VALUES = 2_000_000  # of which that is told at a time: all of a wide table would be a gigabyte
+MORE_VISITS = 4  # times as many, by which the stronger prior is tried
 ENOUGH_TRIED = 500  # held-out rows, by which the steps of a network are chosen
 LEAST_GAIN = 3.0  # nats on these, that the shortest must gain, and a longer one more,
 LEAST_MORE = 1e-4  # and of their negative log-likelihood,
@@ -62,7 +63,7 @@ def add_voices(codes, weight, parts, known, seed, threads, told=None):
     voices = [of.density(r) for of, r in zip(learners, regressions, strict=True)]
     heard = _Heard.of(known, voices, [part.unseen[: MOST_HEARD // int(k.sum())] for part in parts], told, threads)
     networks = _Networks(k, order, reference, told, seed, threads)
-    parameters, visits = _choose_visits(heard, networks, tables)
+    parameters, visits, precision = _choose_networks(heard, networks, tables)
     exponent = heard.exponents([networks.density(each, told) for each in parameters])
     if not exponent[:, 1:].any():
         return known, None
@@ -77,7 +78,7 @@ def add_voices(codes, weight, parts, known, seed, threads, told=None):
         everything = _as_many_as_are_enough(codes, weight, seed)
         final = learner(*everything)
         voice = final.density(final.finish(regressions[0]))
-        return pooled(whole, voice, networks.learned([everything], visits) if parameters else [])
+        return pooled(whole, voice, networks.learned([everything], visits, precision) if parameters else [])
 
     of_folds = [[each] for each in parameters] or [[]] * len(known)
     return [pooled(*of) for of in zip(known, voices, of_folds, strict=True)], add
@@ -101,12 +102,12 @@ class _Networks:
     seed: int
     threads: int
 
-    def learned(self, tables, visits):
+    def learned(self, tables, visits, precision):
         """A network's parameters from each table of rows and weights, by so many visits of rows: list."""
 
         def learn(rows, weight):
             of = rows, self.n_categories, self.order, self.reference, self.told
-            return learn_network(*of, visits, self.seed, self.threads, weight)
+            return learn_network(*of, visits, precision, self.seed, self.threads, weight)
 
         return together([partial(learn, *table) for table in tables])
 
@@ -196,22 +197,33 @@ class _Heard:
         return log_prob, np.concatenate(list(map(np.stack, added)), axis=1), values
 
 
-def _choose_visits(heard, networks, tables):
-    """A network's parameters from each table, or none, and how many visits of rows were worth their time.
+def _choose_networks(heard, networks, tables):
+    """A network's parameters from each table, or none; how many visits of rows were worth their time; the precision.
 
-    Ever more are tried while that gains enough on rows of the first folds.
+    Ever more visits are tried while that gains enough on rows of the first folds. Of a wide table more are tried then
+    with the stronger prior, which takes longer to fit and to overfit.
     """
     n, most = n_parts_of(heard.unseen, ENOUGH_TRIED), MOST_PASSES * n_rows(*tables[0])
-    chosen, visits, gained, least, enough = [], 0, 0.0, 0.0, heard.n_cells == 0 or heard.n_cells > MOST_CELLS
+    chosen, visits, precision, gained, least = [], 0, PRECISION, 0.0, 0.0
+    enough = heard.n_cells == 0 or heard.n_cells > MOST_CELLS
+
+    def tried(visits, precision):
+        learned = networks.learned(tables[:n], visits, precision)
+        return learned, *heard.gain([networks.density(each, networks.told) for each in learned])
+
     for more in VISITS:
         if enough or min(more, most) < 2 * visits:
             break
-        tried = networks.learned(tables[:n], min(more, most))
-        gain, loss = heard.gain([networks.density(each, networks.told) for each in tried])
+        learned, gain, loss = tried(min(more, most), precision)
         if gain - gained < max(LEAST_GAIN, LEAST_MORE * loss):
             break
         enough = visits > 0 and gain - gained < MOST_MORE * loss
-        chosen, visits, gained, least = tried, min(more, most), gain, LEAST_OF_LOSS * loss
+        chosen, visits, gained, least = learned, min(more, most), gain, LEAST_OF_LOSS * loss
+    if chosen and heard.n_cells > FEW_CELLS:
+        more = min(MORE_VISITS * visits, most)
+        learned, gain, _ = tried(more, MORE_PRECISION)
+        if gain - gained >= least:
+            chosen, visits, precision, gained = learned, more, MORE_PRECISION, gain
     if gained < least:
         chosen = []
-    return chosen + (networks.learned(tables[n:], visits) if chosen else []), visits
+    return chosen + (networks.learned(tables[n:], visits, precision) if chosen else []), visits, precision
