@@ -20,7 +20,10 @@
 #define TF_SLOPES 28
 
 /* Units of a neural network, at most. */
-#define TF_MOST_UNITS 128
+#define TF_MOST_UNITS 256
+
+/* Rows that a network is learned from side by side. */
+#define TF_ROWS 8
 
 /* Low bits of a sum of costs that its rounding may have changed: sums that agree above them tie. */
 #define TF_TIE_BITS 12
@@ -63,16 +66,29 @@ typedef struct {
 } tf_regression;
 
 /* A neural network that tells each place of a row by those before it, with one layer of rectified units: a unit sums
- * what the cells of the places before say (inward), and bears upon the logits of a place's cells (outward). */
+ * what the cells of the places before say (inward), and bears upon the logits of a place's cells (outward). These are
+ * one array, in this order. */
 typedef struct {
-    const float *bias;            /* per unit */
-    const float *inward;          /* [n_cells, n_units] */
-    const float *outward;         /* [n_cells, n_units] */
-    const float *constant;        /* per cell */
+    float *bias;                  /* per unit */
+    float *inward;                /* [n_cells, n_units] */
+    float *outward;               /* [n_cells, n_units] */
+    float *constant;              /* per cell */
     const int32_t *first;         /* where the cells of each place start; one more at the end */
     const uint8_t *told;          /* per place: whether its logits are wanted */
     int64_t n_places, n_units;    /* n_units: a multiple of TF_LANES */
 } tf_network;
+
+/* TF_ROWS rows that a network is learned from, which go through it side by side, place after place: what a place needs
+ * of the parameters is then read once for all of them. The units of a row change only where a cell has come in, and only
+ * then are they written down. */
+typedef struct {
+    int32_t *cell;                /* [n_places, TF_ROWS], -1 for none */
+    int32_t *held;                /* [n_places, TF_ROWS]: which units, and slopes, are the row's there */
+    float *units;                 /* [at most n_places * TF_ROWS, n_units] */
+    float *slopes;                /* likewise: by the units' sums */
+    float *errors;                /* [n_cells, TF_ROWS]: by the logits */
+    float *scratch;               /* [2, TF_ROWS, n_units] */
+} tf_batch;
 
 /* States with a normal distribution of the numbers and independent distributions of the codes: y = factor z - shift are
  * a state's independent normal numbers. */
@@ -171,16 +187,15 @@ typedef struct {
     /* Logits of some cells, from the first to before the end, of a place whose units have got these sums. */
     void (*tell)(const tf_network *of, const float *sums, int64_t first, int64_t end, float *logits);
 
-    /* What rows, [n_rows, n_places] cells or -1 for none, add to the gradient of their negative log-likelihood: bias,
-     * inward, outward and constant in one array. scratch: (n_places + 3) * n_units + n_cells, and as many places. */
-    void (*descend)(const tf_network *of, const int32_t *cells, int64_t n_rows, float *scratch, int32_t *held_at,
-                    float *gradient);
+    /* What rows of a batch say of a network: the units that they come to, how fast the negative log-likelihood grows
+     * with the sum of each, and with the logits. */
+    void (*descend)(const tf_network *of, tf_batch *rows);
 
-    /* One step of Adam (Kingma and Ba 2015) for parameters from the first to before the end. gradients: n_parts arrays,
-     * n apart, that are summed one after the other and scaled, and zero afterwards; mean and square: their moments. The
-     * first n_drawn parameters are drawn to 0 by so much of them. */
-    void (*step)(float *parameter, float *mean, float *square, float *gradients, int64_t n_parts, int64_t n,
-                 int64_t first, int64_t end, float scale, int64_t n_drawn, float pull, float rate);
+    /* One step of Adam (Kingma and Ba 2015) for the parameters of the cells from the first to before the end, and with
+     * cell 0 for those of the units, by what batches of rows say, summed one after the other and scaled. mean, square:
+     * moments of all parameters. Those but constants are drawn to 0 by so much of them. */
+    void (*step)(const tf_network *of, const tf_batch *batches, int64_t n_batches, int64_t first, int64_t end,
+                 float *mean, float *square, float scale, float pull, float rate);
 
     /* a column pair of at least this many cells is counted faster by a histogram of codes than by planes */
     int64_t histogram_cells;

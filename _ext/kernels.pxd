@@ -12,6 +12,7 @@ cdef extern from "kernels.h" nogil:
         TF_VOICES
         TF_SLOPES
         TF_MOST_UNITS
+        TF_ROWS
 
     ctypedef struct tf_node:
         const int32_t *table
@@ -48,14 +49,22 @@ cdef extern from "kernels.h" nogil:
         int64_t n_outputs
 
     ctypedef struct tf_network:
-        const float *bias
-        const float *inward
-        const float *outward
-        const float *constant
+        float *bias
+        float *inward
+        float *outward
+        float *constant
         const int32_t *first
         const uint8_t *told
         int64_t n_places
         int64_t n_units
+
+    ctypedef struct tf_batch:
+        int32_t *cell
+        int32_t *held
+        float *units
+        float *slopes
+        float *errors
+        float *scratch
 
     ctypedef struct tf_gaussians:
         const double *base
@@ -97,9 +106,9 @@ cdef extern from "kernels.h" nogil:
         void (*pool_slopes)(const double *, int64_t, int64_t, int64_t, int64_t, const double *, double *,
                             double *) noexcept nogil
         void (*tell)(const tf_network *, const float *, int64_t, int64_t, float *) noexcept nogil
-        void (*descend)(const tf_network *, const int32_t *, int64_t, float *, int32_t *, float *) noexcept nogil
-        void (*step)(float *, float *, float *, float *, int64_t, int64_t, int64_t, int64_t, float, int64_t,
-                     float, float) noexcept nogil
+        void (*descend)(const tf_network *, tf_batch *) noexcept nogil
+        void (*step)(const tf_network *, const tf_batch *, int64_t, int64_t, int64_t, float *, float *, float, float,
+                     float) noexcept nogil
         int64_t histogram_cells
         int32_t wide
 

@@ -975,15 +975,18 @@ static void TF_NAME(pool_slopes)(const double *said, int64_t n_voices, int64_t n
 /* Inner product in TF_LANES sums, then by halves: the same on every processor. */
 static inline float TF_NAME(inner)(const float *a, const float *b, int64_t n)
 {
-    float sum[TF_LANES] = {0};
+    float sum[16] = {0}, eight[8], four[4]; /* TF_LANES */
     for (int64_t i = 0; i < n; i += TF_LANES)
         TF_SIMD
         for (int l = 0; l < TF_LANES; l++)
             sum[l] += a[i + l] * b[i + l];
-    for (int step = TF_LANES / 2; step > 0; step /= 2)
-        for (int l = 0; l < step; l++)
-            sum[l] += sum[l + step];
-    return sum[0];
+    TF_SIMD
+    for (int l = 0; l < 8; l++)
+        eight[l] = sum[l] + sum[l + 8];
+    TF_SIMD
+    for (int l = 0; l < 4; l++)
+        four[l] = eight[l] + eight[l + 4];
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 static inline void TF_NAME(rectify)(const float *sums, int64_t n, float *units)
@@ -1008,84 +1011,189 @@ static void TF_NAME(tell)(const tf_network *of, const float *sums, int64_t first
         logits[q - first] = of->constant[q] + TF_NAME(inner)(of->outward + q * of->n_units, units, of->n_units);
 }
 
-static void TF_NAME(descend)(const tf_network *of, const int32_t *cells, int64_t n_rows, float *scratch,
-                             int32_t *held_at, float *gradient)
+/* `inner` with the units of TF_ROWS rows, whose sums by halves do not wait for each other. */
+static inline void TF_NAME(inners)(const float *a, const float *units, const int32_t *held, int64_t n, float *out)
 {
-    const int64_t n = of->n_units, n_places = of->n_places, n_cells = of->first[n_places];
-    float *sums = scratch, *to_sums = sums + n, *to_units = to_sums + n, *units = to_units + n;
-    float *row = units + n_places * n;
-    float *bias = gradient, *inward = bias + n, *outward = inward + n_cells * n, *constant = outward + n_cells * n;
-    for (int64_t r = 0; r < n_rows; r++) {
-        const int32_t *cell = cells + r * n_places;
-        int32_t held = -1; /* the units change only where a cell has come in */
-        memcpy(sums, of->bias, (size_t)n * sizeof(float));
-        for (int64_t t = 0; t < n_places; t++) {
-            if (t == 0 || cell[t - 1] >= 0)
-                TF_NAME(rectify)(sums, n, units + ++held * n);
-            held_at[t] = held;
-            for (int32_t q = of->first[t]; q < of->first[t + 1]; q++)
-                row[q] = of->told[t] ? of->constant[q] + TF_NAME(inner)(of->outward + q * n, units + held * n, n) : 0.0f;
-            if (cell[t] >= 0)
-                TF_NAME(add)(of->inward + (int64_t)cell[t] * n, n, sums);
-        }
+    float sum[TF_ROWS * 16], eight[TF_ROWS * 8], four[TF_ROWS * 4]; /* 16: TF_LANES */
+    for (int64_t r = 0; r < TF_ROWS; r++) {
+        const float *b = units + held[r] * n;
+        float own[16] = {0};
+        for (int64_t i = 0; i < n; i += 16)
+            TF_SIMD
+            for (int l = 0; l < 16; l++)
+                own[l] += a[i + l] * b[i + l];
+        memcpy(sum + 16 * r, own, sizeof own);
+    }
+    for (int64_t r = 0; r < TF_ROWS; r++)
         TF_SIMD
-        for (int64_t q = 0; q < n_cells; q++) /* cut where a float's exponential still has room for sums */
-            row[q] = TF_NAME(exp_negative)(row[q] > 60.0f ? 60.0f : row[q]);
-        for (int64_t t = 0; t < n_places; t++) {
-            float total = 1.0f;
-            for (int32_t q = of->first[t]; q < of->first[t + 1]; q++)
-                total += row[q];
-            for (int32_t q = of->first[t]; q < of->first[t + 1]; q++)
-                row[q] /= total;
-            if (cell[t] >= 0)
-                row[cell[t]] -= 1.0f;
+        for (int l = 0; l < 8; l++)
+            eight[8 * r + l] = sum[16 * r + l] + sum[16 * r + l + 8];
+    for (int64_t r = 0; r < TF_ROWS; r++)
+        TF_SIMD
+        for (int l = 0; l < 4; l++)
+            four[4 * r + l] = eight[8 * r + l] + eight[8 * r + l + 4];
+    for (int64_t r = 0; r < TF_ROWS; r++)
+        out[r] = (four[4 * r] + four[4 * r + 2]) + (four[4 * r + 1] + four[4 * r + 3]);
+}
+
+static void TF_NAME(descend)(const tf_network *of, tf_batch *rows)
+{
+    const int64_t n = of->n_units, n_cells = of->first[of->n_places];
+    float *sums = rows->scratch, *to_units = sums, *to_sums = sums + TF_ROWS * n, *errors = rows->errors;
+    int32_t n_held = 0;
+    for (int64_t r = 0; r < TF_ROWS; r++)
+        memcpy(sums + r * n, of->bias, (size_t)n * sizeof(float));
+    for (int64_t t = 0; t < of->n_places; t++) {
+        const int32_t *cell = rows->cell + t * TF_ROWS;
+        int32_t *held = rows->held + t * TF_ROWS;
+        for (int64_t r = 0; r < TF_ROWS; r++)
+            if (t == 0 || cell[r - TF_ROWS] >= 0) {
+                held[r] = n_held++;
+                TF_NAME(rectify)(sums + r * n, n, rows->units + held[r] * n);
+            } else
+                held[r] = held[r - TF_ROWS];
+        for (int64_t q = of->first[t]; q < of->first[t + 1]; q++) {
+            float *row = errors + q * TF_ROWS;
+            memset(row, 0, TF_ROWS * sizeof(float));
+            if (of->told[t]) {
+                TF_NAME(inners)(of->outward + q * n, rows->units, held, n, row);
+                for (int64_t r = 0; r < TF_ROWS; r++)
+                    row[r] += of->constant[q];
+            }
         }
-        memset(to_sums, 0, (size_t)(2 * n) * sizeof(float)); /* and what goes to the units */
-        for (int64_t t = n_places - 1; t >= 0; t--) {
-            const float *unit = units + (int64_t)held_at[t] * n;
-            if (of->told[t])
-                for (int32_t q = of->first[t]; q < of->first[t + 1]; q++) {
-                    const float error = row[q], *from = of->outward + q * n;
-                    float *to = outward + q * n;
-                    constant[q] += error;
+        for (int64_t r = 0; r < TF_ROWS; r++)
+            if (cell[r] >= 0)
+                TF_NAME(add)(of->inward + cell[r] * n, n, sums + r * n);
+    }
+    TF_SIMD
+    for (int64_t i = 0; i < n_cells * TF_ROWS; i++) /* cut where a float's exponential still has room for sums */
+        errors[i] = TF_NAME(exp_negative)(errors[i] > 60.0f ? 60.0f : errors[i]);
+    for (int64_t t = 0; t < of->n_places; t++) {
+        float total[TF_ROWS];
+        for (int r = 0; r < TF_ROWS; r++)
+            total[r] = 1.0f;
+        for (int64_t q = of->first[t]; q < of->first[t + 1]; q++)
+            TF_NAME(add)(errors + q * TF_ROWS, TF_ROWS, total);
+        for (int64_t q = of->first[t]; q < of->first[t + 1]; q++)
+            TF_SIMD
+            for (int r = 0; r < TF_ROWS; r++)
+                errors[q * TF_ROWS + r] /= total[r];
+        for (int r = 0; r < TF_ROWS; r++)
+            if (rows->cell[t * TF_ROWS + r] >= 0)
+                errors[rows->cell[t * TF_ROWS + r] * TF_ROWS + r] -= 1.0f;
+    }
+    memset(to_units, 0, (size_t)(2 * TF_ROWS * n) * sizeof(float)); /* and to_sums */
+    for (int64_t t = of->n_places - 1; t >= 0; t--) {
+        const int32_t *held = rows->held + t * TF_ROWS;
+        if (of->told[t])
+            for (int64_t q = of->first[t]; q < of->first[t + 1]; q++)
+                for (int64_t r = 0; r < TF_ROWS; r++) {
+                    const float error = errors[q * TF_ROWS + r], *from = of->outward + q * n;
+                    float *to = to_units + r * n;
                     TF_SIMD
-                    for (int64_t i = 0; i < n; i++) {
-                        to[i] += error * unit[i];
-                        to_units[i] += error * from[i];
-                    }
+                    for (int64_t i = 0; i < n; i++)
+                        to[i] += error * from[i];
                 }
-            if (t == 0 || cell[t - 1] >= 0) {
-                TF_SIMD
-                for (int64_t i = 0; i < n; i++) {
-                    to_sums[i] += unit[i] > 0.0f ? to_units[i] : 0.0f;
-                    to_units[i] = 0.0f;
-                }
-                TF_NAME(add)(to_sums, n, t == 0 ? bias : inward + (int64_t)cell[t - 1] * n);
+        for (int64_t r = 0; r < TF_ROWS; r++) {
+            if (t > 0 && held[r] == held[r - TF_ROWS])
+                continue;
+            const float *unit = rows->units + held[r] * n;
+            float *slope = rows->slopes + held[r] * n, *to = to_sums + r * n, *from = to_units + r * n;
+            TF_SIMD
+            for (int64_t i = 0; i < n; i++) {
+                to[i] += unit[i] > 0.0f ? from[i] : 0.0f;
+                slope[i] = to[i];
+                from[i] = 0.0f;
             }
         }
     }
 }
 
-static void TF_NAME(step)(float *parameter, float *mean, float *square, float *gradients, int64_t n_parts, int64_t n,
-                          int64_t first, int64_t end, float scale, int64_t n_drawn, float pull, float rate)
+typedef struct {
+    float scale, pull, rate;
+} TF_NAME(way);
+
+/* One step for parameters of these slopes. */
+static inline void TF_NAME(move)(const float *slope_of, int64_t n, TF_NAME(way) by, float *parameter, float *mean,
+                                 float *square)
 {
-    for (int64_t b = 1; b < n_parts; b++) {
-        float *part = gradients + b * n;
-        TF_SIMD
-        for (int64_t i = first; i < end; i++) {
-            gradients[i] += part[i];
-            part[i] = 0.0f;
-        }
-    }
     TF_SIMD
-    for (int64_t i = first; i < end; i++) {
-        const float slope = gradients[i] * scale + (i < n_drawn ? pull * parameter[i] : 0.0f);
+    for (int64_t i = 0; i < n; i++) {
+        const float slope = slope_of[i] * by.scale + by.pull * parameter[i];
         const float m = 0.9f * mean[i] + 0.1f * slope, s = 0.999f * square[i] + 0.001f * (slope * slope);
         /* what has faded is nothing, before it is too small for a float's full precision */
         mean[i] = m < 1e-15f && m > -1e-15f ? 0.0f : m;
         square[i] = s < 1e-30f ? 0.0f : s;
-        parameter[i] -= rate * mean[i] / (sqrtf(square[i]) + 1e-8f);
-        gradients[i] = 0.0f;
+        parameter[i] -= by.rate * mean[i] / (sqrtf(square[i]) + 1e-8f);
+    }
+}
+
+/* Added to slopes: by the sums of the units at a place, of all rows or of those that have come there by a cell. */
+static void TF_NAME(add_slopes)(const tf_batch *rows, int64_t t, int64_t cell, int64_t n, float *slopes)
+{
+    const int32_t *held = rows->held + t * TF_ROWS;
+    float part[TF_MOST_UNITS];
+    int any = 0;
+    for (int64_t r = 0; r < TF_ROWS; r++)
+        if (cell < 0 || rows->cell[(t - 1) * TF_ROWS + r] == cell) {
+            if (any++)
+                TF_NAME(add)(rows->slopes + held[r] * n, n, part);
+            else
+                memcpy(part, rows->slopes + held[r] * n, (size_t)n * sizeof(float));
+        }
+    if (any)
+        TF_NAME(add)(part, n, slopes);
+}
+
+/* Added to slopes: by what the units say of a cell. */
+static inline void TF_NAME(add_weighted)(const tf_batch *rows, int64_t t, const float *error, int64_t n, float *slopes)
+{
+    const int32_t *held = rows->held + t * TF_ROWS;
+    const float *a = rows->units + held[0] * n, *b = rows->units + held[1] * n, *c = rows->units + held[2] * n;
+    const float *d = rows->units + held[3] * n, *e = rows->units + held[4] * n, *f = rows->units + held[5] * n;
+    const float *g = rows->units + held[6] * n, *h = rows->units + held[7] * n;
+    TF_SIMD
+    for (int64_t i = 0; i < n; i++)
+        slopes[i] += error[0] * a[i] + error[1] * b[i] + error[2] * c[i] + error[3] * d[i] + error[4] * e[i] +
+                     error[5] * f[i] + error[6] * g[i] + error[7] * h[i];
+}
+
+static void TF_NAME(step)(const tf_network *of, const tf_batch *batches, int64_t n_batches, int64_t first, int64_t end,
+                          float *mean, float *square, float scale, float pull, float rate)
+{
+    const TF_NAME(way) drawn = {scale, pull, rate}, free = {scale, 0.0f, rate};
+    const int64_t n = of->n_units;
+    const size_t size = (size_t)n * sizeof(float);
+    float slopes[TF_MOST_UNITS];
+    if (first == 0 && end > 0) { /* of all parts of the cells, maybe empty ones, one */
+        memset(slopes, 0, size);
+        for (int64_t b = 0; b < n_batches; b++)
+            TF_NAME(add_slopes)(batches + b, 0, -1, n, slopes);
+        TF_NAME(move)(slopes, n, drawn, of->bias, mean, square);
+    }
+    int64_t t = 0;
+    for (int64_t q = first; q < end; q++) {
+        while (of->first[t + 1] <= q)
+            t++;
+        memset(slopes, 0, size);
+        for (int64_t b = 0; t + 1 < of->n_places && b < n_batches; b++) /* after the last place nothing follows */
+            TF_NAME(add_slopes)(batches + b, t + 1, q, n, slopes);
+        int64_t at = of->inward + q * n - of->bias;
+        TF_NAME(move)(slopes, n, drawn, of->bias + at, mean + at, square + at);
+        float constant = 0.0f;
+        memset(slopes, 0, size);
+        for (int64_t b = 0; of->told[t] && b < n_batches; b++) {
+            const float *error = batches[b].errors + q * TF_ROWS;
+            float own = 0.0f;
+            for (int r = 0; r < TF_ROWS; r++)
+                own += error[r];
+            constant += own;
+            TF_NAME(add_weighted)(batches + b, t, error, n, slopes);
+        }
+        at = of->outward + q * n - of->bias;
+        TF_NAME(move)(slopes, n, drawn, of->bias + at, mean + at, square + at);
+        at = of->constant + q - of->bias;
+        TF_NAME(move)(&constant, 1, free, of->bias + at, mean + at, square + at);
     }
 }
 

@@ -12,12 +12,13 @@ from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
-from _ext.kernels cimport TF_MOST_UNITS, current_kernels, tf_kernels, tf_network
+from _ext.kernels cimport TF_MOST_UNITS, TF_ROWS, current_kernels, tf_batch, tf_kernels, tf_network
 
 MOST_UNITS = TF_MOST_UNITS
 
 cdef enum:
-    PARTS = 4              # of a batch, each with sums of its own
+    MOST_PARTS = 16        # of a batch, each of TF_ROWS
+    SHARES = 4             # of the cells, that threads step apart
     PARALLEL_WORK = 65536  # cells times units below which waking threads costs more than it saves
 
 
@@ -31,7 +32,7 @@ def train(const uint8_t[:, ::1] rows, const int64_t[::1] visited, const double[:
     ----------
     rows : ndarray of shape (n_rows, n_columns), uint8
     visited : ndarray of shape (n_steps * n_batch,), int64
-        Numbers of the rows of all batches.
+        Numbers of the rows of all batches; n_batch is a multiple of 8, at most 128.
     rate : ndarray of shape (n_steps,), float64
         How far each step goes.
     order : ndarray of shape (n_columns,), int32
@@ -54,34 +55,38 @@ def train(const uint8_t[:, ::1] rows, const int64_t[::1] visited, const double[:
         What part of these is of the time before the first step: 1 and 1 then.
     n_threads : int
     """
-    cdef int64_t n_steps = rate.shape[0], n_columns = order.shape[0], n = parameter.shape[0], n_cells, s, b, r, t
-    cdef int64_t n_batch = visited.shape[0] // max(n_steps, 1), start, end, i
+    cdef int64_t n_steps = rate.shape[0], n_columns = order.shape[0], n_cells = first[order.shape[0]], n_parts
+    cdef int64_t n_batch = visited.shape[0] // max(n_steps, 1), s, b, r, t, i
     cdef const tf_kernels *kernels = current_kernels()
     cdef tf_network of = network(&parameter[0], first, told, n_units)
+    cdef tf_batch parts[MOST_PARTS]
     cdef float by
-    n_cells = first[n_columns]
-    cdef int32_t[:, ::1] cells = np.empty((n_batch, n_columns), dtype=np.int32)
-    cdef float[:, ::1] scratch = np.empty((n_threads, (n_columns + 3) * n_units + n_cells), dtype=np.float32)
-    cdef int32_t[:, ::1] held = np.empty((n_threads, n_columns), dtype=np.int32)
-    cdef float[:, ::1] gradients = np.zeros((PARTS, n), dtype=np.float32)
+    if n_batch % TF_ROWS or n_batch > MOST_PARTS * TF_ROWS:
+        raise ValueError(f"steps of {n_batch} rows: not a multiple of {TF_ROWS}, or more than {MOST_PARTS * TF_ROWS}")
+    n_parts = n_batch // TF_ROWS
+    cdef int32_t[:, :, :, ::1] whole = np.empty((2, n_parts, n_columns, TF_ROWS), dtype=np.int32)
+    # as large as rows could ask for, of which most is never touched
+    cdef float[:, :, ::1] units = np.empty((2, n_parts, n_columns * TF_ROWS * n_units), dtype=np.float32)
+    cdef float[:, ::1] errors = np.empty((n_parts, n_cells * TF_ROWS), dtype=np.float32)
+    cdef float[:, ::1] scratch = np.empty((n_parts, 2 * TF_ROWS * n_units), dtype=np.float32)
     cdef bint parallel = n_batch * n_cells * n_units > PARALLEL_WORK
+    for b in range(n_parts):
+        parts[b].cell, parts[b].held = &whole[0, b, 0, 0], &whole[1, b, 0, 0]
+        parts[b].units, parts[b].slopes = &units[0, b, 0], &units[1, b, 0]
+        parts[b].errors, parts[b].scratch = &errors[b, 0], &scratch[b, 0]
     for s in range(n_steps):
-        for i in range(n_batch):
-            r = visited[s * n_batch + i]
-            for t in range(n_columns):
-                cells[i, t] = cell[first_category[order[t]] + rows[r, order[t]]]
-        for b in prange(PARTS, nogil=True, num_threads=n_threads, use_threads_if=parallel):
-            start = n_batch * b // PARTS
-            end = n_batch * (b + 1) // PARTS
-            if end > start:
-                kernels.descend(&of, &cells[start, 0], end - start, &scratch[threadid(), 0], &held[threadid(), 0],
-                                &gradients[b, 0])
+        for b in prange(n_parts, nogil=True, num_threads=n_threads, use_threads_if=parallel):
+            for i in range(TF_ROWS):
+                r = visited[s * n_batch + b * TF_ROWS + i]
+                for t in range(n_columns):
+                    parts[b].cell[t * TF_ROWS + i] = cell[first_category[order[t]] + rows[r, order[t]]]
+            kernels.descend(&of, &parts[b])
         faded[0] *= 0.9
         faded[1] *= 0.999
         by = <float> (rate[s] * sqrt(1.0 - faded[1]) / (1.0 - faded[0]))
-        for b in prange(PARTS, nogil=True, num_threads=n_threads, use_threads_if=parallel):
-            kernels.step(&parameter[0], &moments[0, 0], &moments[1, 0], &gradients[0, 0], PARTS, n, n * b // PARTS,
-                         n * (b + 1) // PARTS, <float> (1.0 / n_batch), n - n_cells, <float> pull, by)
+        for b in prange(SHARES, nogil=True, num_threads=n_threads, use_threads_if=parallel):
+            kernels.step(&of, &parts[0], n_parts, n_cells * b // SHARES, n_cells * (b + 1) // SHARES, &moments[0, 0],
+                         &moments[1, 0], <float> (1.0 / n_batch), <float> pull, by)
 
 
 def logits(const uint8_t[:, ::1] rows, const int32_t[::1] order, const int32_t[::1] first_category,

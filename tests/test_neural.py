@@ -98,7 +98,7 @@ def slopes(parameter, rows, told):
 def test_steps_are_those_of_adam(each_isa):
     rng = np.random.default_rng(0)
     rows, told = random_table(0, 50, K).astype(np.uint8), np.array([1, 1, 0, 1, 1], dtype=np.uint8)
-    n, units, pull, n_batch = CELLS.n, 16, 0.1, 10
+    n, units, pull, n_batch = CELLS.n, 16, 0.1, 16
     start = rng.normal(size=units + 2 * n * units + n).astype(np.float32)
     visited, rate = rng.integers(0, 50, 6 * n_batch), np.linspace(0.1, 0.02, 6)
 
@@ -123,6 +123,36 @@ def test_steps_are_those_of_adam(each_isa):
     np.testing.assert_array_equal(found, train(3))
 
 
+def test_steps_of_few_cells_and_of_wrong_batches():
+    """Of fewer cells than parts of them, the units move once a step."""
+    rng = np.random.default_rng(0)
+    rows, order, number = (
+        rng.integers(0, 2, (8, 2), dtype=np.uint8),
+        np.arange(2, dtype=np.int32),
+        np.array([-1, 0, -1, 1]),
+    )
+    start = rng.normal(size=16 * 5 + 2).astype(np.float32)
+
+    def train(n_batch):
+        parameter, moments = start.copy(), np.zeros((2, len(start)), np.float32)
+        of = (
+            order,
+            starts([2, 2]).astype(np.int32),
+            number.astype(np.int32),
+            np.arange(3, dtype=np.int32),
+            np.ones(2, np.uint8),
+        )
+        neural.train(rows, np.arange(n_batch) % 8, np.array([0.1]), *of, 16, 0.0, parameter, moments, np.ones(2))
+        return parameter
+
+    moved = np.abs(train(8) - start)
+    assert (moved < 0.1 + 1e-6).all()  # the first step of Adam goes by the rate, whatever the slope
+    assert (moved[:16] > 0.09).any()
+    for wrong in (10, 136):
+        with pytest.raises(ValueError, match=f"steps of {wrong} rows"):
+            train(wrong)
+
+
 def test_slopes_are_derivatives_of_the_loss():
     rng, step = np.random.default_rng(1), 1e-6
     rows, told = random_table(1, 20, K).astype(np.uint8), np.ones(5)
@@ -140,7 +170,7 @@ def test_what_is_learned_is_of_the_multiset_and_of_the_seed(each_isa, request):
     codes, weight = distinct(rows)
 
     def learn(codes, weight, seed=0, threads=1):
-        return learn_network(codes, K, ORDER, REFERENCE, told, 2000, seed, threads, weight)
+        return learn_network(codes, K, ORDER, REFERENCE, told, 2000, 3.0, seed, threads, weight)
 
     found = learn(codes, weight)
     np.testing.assert_array_equal(found, learn(repeated(codes, weight), None, threads=2))
@@ -161,7 +191,7 @@ def test_a_network_tells_what_no_sum_tells():
     rows[:, 3] = rows[:, 0] ^ rows[:, 1] ^ rows[:, 2]
     k, order, reference = np.full(4, 2, np.int32), np.arange(4, dtype=np.int32), np.zeros(4, np.uint8)
     every = np.ones(4, dtype=bool)
-    parameter = learn_network(rows, k, order, reference, every, 40_000, 0)
+    parameter = learn_network(rows, k, order, reference, every, 40_000, 3.0, 0)
     logits = density_of(parameter, k, order, reference, every).logits(whole_domain(k).astype(np.uint8))
     parity = whole_domain(k)[:, :3].sum(axis=1) % 2
     assert ((logits[:, 3] > 3) == (parity == 1)).all()
@@ -181,6 +211,45 @@ def test_the_gain_is_that_of_a_voice_that_knows():
     np.testing.assert_allclose(gain, loss - reached, rtol=0.02)
     gain, _ = gain_by_last(log_prob, np.stack([known, noise]), number, first, values)
     assert abs(gain) < 3
+
+
+class Tried:
+    """What `_choose_networks` asks of voices that are heard, and of networks: gains by visits and precision."""
+
+    told = None
+
+    def __init__(self, n_cells, gains):
+        self.n_cells, self.gains, self.unseen, self.asked = n_cells, gains, [np.empty((600, 1))], []
+
+    def learned(self, tables, visits, precision):
+        return [(visits, precision) for _ in tables]
+
+    def density(self, parameter, heard):
+        return parameter
+
+    def gain(self, networks):
+        self.asked += networks
+        return self.gains[networks[0]], 1000.0
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "gains", "asked", "chosen"),
+    [
+        (100, {(40_000, 3.0): 2.0}, 1, None),
+        (100, {(40_000, 3.0): 9.0, (90_000, 3.0): 9.5}, 2, (40_000, 3.0)),
+        (600, {(40_000, 3.0): 9.0, (90_000, 3.0): 9.5, (90_000, 30.0): 9.4}, 3, (40_000, 3.0)),
+        (600, {(40_000, 3.0): 9.0, (90_000, 3.0): 19.0, (90_000, 30.0): 20.0}, 3, (90_000, 30.0)),
+        (3_000, {}, 0, None),
+        (0, {}, 0, None),
+    ],
+)
+def test_more_visits_and_the_stronger_prior_must_pay(n_cells, gains, asked, chosen):
+    tried = Tried(n_cells, gains)
+    table = np.empty((4500, 1)), np.ones(4500, dtype=np.int32)
+    parameters, visits, precision = adding._choose_networks(tried, tried, [table])
+    assert len(tried.asked) == asked
+    assert parameters == ([chosen] if chosen else [])
+    assert not chosen or (visits, precision) == chosen
 
 
 # ---- the model ----

@@ -8,14 +8,17 @@ import numpy as np
 from .._ext import elementary
 from ..densities.logarithmic import AVERAGE_ALONE, LogarithmicPool
 from ..densities.trees import starts
+from ..inference.estimates import blocks
 from ..machine.parts import together
 from .logistic import LogisticLearner, choose_penalties
 from .multisets import at_most, n_parts_of, n_rows
-from .neural import MOST_CELLS, MOST_PASSES, VISITS, density_of, learn_network
+from .neural import FEW_CELLS, MORE_PRECISION, MOST_CELLS, MOST_PASSES, PRECISION, VISITS, density_of, learn_network
 from .pooling import gain_by_last, learn_exponents
 
 MOST_REGRESSED = 100_000_000  # cells of rows that regressions and networks are learned from
 MOST_HEARD = 20_000_000  # held-out rows times values of all columns, that exponents are learned from
+BLOCK_VALUES = 2_000_000  # of which that is told at a time: all of a wide table would be a gigabyte
+MORE_VISITS = 4  # times as many, by which the stronger prior is tried
 ENOUGH_TRIED = 500  # held-out rows, by which the steps of a network are chosen
 LEAST_GAIN = 3.0  # nats on these, that the shortest must gain, and a longer one more,
 LEAST_MORE = 1e-4  # and of their negative log-likelihood,
@@ -23,10 +26,11 @@ LEAST_OF_LOSS = 5e-4  # of which the one that is chosen must have gained so much
 MOST_MORE = 2e-3  # gained more by one, below which a still longer one is not worth its time
 
 
-def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
-    """Averages, of all rows and of each fold, pooled with regressions and networks that are learned from as many rows.
+def add_voices(codes, weight, parts, known, seed, threads, told=None):
+    """Averages of folds pooled with regressions and networks that are learned from as many rows, and what adds these.
 
-    They are as they were if those are of no use.
+    Pools are as they were if those are of no use. They are heard before there is an average of all rows, which takes as
+    much memory.
 
     Parameters
     ----------
@@ -34,8 +38,6 @@ def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
     weight : ndarray of shape (n_distinct,), int32
         As `distinct` gives them.
     parts : list of Fold
-    whole : Pool
-        Learned from all rows.
     known : list of Pool
         Of each fold, learned from the rows outside it.
     seed, threads : int
@@ -44,10 +46,11 @@ def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
 
     Returns
     -------
-    whole : Pool or LogarithmicPool
-    known : list of the same
+    known : list of Pool or LogarithmicPool
+    add : callable or None
+        Makes of a Pool that is learned from all rows what it is with others, learned from all rows too.
     """
-    order, k = whole.order, whole.n_categories
+    order, k = known[0].order, known[0].n_categories
     reference = np.array([np.bincount(codes[:, j], weight, n).argmax() for j, n in enumerate(k.tolist())], np.uint8)
     told = np.ones(len(k), dtype=bool) if told is None else told
     tables = [_as_many_as_are_enough(part.seen, part.weight, seed) for part in parts]
@@ -60,23 +63,25 @@ def add_voices(codes, weight, parts, whole, known, seed, threads, told=None):
     voices = [of.density(r) for of, r in zip(learners, regressions, strict=True)]
     heard = _Heard.of(known, voices, [part.unseen[: MOST_HEARD // int(k.sum())] for part in parts], told, threads)
     networks = _Networks(k, order, reference, told, seed, threads)
-    parameters, visits = _choose_visits(heard, networks, tables)
+    parameters, visits, precision = _choose_networks(heard, networks, tables)
     exponent = heard.exponents([networks.density(each, told) for each in parameters])
     if not exponent[:, 1:].any():
-        return whole, known
-    everything = _as_many_as_are_enough(codes, weight, seed)
-    final = learner(*everything)
-    voice = final.density(final.finish(regressions[0]))
+        return known, None
     if not exponent[:, 5:].any():
-        known = [LogarithmicPool(k, *of, exponent[:, :5].copy()) for of in zip(known, voices, strict=True)]
-        return LogarithmicPool(k, whole, voice, exponent[:, :5].copy()), known
-    parameters += networks.learned([everything], visits)
-    *of_parts, of_whole = [(networks.density(each, exponent[:, 5] > 0),) for each in parameters]
-    known = [
-        LogarithmicPool(k, average, voice, exponent, network)
-        for average, voice, network in zip(known, voices, of_parts, strict=True)
-    ]
-    return LogarithmicPool(k, whole, voice, exponent, of_whole), known
+        exponent, parameters = exponent[:, :5].copy(), []
+
+    def pooled(average, voice, parameters):
+        added = tuple(networks.density(each, exponent[:, 5] > 0) for each in parameters)
+        return LogarithmicPool(k, average, voice, exponent, added)
+
+    def add(whole):
+        everything = _as_many_as_are_enough(codes, weight, seed)
+        final = learner(*everything)
+        voice = final.density(final.finish(regressions[0]))
+        return pooled(whole, voice, networks.learned([everything], visits, precision) if parameters else [])
+
+    of_folds = [[each] for each in parameters] or [[]] * len(known)
+    return [pooled(*of) for of in zip(known, voices, of_folds, strict=True)], add
 
 
 def _as_many_as_are_enough(rows, weight, seed):
@@ -97,12 +102,12 @@ class _Networks:
     seed: int
     threads: int
 
-    def learned(self, tables, visits):
+    def learned(self, tables, visits, precision):
         """A network's parameters from each table of rows and weights, by so many visits of rows: list."""
 
         def learn(rows, weight):
             of = rows, self.n_categories, self.order, self.reference, self.told
-            return learn_network(*of, visits, self.seed, self.threads, weight)
+            return learn_network(*of, visits, precision, self.seed, self.threads, weight)
 
         return together([partial(learn, *table) for table in tables])
 
@@ -150,9 +155,13 @@ class _Heard:
         shares = np.repeat(pools[0].share[order].T, k[order], axis=1)
         log_prob, logits = [], []
         for pool, voice, rows in zip(pools, regressions, unseen, strict=True):
-            said = pool.distributions(rows, asked, threads)
-            said = np.stack([sum(s * part for s, part in zip(shares, said, strict=True)), *said])
-            log_prob.append(elementary.log(np.ascontiguousarray(said[:, :, own])))
+            heard = np.empty((4, len(rows), int(own.sum())))
+            for block in blocks(len(rows), len(own), BLOCK_VALUES):
+                said = pool.distributions(rows[block], asked, threads)
+                average = sum(s * part for s, part in zip(shares, said, strict=True))
+                for to, prob in zip(heard, (average, *said), strict=True):
+                    to[block] = elementary.log(np.ascontiguousarray(prob[:, own]))
+            log_prob.append(heard)
             logits.append(voice.logits(rows, threads)[:, : voice.cells.n])
         told_in_order = order[places]
         values = [np.take(rows, told_in_order, axis=1) for rows in unseen]
@@ -188,22 +197,33 @@ class _Heard:
         return log_prob, np.concatenate(list(map(np.stack, added)), axis=1), values
 
 
-def _choose_visits(heard, networks, tables):
-    """A network's parameters from each table, or none, and how many visits of rows were worth their time.
+def _choose_networks(heard, networks, tables):
+    """A network's parameters from each table, or none; how many visits of rows were worth their time; the precision.
 
-    Ever more are tried while that gains enough on rows of the first folds.
+    Ever more visits are tried while that gains enough on rows of the first folds. Of a wide table more are tried then
+    with the stronger prior, which takes longer to fit and to overfit.
     """
     n, most = n_parts_of(heard.unseen, ENOUGH_TRIED), MOST_PASSES * n_rows(*tables[0])
-    chosen, visits, gained, least, enough = [], 0, 0.0, 0.0, heard.n_cells == 0 or heard.n_cells > MOST_CELLS
+    chosen, visits, precision, gained, least = [], 0, PRECISION, 0.0, 0.0
+    enough = heard.n_cells == 0 or heard.n_cells > MOST_CELLS
+
+    def tried(visits, precision):
+        learned = networks.learned(tables[:n], visits, precision)
+        return learned, *heard.gain([networks.density(each, networks.told) for each in learned])
+
     for more in VISITS:
         if enough or min(more, most) < 2 * visits:
             break
-        tried = networks.learned(tables[:n], min(more, most))
-        gain, loss = heard.gain([networks.density(each, networks.told) for each in tried])
+        learned, gain, loss = tried(min(more, most), precision)
         if gain - gained < max(LEAST_GAIN, LEAST_MORE * loss):
             break
         enough = visits > 0 and gain - gained < MOST_MORE * loss
-        chosen, visits, gained, least = tried, min(more, most), gain, LEAST_OF_LOSS * loss
+        chosen, visits, gained, least = learned, min(more, most), gain, LEAST_OF_LOSS * loss
+    if chosen and heard.n_cells > FEW_CELLS:
+        more = min(MORE_VISITS * visits, most)
+        learned, gain, _ = tried(more, MORE_PRECISION)
+        if gain - gained >= least:
+            chosen, visits, precision, gained = learned, more, MORE_PRECISION, gain
     if gained < least:
         chosen = []
-    return chosen + (networks.learned(tables[n:], visits) if chosen else []), visits
+    return chosen + (networks.learned(tables[n:], visits, precision) if chosen else []), visits, precision

@@ -35,17 +35,16 @@ class Learner:
     def __init__(self, codes, n_categories, threads=1, weight=None):
         n_columns, weight = codes.shape[1], np.ones(len(codes), dtype=np.int32) if weight is None else weight
         k, first_category = n_categories, starts(n_categories)
-        n = int(first_category[-1])
         self.rows, self.threads = {"codes": codes, "weight": weight}, threads
         self.n_categories, self.first_category, self.column = k, first_category, np.repeat(np.arange(n_columns), k)
-        cells = codes + first_category[:-1].astype(np.int32)
         self.ends, self.weight = np.cumsum(weight, dtype=np.int64), weight.astype(np.float32)
-        counts = np.bincount(cells.ravel(), np.repeat(weight, n_columns), n)
+        counts = np.concatenate([np.bincount(codes[:, j], weight, size) for j, size in enumerate(k.tolist())])
         self.common = np.array([start + counts[start:end].argmax() for start, end in pairwise(first_category)])
-        rare = cells != self.common
         self.marginal = _marginal(counts, k)
+        rare = codes != self.common - first_category[:-1]
         self.starts = np.concatenate(([0], np.cumsum(rare.sum(axis=1)))).astype(np.int64)
-        self.rare = np.append(cells[rare], 0).astype(np.int32)  # not empty, whatever the table
+        cells = codes[rare] + first_category[np.nonzero(rare)[1]]
+        self.rare = np.append(cells, 0).astype(np.int32)  # not empty, whatever the table
 
     def start(self, n_states, rng):
         """A mixture whose states resemble random rows."""

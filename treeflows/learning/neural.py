@@ -14,20 +14,21 @@ from ..densities.trees import starts
 from ..machine.parts import computed, pure
 from .multisets import n_rows
 
-UNITS, MORE_UNITS = 64, 128  # the second of a table of more cells than
-FEW_CELLS = 500
+UNITS = 64
+FEW_CELLS = 500  # of a table; where there are more, there are twice as many units, or by many visits four times
+MANY_VISITS = 480_000
 BATCH = 32  # rows of a step
 RATE = 0.008  # of the first step
 VISITS = 40_000, 120_000, 480_000, 1_920_000  # of rows, numbers that are tried in turn,
 MOST_PASSES = 20  # and how often each is visited at most
-PRECISION = 3.0  # of the normal prior of all parameters but constants
+PRECISION, MORE_PRECISION = 3.0, 30.0  # of the normal prior of all parameters but constants
 STEPS = 256  # that are taken at a time, so that Ctrl-C is heard
 SPREAD = 0.5  # standard deviation, at the start, of the units' sums in a row whose columns all have a cell
 SMALL = 0.2  # and of the logits, of units around 1
 MOST_CELLS = 2_000  # of a table that a network is learned for
 
 
-def learn_network(codes, n_categories, order, reference, told, visits, seed, threads=1, weight=None):
+def learn_network(codes, n_categories, order, reference, told, visits, precision, seed, threads=1, weight=None):
     """Parameters of a network.
 
     Parameters
@@ -40,6 +41,8 @@ def learn_network(codes, n_categories, order, reference, told, visits, seed, thr
         Columns that it is to tell.
     visits : int
         Of rows by the steps, at most `MOST_PASSES` for each.
+    precision : float
+        Of the normal prior.
     seed : int
     threads : int
     weight : ndarray of shape (n_rows,), int32, or None
@@ -54,15 +57,16 @@ def learn_network(codes, n_categories, order, reference, told, visits, seed, thr
     arrays = {"codes": codes, "weight": weight, "n_categories": n_categories, "order": order, "reference": reference}
     arrays["told"] = told[order].astype(np.uint8)
     columns = [order[told[order]].tolist()]
-    (found,) = computed(learned_network, arrays, {"visits": visits, "seed": seed}, columns=columns, threads=threads)
+    options = {"visits": visits, "precision": precision, "seed": seed}
+    (found,) = computed(learned_network, arrays, options, columns=columns, threads=threads)
     return found["parameter"]
 
 
 @pure
-def learned_network(codes, weight, n_categories, order, reference, told, *, visits, seed, threads=1):
+def learned_network(codes, weight, n_categories, order, reference, told, *, visits, precision, seed, threads=1):
     """The parameters of `learn_network`, here; ``told`` is by place in the order: dict of arrays."""
     cells, draws = Cells.of(n_categories, order, reference), np.random.default_rng([seed, 1])
-    units = UNITS if cells.n <= FEW_CELLS else MORE_UNITS
+    units = UNITS * (1 if cells.n <= FEW_CELLS else 2 if visits < MANY_VISITS else 4)
     counts = np.concatenate([np.bincount(codes[:, j], weight, n) for j, n in enumerate(n_categories.tolist())]) + 0.5
     usual = counts[starts(n_categories)[:-1] + reference][order[cells.place]]
     constant = np.zeros(cells.n)
@@ -80,7 +84,7 @@ def learned_network(codes, weight, n_categories, order, reference, told, *, visi
     visited = _visited(weight, visits, draws)
     rate = RATE * (1 - np.arange(len(visited) // BATCH) / (len(visited) // BATCH))
     of = order, starts(n_categories).astype(np.int32), cells.number, cells.first.astype(np.int32), told, units
-    pull = PRECISION / n_rows(weight, weight)
+    pull = precision / n_rows(weight, weight)
     for start in range(0, len(rate), STEPS):
         steps = slice(start, start + STEPS)
         rows = visited[start * BATCH : (start + STEPS) * BATCH]

@@ -104,13 +104,14 @@ def learn_voices(
         return Pool(n_categories, trees, products, share[place], tried, score)
 
     known = [pool(*of) for of in zip(trees, products, strict=True)]
+    add = None
+    if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
+        known, add = add_voices(codes, weight, parts, known, seed, threads, told)
     # rows that were held out come in: trees afresh, states from where they are
     improve = partial(learner(codes, weight).improve, products[0])
     trees, improved = together([partial(grow, codes, weight, range(n_trees), splitting), improve])
     whole = pool(trees, improved.by_weight())
-    if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
-        whole, known = add_voices(codes, weight, parts, whole, known, seed, threads, told)
-    return whole, known if held_out else []
+    return add(whole) if add else whole, known if held_out else []
 
 
 def _enough_trees(fewer, more):
