@@ -224,21 +224,21 @@ def normal_step(parts, weight):
     """
     d = parts[0].shape[1]
     mean = np.stack([part.mean(axis=0) for part in parts])
-    scatter = np.stack([(part - m).T @ (part - m) for part, m in zip(parts, mean, strict=True)])
+    scatter = np.stack([_scatter(part - m) for part, m in zip(parts, mean, strict=True)])
     n_rows = np.array([len(part) for part in parts])
     within = scatter.sum(axis=0) / n_rows.sum()
     covariance = (scatter + (d + 1) * within) / (n_rows + d + 1)[:, None, None]
     common = np.tensordot(weight, covariance, 1)
     for _ in range(MOST_ITERATIONS):
         root, inverse = _roots(common)
-        mixed = sum(w * _roots(root @ each @ root)[0] for w, each in zip(weight, covariance, strict=True))
-        before, common = common, inverse @ mixed @ mixed @ inverse
+        mixed = sum(w * _roots(_times(_times(root, each), root))[0] for w, each in zip(weight, covariance, strict=True))
+        before, common = common, _times(_times(inverse, mixed), _times(mixed, inverse))
         if np.abs(common - before).max() <= TOLERANCE * np.abs(before).max():
             break
     there = np.empty_like(covariance)
     for g, each in enumerate(covariance):
         root, inverse = _roots(each)
-        there[g] = inverse @ _roots(root @ common @ root)[0] @ inverse
+        there[g] = _times(_times(inverse, _roots(_times(_times(root, common), root))[0]), inverse)
     return NormalStep(mean, weight @ mean, there, np.linalg.inv(there))
 
 
@@ -283,7 +283,7 @@ def furthest(parts, weight, n_directions, rng):
         """The squared distance along directions, and half of its gradient."""
         along, rows = [], []
         for part, at in zip(parts, places, strict=True):
-            every = part @ directions
+            every = _times(part, directions)
             rows.append(np.argsort(every, axis=0, kind="stable")[at])
             along.append(np.take_along_axis(every, rows[-1], axis=0))
         centre = sum(w * each for w, each in zip(weight, along, strict=True))
@@ -292,7 +292,7 @@ def furthest(parts, weight, n_directions, rng):
             apart = each - centre
             total += w * (apart**2).mean(axis=0).sum()
             for k in range(directions.shape[1]):
-                slope[:, k] += w / n_levels * (apart[:, k] @ part[own[:, k]])
+                slope[:, k] += w / n_levels * np.einsum("i,ij->j", apart[:, k], part[own[:, k]])
         return total, slope
 
     directions = np.linalg.qr(rng.standard_normal((parts[0].shape[1], n_directions)))[0]
@@ -338,8 +338,12 @@ def sliced_distance(parts, weight, directions):
 
 def _axes(z):
     """Orthonormal axes in which rows vary: ndarray of shape (n_columns, d)."""
-    variance, axes = np.linalg.eigh(np.cov(z, rowvar=False).reshape(z.shape[1], z.shape[1]))
+    variance, axes = np.linalg.eigh(_scatter(z - z.mean(axis=0)))
     return axes[:, variance > FLAT * variance.max(initial=0.0)]
+
+
+def _scatter(z):
+    return np.einsum("ij,ik->jk", z, z)
 
 
 def _random_directions(d, n, rng):
@@ -371,4 +375,4 @@ def _roots(matrix):
     """The square root of a positive definite matrix, and its inverse."""
     values, axes = np.linalg.eigh(matrix)
     root = np.sqrt(np.maximum(values, FLAT * values[-1]))
-    return (axes * root) @ axes.T, (axes / root) @ axes.T
+    return _times(axes * root, axes.T), _times(axes / root, axes.T)
