@@ -526,6 +526,8 @@ def test_values_that_fit_did_not_see_may_be_unknown(said, refused, data, tmp_pat
     scored = json.loads(said("score", "m", "odd.csv", *ignoring, "--json"))["log_likelihood"]
     assert scored == pytest.approx(model.score(X, unseen="ignore"))
     assert len(json.loads(said("anomalies", "m", data, "--rate", 0.05, "--json"))) == 20
+    (tmp_path / "odd.csv").write_text('colour,code,"ja, nein"\nn/a,NA,yes\n')
+    assert refused("score", "m", "odd.csv").endswith("; if 'n/a' marks a missing cell, say so with --na 'n/a'\n")
     treeflows.pack("odd.csv", "packed")
     assert "--unseen is for files" in refused("score", "m", "packed", *ignoring)
 

@@ -93,6 +93,13 @@ def test_divergences_are_those_of_the_distributions():
     np.testing.assert_allclose(found.log_ratios[0], ratio, atol=0.1)
 
 
+@pytest.mark.parametrize(("seed", "is_below"), [(0, False), (1, True)])
+def test_a_divergence_below_zero_is_said_to_be_chance(seed, is_below):
+    found = compare(*np.random.default_rng(seed).integers(0, 3, (2, 30, 5)))
+    assert (min(found.js, *found.kl) < 0) == is_below
+    assert ("below 0 by chance" in found.to_text()) == is_below
+
+
 def test_rows_most_typical_of_either_side():
     A, B = rows(500, 0), rows(500, 1)
     A.loc[[3, 77], "job"] = "pope"

@@ -79,6 +79,7 @@ SPELLED = {
 NOT_ASKED = ("categories",)  # of the parameters that mend a table
 # what writes a table, which standard output takes too
 TABLES = ("sample", "score", "impute", "predict", "query", "groups")
+MARKS = ("?", "-", ".", "n/a", "na", "nan", "none", "null", "missing", "#n/a")  # that missing cells often have
 NUMBERING = (".imp", ".id")  # of several filled tables in one, as mice has it and reads it
 DEFAULT_ENDINGS = {"fit": "treeflow", "report": "html"}  # of outputs that are named after the data
 
@@ -98,6 +99,9 @@ def one_line(error):
     """An error as the command line tells it."""
     if isinstance(error, DescribedError):
         text = error.text(_option)
+        value = getattr(error, "value", None)
+        if isinstance(value, str) and value.lower() in MARKS:
+            text += f"; if {value!r} marks a missing cell, say so with --na {value!r}"
     elif isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = _of_system(error)
     else:

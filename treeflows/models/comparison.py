@@ -237,6 +237,7 @@ class Comparison:
             f"divergence, nats a row: Jensen-Shannon {_with_error(self.js, self.js_error)} of at most 0.693; Kullback-"
             f"Leibler A from B {_with_error(self.kl[0], self.kl_error[0])}, B from A "
             f"{_with_error(self.kl[1], self.kl_error[1])}"
+            + (", of rows not learned from, and below 0 by chance" if min(self.js, *self.kl) < 0 else "")
         )
 
 

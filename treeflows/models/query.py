@@ -207,7 +207,9 @@ class QueryResult:
 
 
 def _told(p, error):
-    return f"{p:.4g}" if error == 0 else f"{p:.4f} ± {error:.4f}" if p >= 1e-3 else f"{p:.2e} ± {error:.1e}"
+    if error == 0:
+        return f"{p:.4g}"
+    return f"{p:.4f} ± {error:.4f}" if p >= 1e-3 and error >= 5e-5 else f"{p:.4g} ± {error:.1e}"
 
 
 class Query:
