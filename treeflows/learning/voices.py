@@ -26,7 +26,20 @@ SHORT_OF_ALL = 2e-3  # of the negative log-likelihood, that an average of furthe
 
 
 def learn_voices(
-    codes, weight, held_out, n_categories, order, grow, n_trees, numbers, regressed, seed, threads, verbose, told=None
+    codes,
+    weight,
+    held_out,
+    n_categories,
+    order,
+    grow,
+    n_trees,
+    numbers,
+    regressed,
+    seed,
+    threads,
+    verbose,
+    told=None,
+    keep=True,
 ):
     """Pools of voices learned from all rows, and for each fold from the rows outside it; shares and exponents alike.
 
@@ -53,12 +66,14 @@ def learn_voices(
     told : ndarray of shape (n_columns,), bool, or None
         Columns that are to be told as well as can be; what is said of others, which tell of them, does not matter.
         None for all.
+    keep : bool
+        Whether what is known of each fold is wanted: of a wide table it takes as much memory as the whole.
 
     Returns
     -------
     whole : Pool or LogarithmicPool
     known : list of the same
-        For each fold.
+        For each fold, if they are kept.
     """
     parts = held_out or [Fold(repeated(codes, weight), codes, weight)]
     place = np.argsort(order)
@@ -107,11 +122,13 @@ def learn_voices(
     add = None
     if regressed and held_out and np.sum(n_categories - 1) <= MOST_CELLS:
         known, add = add_voices(codes, weight, parts, known, seed, threads, told)
+    if not keep:
+        known = trees = []
     # rows that were held out come in: trees afresh, states from where they are
     improve = partial(learner(codes, weight).improve, products[0])
     trees, improved = together([partial(grow, codes, weight, range(n_trees), splitting), improve])
     whole = pool(trees, improved.by_weight())
-    return add(whole) if add else whole, known if held_out else []
+    return add(whole) if add else whole, known if held_out and keep else []
 
 
 def _enough_trees(fewer, more):

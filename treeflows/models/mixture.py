@@ -318,13 +318,14 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         # by a stream of their own: what else is drawn does not depend on the rows
         held_out = folds(codes, weight, rng.spawn(1)[0])
         of = codes, weight, held_out, n_categories, rng, threads, n_ordered
-        return self._learn_apart(*of, n_context=n_context)[0]
+        return self._learn_apart(*of, n_context=n_context, keep=False)[0]
 
     def learn_counts(self, codes, n_categories, rng, threads, n_ordered=None, weight=None):
         codes, weight = distinct(codes, weight)
         held_out = folds(codes, weight, rng.spawn(1)[0])
         grown: list = []
-        learned = self._learn_apart(codes, weight, held_out, n_categories, rng, threads, n_ordered, grown=grown)[0]
+        of = codes, weight, held_out, n_categories, rng, threads, n_ordered
+        learned = self._learn_apart(*of, grown=grown, keep=False)[0]
         n = len(average_in(learned).trees) - 1
         trees = grown[0], *grown[len(grown) - n :]
         return CountedVoices.of(learned, trees, codes, weight, threads), learned
@@ -379,8 +380,11 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         told=None,
         grown=None,
         n_context=0,
+        keep=True,
     ):
-        """What all rows tell, and what the rows outside each fold do; of columns ``told``, or all but the context.
+        """What all rows tell, and if it is to be kept, what the rows outside each fold do.
+
+        Of columns ``told``, or all but the context.
 
         Trees of all rows are put to a list ``grown`` as they grew: the tree flow's first, the others last.
         """
@@ -419,7 +423,7 @@ class TreeFlowMixture(DefaultPart, CountedFlow):
         if self.n_components != "auto":
             numbers = [int(self.n_components)]
         of = n_categories, first.order, grow, n_trees, numbers, self.logistic, em_seed, threads, self.verbose, told
-        return learn_voices(codes, weight, held_out, *of)
+        return learn_voices(codes, weight, held_out, *of, keep)
 
     def _voices(self, order):
         """Unfitted flows in the order of the first: one as the estimator says, and one like the further trees."""
