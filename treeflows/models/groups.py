@@ -334,13 +334,13 @@ class Groups:
         """
         n = len(self.weight)
         lines = ["no groups: one group tells these rows as well as several" if self.means_nothing else f"{n} groups"]
-        tested = any(each.p_value == each.p_value for each in self.criteria)
+        tested = not all(math.isnan(each.p_value) for each in self.criteria)
         head = "groups  log-likelihood  parameters         AIC         BIC    held out  entropy"
         lines.append(head + "  p of one fewer" * tested)
         for each in self.criteria:
             line = f"{each.n_groups:>6}{each.log_likelihood:>16.1f}{each.n_parameters:>12}{each.aic:>12.1f}"
             line += f"{each.bic:>12.1f}{each.held_out:>12.1f}{each.entropy:>9.3f}"
-            lines.append(line + (f"{each.p_value:>16.3f}" if each.p_value == each.p_value else ""))
+            lines.append(line + ("" if math.isnan(each.p_value) else f"{each.p_value:>16.3f}"))
         low, high = self.weight_interval()
         for i, weight in enumerate(self.weight) if n > 1 else ():
             interval = f" ({low[i]:.1%} to {high[i]:.1%})" if len(self.resampled_weight) else ""
